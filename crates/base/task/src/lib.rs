@@ -1,0 +1,149 @@
+//! Task scopes: named, cancellable, joined; and shutdown.
+//!
+//! Owns: every spawned task of the process.
+//! Never: detaches a task; retries; knows what a task does.
+//!
+//! A scope's children are cancelled with it. `Scope::shutdown` cancels, then waits for all tasks of the scope and of its
+//! children, at most for the grace period.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+/// A group of tasks that stop together.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    name: String,
+    token: CancellationToken,
+    tracker: TaskTracker,
+}
+
+/// Some tasks of a scope were still running when the grace period ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StillRunning {
+    /// How many.
+    pub tasks: usize,
+}
+
+impl Scope {
+    /// Creates a scope without a parent.
+    #[must_use]
+    pub fn root(name: &str) -> Self {
+        Self { name: name.to_owned(), token: CancellationToken::new(), tracker: TaskTracker::new() }
+    }
+
+    /// Creates a scope that is cancelled with this one, or alone. Its tasks are waited for by both.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        Self { name: format!("{}/{name}", self.name), token: self.token.child_token(), tracker: self.tracker.clone() }
+    }
+
+    /// Returns the scope's name with those of its parents.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a future on the current runtime as a task of this scope. The task should end soon after `cancelled`.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub fn spawn<F>(&self, task: &'static str, future: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let span = tracing::debug_span!("task", scope = %self.name, task);
+        tokio::spawn(self.tracker.track_future(future.instrument(span)))
+    }
+
+    /// Runs a future that is dropped at its next await point when the scope is cancelled.
+    pub fn spawn_until_cancelled<F>(&self, task: &'static str, future: F) -> tokio::task::JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let token = self.token.clone();
+        self.spawn(task, async move { token.run_until_cancelled(future).await })
+    }
+
+    /// Runs blocking work on the runtime's blocking threads; the scope waits for it.
+    pub fn spawn_blocking<F, R>(&self, work: F) -> tokio::task::JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let token = self.tracker.token();
+        tokio::task::spawn_blocking(move || {
+            let _held = token;
+            work()
+        })
+    }
+
+    /// Waits until the scope is cancelled. Cancel safe.
+    pub async fn cancelled(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Tells whether the scope was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Returns the token, for libraries that want one.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.token.clone()
+    }
+
+    /// Asks all tasks of this scope and of its children to stop; does not wait.
+    pub fn cancel(&self) {
+        self.token.cancel();
+    }
+
+    /// Cancels, then waits for the tasks.
+    ///
+    /// # Errors
+    /// When tasks are still running after `grace`; they go on until the runtime is dropped.
+    pub async fn shutdown(&self, grace: Duration) -> Result<(), StillRunning> {
+        self.token.cancel();
+        self.tracker.close();
+        tokio::time::timeout(grace, self.tracker.wait()).await.map_err(|_| StillRunning { tasks: self.tracker.len() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn shutdown_waits_for_the_tasks_of_children() {
+        let root = Scope::root("root");
+        let child = root.child("child");
+        let inner = child.clone();
+        let task = child.spawn("waits", async move {
+            inner.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            7
+        });
+        root.shutdown(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(task.await.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shutdown_names_how_many_tasks_ignore_it() {
+        let root = Scope::root("root");
+        drop(root.spawn("deaf", std::future::pending::<()>()));
+        assert_eq!(root.shutdown(Duration::from_secs(1)).await, Err(StillRunning { tasks: 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_child_leaves_its_parent_running() {
+        let root = Scope::root("root");
+        let child = root.child("child");
+        child.cancel();
+        assert!(child.is_cancelled() && !root.is_cancelled());
+    }
+}

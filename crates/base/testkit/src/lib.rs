@@ -1,0 +1,1 @@
+//! What tests share: isolated hosts, temporary directories, waiting with a deadline.

@@ -1,0 +1,1 @@
+//! Kubernetes' formats: schemas, selectors, patches, field ownership, tables, quantities.

@@ -1,0 +1,1 @@
+//! OCI image formats: references, digests, manifests, configurations, layers.

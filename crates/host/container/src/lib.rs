@@ -1,0 +1,1 @@
+//! Containers and the pod shim around libcontainer.

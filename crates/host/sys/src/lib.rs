@@ -1,0 +1,1 @@
+//! The only room with unsafe code: thin safe functions over system calls.

@@ -1,0 +1,1 @@
+//! Carries HTTP traffic by Ingress and Gateway API.

@@ -1,0 +1,1 @@
+//! Container images on this machine: references, layers, unpacked snapshots.

@@ -1,0 +1,1 @@
+//! Kubernetes objects with one global revision: compare-and-swap, lists, watches, compaction.

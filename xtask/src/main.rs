@@ -1,0 +1,2 @@
+//! Checks on the house and code generation.
+fn main() {}
