@@ -1,2 +1,40 @@
-//! Checks on the house and code generation.
-fn main() {}
+//! Checks on the house and code generation. `cargo xtask` without arguments lists what there is.
+
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "cargo xtask tidy                 checks arrows between rooms, file heads, sizes, words, links\n";
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool of the house")]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some("tidy") => tidy::check(&root()).map_err(anyhow::Error::from).and_then(|findings| {
+            for finding in &findings {
+                println!("{finding}");
+            }
+            anyhow::ensure!(findings.is_empty(), "{} findings", findings.len());
+            println!("tidy");
+            Ok(())
+        }),
+        _ => {
+            print!("{HELP}");
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns the workspace's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

@@ -76,7 +76,11 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Server").field("name", &self.name).field("listener", &self.listener).finish_non_exhaustive()
+        formatter
+            .debug_struct("Server")
+            .field("name", &self.name)
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,8 +164,14 @@ impl ConnectionServer {
         let acceptor = TlsAcceptor::from(source());
         match tokio::time::timeout(self.limits.handshake_timeout, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let certificates: Arc<[CertificateDer<'static>]> =
-                    stream.get_ref().1.peer_certificates().unwrap_or_default().iter().map(|one| one.clone().into_owned()).collect();
+                let certificates: Arc<[CertificateDer<'static>]> = stream
+                    .get_ref()
+                    .1
+                    .peer_certificates()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|one| one.clone().into_owned())
+                    .collect();
                 let info = ConnectionInfo { remote, local, client_certificates: certificates, tls: true };
                 self.serve_http(TokioIo::new(stream), info).await;
             }

@@ -143,11 +143,8 @@ impl Metric for Histogram {
 }
 
 fn write_sample(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
-    let written = if labels.is_empty() {
-        writeln!(out, "{name} {value}")
-    } else {
-        writeln!(out, "{name}{{{labels}}} {value}")
-    };
+    let written =
+        if labels.is_empty() { writeln!(out, "{name} {value}") } else { writeln!(out, "{name}{{{labels}}} {value}") };
     written.expect("writing to a string does not fail");
 }
 

@@ -64,8 +64,13 @@ impl<K: Eq + Hash> Backoff<K> {
 /// The function must read the whole observed state itself: it is told which object, never what changed. It may run
 /// again at any time; one object is never reconciled twice at once. An error is logged and tried again after 100 ms,
 /// doubling to 60 s.
-pub async fn run_controller<K, C, F, R>(scope: Scope, name: &'static str, controller: Controller<K>, context: Arc<C>, reconcile: F)
-where
+pub async fn run_controller<K, C, F, R>(
+    scope: Scope,
+    name: &'static str,
+    controller: Controller<K>,
+    context: Arc<C>,
+    reconcile: F,
+) where
     K: kube::Resource + Clone + Debug + Send + Sync + 'static,
     K: serde::de::DeserializeOwned,
     K::DynamicType: Debug + Eq + Hash + Clone + Default + Unpin + Send + Sync,
@@ -75,30 +80,28 @@ where
 {
     let backoff = Arc::new(Backoff::<ObjectRef<K>>::new(Duration::from_millis(100), Duration::from_secs(60)));
     let succeeded = Arc::clone(&backoff);
-    let stream = controller
-        .graceful_shutdown_on(scope.token().cancelled_owned())
-        .run(
-            move |object: Arc<K>, context: Arc<C>| {
-                let key = ObjectRef::from_obj(object.as_ref());
-                let running = reconcile(object, context);
-                let succeeded = Arc::clone(&succeeded);
-                async move {
-                    let outcome = running.await.map_err(Failed)?;
-                    succeeded.succeeded(&key);
-                    Ok(match outcome {
-                        Outcome::Settled => Action::requeue(RESYNC),
-                        Outcome::After(delay) => Action::requeue(delay),
-                    })
-                }
-            },
-            move |object, error: &Failed, _context| {
-                let key = ObjectRef::from_obj(object.as_ref());
-                let delay = backoff.failed(key.clone());
-                tracing::debug!(controller = name, object = %key, error = %chain(&*error.0), ?delay, "reconcile failed");
-                Action::requeue(delay)
-            },
-            context,
-        );
+    let stream = controller.graceful_shutdown_on(scope.token().cancelled_owned()).run(
+        move |object: Arc<K>, context: Arc<C>| {
+            let key = ObjectRef::from_obj(object.as_ref());
+            let running = reconcile(object, context);
+            let succeeded = Arc::clone(&succeeded);
+            async move {
+                let outcome = running.await.map_err(Failed)?;
+                succeeded.succeeded(&key);
+                Ok(match outcome {
+                    Outcome::Settled => Action::requeue(RESYNC),
+                    Outcome::After(delay) => Action::requeue(delay),
+                })
+            }
+        },
+        move |object, error: &Failed, _context| {
+            let key = ObjectRef::from_obj(object.as_ref());
+            let delay = backoff.failed(key.clone());
+            tracing::debug!(controller = name, object = %key, error = %chain(&*error.0), ?delay, "reconcile failed");
+            Action::requeue(delay)
+        },
+        context,
+    );
     let mut stream = std::pin::pin!(stream);
     while let Some(result) = stream.next().await {
         match result {
