@@ -1,1 +1,20 @@
 //! The only room with unsafe code: thin safe functions over system calls.
+//!
+//! Owns: what the kernel offers and `nix` does not offer safely: adopting inherited descriptors, forking while single-threaded,
+//! terminal sizes, signal dispositions, capability sets, seccomp filters, resource limits.
+//! Never: decides anything; keeps state; wraps what `nix` already gives safely.
+//! Source: man-pages sections 2 and 7.
+
+#![allow(unsafe_code, reason = "this is the room for it; every block names its obligations")]
+
+mod capability;
+mod descriptor;
+mod process;
+mod seccomp;
+
+pub use capability::{
+    CapabilitySets, clear_ambient, drop_bounding, has_bounding, raise_ambient, read_capabilities, set_capabilities,
+};
+pub use descriptor::{adopt_descriptor, set_terminal_size};
+pub use process::{Forked, ResourceLimit, fork_single_threaded, reset_signals, resource_limit};
+pub use seccomp::{BpfInstruction, install_seccomp_filter};

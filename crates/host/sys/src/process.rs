@@ -1,0 +1,101 @@
+//! Processes: fork, signal dispositions, resource limits.
+
+use std::io;
+
+/// Which of the two processes returns from a fork.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forked {
+    /// The one that called.
+    Parent {
+        /// Process id of the other.
+        child: i32,
+    },
+    /// The new one.
+    Child,
+}
+
+/// Forks this process, which must have one thread.
+///
+/// # Errors
+/// When there are several threads, or the kernel refuses.
+pub fn fork_single_threaded() -> io::Result<Forked> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a process with several threads cannot be forked safely"));
+    }
+    // SAFETY: the process has one thread (checked above, and only that thread could start another one), so that the child
+    // inherits no lock held by a thread that does not exist there.
+    match unsafe { libc::fork() } {
+        0 => Ok(Forked::Child),
+        child if child > 0 => Ok(Forked::Parent { child }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Gives every signal its default disposition and unblocks all of them, as a program expects at its start. Rust programs ignore
+/// SIGPIPE, which execve would hand on.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL runs no code of ours. SIGKILL, SIGSTOP and glibc's own two signals answer EINVAL, which is fine.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the pointer is to a writable sigset_t, which the call initializes.
+    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    // SAFETY: the set was initialized above and lives until after the call; the old mask is not asked for.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
+}
+
+/// A resource limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResourceLimit {
+    /// In force.
+    pub soft: u64,
+    /// Most that may be set without CAP_SYS_RESOURCE.
+    pub hard: u64,
+}
+
+/// Returns this process's limit of a kind named as in `RLIMIT_NOFILE`; `None` when there is no such kind.
+#[must_use]
+pub fn resource_limit(kind: &str) -> Option<ResourceLimit> {
+    let resource = match kind {
+        "RLIMIT_AS" => libc::RLIMIT_AS,
+        "RLIMIT_CORE" => libc::RLIMIT_CORE,
+        "RLIMIT_CPU" => libc::RLIMIT_CPU,
+        "RLIMIT_DATA" => libc::RLIMIT_DATA,
+        "RLIMIT_FSIZE" => libc::RLIMIT_FSIZE,
+        "RLIMIT_LOCKS" => libc::RLIMIT_LOCKS,
+        "RLIMIT_MEMLOCK" => libc::RLIMIT_MEMLOCK,
+        "RLIMIT_MSGQUEUE" => libc::RLIMIT_MSGQUEUE,
+        "RLIMIT_NICE" => libc::RLIMIT_NICE,
+        "RLIMIT_NOFILE" => libc::RLIMIT_NOFILE,
+        "RLIMIT_NPROC" => libc::RLIMIT_NPROC,
+        "RLIMIT_RSS" => libc::RLIMIT_RSS,
+        "RLIMIT_RTPRIO" => libc::RLIMIT_RTPRIO,
+        "RLIMIT_RTTIME" => libc::RLIMIT_RTTIME,
+        "RLIMIT_SIGPENDING" => libc::RLIMIT_SIGPENDING,
+        "RLIMIT_STACK" => libc::RLIMIT_STACK,
+        _ => return None,
+    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to one writable rlimit, which lives until after the call.
+    let result = unsafe { libc::getrlimit(resource, &raw mut limit) };
+    (result == 0).then_some(ResourceLimit { soft: limit.rlim_cur, hard: limit.rlim_max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_known_by_name() {
+        let limit = resource_limit("RLIMIT_NOFILE").unwrap();
+        assert!(limit.soft > 0 && limit.soft <= limit.hard);
+        assert_eq!(resource_limit("RLIMIT_NONE"), None);
+    }
+
+    #[test]
+    fn forking_with_several_threads_is_refused() {
+        // The test runner has a main thread besides this one.
+        assert!(fork_single_threaded().is_err());
+    }
+}
