@@ -1,1 +1,15 @@
-//! OCI image formats: references, digests, manifests, configurations, layers.
+//! OCI image formats: references, digests, manifests, configurations, layers; and the languages images are built with.
+//!
+//! Owns: the meaning of bytes that make up an image, of a `Dockerfile` and of a `.dockerignore`.
+//! Never: opens a file or a socket, keeps anything, trusts a digest without computing it.
+//! Source: OCI Image Specification 1.1; Docker Registry HTTP API V2 (reference grammar); Dockerfile reference.
+
+mod config;
+mod digest;
+mod manifest;
+mod reference;
+
+pub use config::{Healthcheck, HistoryEntry, ImageConfig, RootFs, RuntimeConfig};
+pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use manifest::{Descriptor, Document, DocumentError, Index, Manifest, Platform, media_type};
+pub use reference::{Reference, ReferenceError};
