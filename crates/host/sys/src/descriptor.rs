@@ -40,6 +40,15 @@ pub fn set_terminal_size(terminal: impl AsFd, columns: u16, rows: u16) -> io::Re
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Returns the columns and rows of a terminal; nothing when the descriptor is none.
+#[must_use]
+pub fn terminal_size(terminal: impl AsFd) -> Option<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is borrowed and open; TIOCGWINSZ writes one winsize, which lives until after the call.
+    let result = unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0).then_some((size.ws_col, size.ws_row))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,6 @@ mod seccomp;
 pub use capability::{
     CapabilitySets, clear_ambient, drop_bounding, has_bounding, raise_ambient, read_capabilities, set_capabilities,
 };
-pub use descriptor::{adopt_descriptor, set_terminal_size};
+pub use descriptor::{adopt_descriptor, set_terminal_size, terminal_size};
 pub use process::{Forked, ResourceLimit, fork_single_threaded, reset_signals, resource_limit};
 pub use seccomp::{BpfInstruction, install_seccomp_filter};
