@@ -7,10 +7,16 @@
 //! One thread commits durable writes in groups and acknowledges them after the sync; a second one takes ephemeral writes
 //! (leases, heartbeats, events) and never syncs. Reads, lists and watches are answered from memory alone.
 
-mod types;
+mod decide;
 mod errors;
+mod log;
+mod memory;
+mod shared;
+mod sqlite;
 mod store;
+mod types;
 mod watch;
+mod writers;
 
 pub use errors::{CommitError, Expired, OpenError, WatchError};
 pub use store::{Store, StoreOptions};
