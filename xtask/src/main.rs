@@ -1,11 +1,14 @@
 //! Checks on the house and code generation. `cargo xtask` without arguments lists what there is.
 
+mod schemas;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const HELP: &str = "cargo xtask tidy                 checks arrows between rooms, file heads, sizes, words, links\n";
+const HELP: &str = "cargo xtask tidy                 checks arrows between rooms, file heads, sizes, words, links\n\
+cargo xtask schemas <json>       makes the schemas of the built-in kinds from the OpenAPI definitions\n\
+cargo xtask messages <folder>    makes the protobuf messages of the built-in kinds from the Go modules\n";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool of the house")]
 fn main() -> ExitCode {
@@ -19,6 +22,7 @@ fn main() -> ExitCode {
             println!("tidy");
             Ok(())
         }),
+        Some("schemas" | "messages") => schemas::run(&root(), &arguments),
         _ => {
             print!("{HELP}");
             Ok(())

@@ -1,8 +1,18 @@
 //! The schema of an object: built-in kinds from data, CRDs from their `openAPIV3Schema`.
 
+mod builtin;
+mod format;
+mod node;
+mod prune;
+mod structural;
+mod validate;
+
 use std::sync::Arc;
 
 use serde_json::Value;
+
+pub use builtin::Schemas;
+pub(crate) use node::{Kind, Node};
 
 use crate::FieldError;
 
@@ -18,36 +28,33 @@ pub enum ListType {
     Map,
 }
 
-/// The schemas of the built-in kinds.
-#[derive(Debug)]
-pub struct Schemas {}
+/// Where a schema comes from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// The built-in definition of this name.
+    BuiltIn(&'static str),
+    /// A CRD, with the document it was read from.
+    Crd(Arc<Value>),
+    /// Nothing is known.
+    Untyped,
+}
 
 /// The schema of one kind of object; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Schema(Arc<()>);
+pub struct Schema {
+    root: Arc<Node>,
+    origin: Origin,
+}
 
 /// A schema that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the schema is not usable at {path:?}: {why}")]
+#[error("{path}: {why}")]
+#[non_exhaustive]
 pub struct SchemaError {
-    /// Where in the schema.
+    /// Where in the schema, such as `properties[spec].items`.
     pub path: String,
     /// What is wrong.
     pub why: String,
-}
-
-impl Schemas {
-    /// Returns the schemas of the built-in kinds; they are read from the binary when first used.
-    #[must_use]
-    pub fn builtin() -> &'static Self {
-        unimplemented!()
-    }
-
-    /// Returns the schema of a kind, or nothing when it is not built in. The core group is `""`.
-    #[must_use]
-    pub fn root(&self, group: &str, version: &str, kind: &str) -> Option<Schema> {
-        unimplemented!("{group}{version}{kind}")
-    }
 }
 
 impl Schema {
@@ -56,34 +63,67 @@ impl Schema {
     /// # Errors
     /// Fails when it is not a structural schema.
     pub fn from_crd(open_api_v3_schema: &Value) -> Result<Self, SchemaError> {
-        unimplemented!("{open_api_v3_schema}")
+        let root = structural::read(open_api_v3_schema)?;
+        Ok(Self { root: Arc::new(root), origin: Origin::Crd(Arc::new(open_api_v3_schema.clone())) })
     }
 
     /// Returns the schema of objects about whose fields nothing is known but their metadata: maps merge, lists are atomic.
     #[must_use]
     pub fn untyped() -> Self {
-        unimplemented!()
+        Self { root: Arc::new(Node::any_object()), origin: Origin::Untyped }
     }
 
     /// Returns the paths of fields that the schema does not have, such as `spec.template.foo`.
     #[must_use]
     pub fn unknown_fields(&self, object: &Value) -> Vec<String> {
-        unimplemented!("{object}")
+        self.prune(&mut object.clone())
     }
 
-    /// Removes fields that the schema does not have (and, for built-in kinds, nulls) and returns the paths of unknown ones.
+    /// Removes fields that the schema does not have and, for built-in kinds, nulls; returns the paths of the unknown ones.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
-        unimplemented!("{object}")
+        prune::prune(&self.root, self.is_builtin(), object)
     }
 
-    /// Checks types and, for CRDs, all rules but CEL's. Empty when the object is fine.
+    /// Checks types, required fields and, for CRDs, all rules but CEL's. Empty when the object is fine.
     #[must_use]
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        unimplemented!("{object}")
+        validate::validate(&self.root, self.is_builtin(), object)
     }
 
-    /// Sets fields that are absent to the schema's defaults (CRDs; built-in defaults are the server's code).
+    /// Sets fields that are absent to the schema's defaults (CRDs; defaults of built-in kinds are not in their schemas).
     pub fn default(&self, object: &mut Value) {
-        unimplemented!("{object}")
+        prune::default(&self.root, object);
+    }
+
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// Returns the name of the built-in definition, such as `io.k8s.api.core.v1.Pod`.
+    pub(crate) fn definition(&self) -> Option<&'static str> {
+        match self.origin {
+            Origin::BuiltIn(name) => Some(name),
+            Origin::Crd(_) | Origin::Untyped => None,
+        }
+    }
+
+    /// Returns the document that a CRD's schema was read from.
+    pub(crate) fn document(&self) -> Option<&Value> {
+        match &self.origin {
+            Origin::Crd(document) => Some(document),
+            Origin::BuiltIn(_) | Origin::Untyped => None,
+        }
+    }
+
+    fn is_builtin(&self) -> bool {
+        matches!(self.origin, Origin::BuiltIn(_))
     }
 }
+
+/// Appends a field's name to a path.
+pub(crate) fn child(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+#[cfg(test)]
+mod tests;
