@@ -4,12 +4,16 @@
 //! Never: opens a file or a socket, keeps anything, trusts a digest without computing it.
 //! Source: OCI Image Specification 1.1; Docker Registry HTTP API V2 (reference grammar); Dockerfile reference.
 
+mod compression;
 mod config;
 mod digest;
+mod layer;
 mod manifest;
 mod reference;
 
+pub use compression::decompress;
 pub use config::{Healthcheck, HistoryEntry, ImageConfig, RootFs, RuntimeConfig};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use layer::{Entry, EntryKind, LayerChange, LayerError, LayerLimits, LayerWriter, read_archive, read_layer};
 pub use manifest::{Descriptor, Document, DocumentError, Index, Manifest, Platform, media_type};
 pub use reference::{Reference, ReferenceError};

@@ -14,8 +14,11 @@ mod mount;
 mod pull;
 mod snapshot;
 mod store;
+mod unpack;
+mod upper;
 
 pub use error::ImageError;
 pub use mount::Rootfs;
 pub use pull::{Credentials, Progress, ProgressEvent, PullOptions, RegistryOptions};
 pub use store::{Collected, Image, ImageStore, ImageSummary, Layer, Lease, Loaded};
+pub use upper::{DirectoryForm, DirectoryLayer, unpack_archive};
