@@ -17,12 +17,7 @@ impl TempDir {
     /// When the system's temporary directory cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        Self(
-            tempfile::Builder::new()
-                .prefix("maru-test-")
-                .tempdir()
-                .expect("the temporary directory is writable"),
-        )
+        Self(tempfile::Builder::new().prefix("maru-test-").tempdir().expect("the temporary directory is writable"))
     }
 
     /// Returns where it is.

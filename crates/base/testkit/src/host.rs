@@ -4,6 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -40,28 +41,14 @@ impl Host {
                 | CloneFlags::CLONE_NEWIPC
                 | CloneFlags::CLONE_NEWUTS;
             unshare(flags).expect("new namespaces (needs root)");
-            mount(
-                None::<&str>,
-                "/",
-                None::<&str>,
-                MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-                None::<&str>,
-            )
-            .expect("mounts of the test stay in the test");
+            mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+                .expect("mounts of the test stay in the test");
             nix::unistd::sethostname("maru-test").expect("the host's name");
             link::loopback_up();
             let open = |kind: &str| {
-                OwnedFd::from(
-                    File::open(format!("/proc/thread-self/ns/{kind}"))
-                        .expect("the namespace just made"),
-                )
+                OwnedFd::from(File::open(format!("/proc/thread-self/ns/{kind}")).expect("the namespace just made"))
             };
-            Self {
-                net: open("net"),
-                mount: open("mnt"),
-                ipc: open("ipc"),
-                uts: open("uts"),
-            }
+            Self { net: open("net"), mount: open("mnt"), ipc: open("ipc"), uts: open("uts") }
         })
     }
 
@@ -98,11 +85,7 @@ impl Host {
     /// # Panics
     /// When it cannot be started.
     pub fn spawn(&self, command: &mut Command) -> Child {
-        self.run(|| {
-            command
-                .spawn()
-                .unwrap_or_else(|error| panic!("could not start {command:?}: {error}"))
-        })
+        self.run(|| command.spawn().unwrap_or_else(|error| panic!("could not start {command:?}: {error}")))
     }
 
     /// Runs a program inside and returns its standard output.
@@ -113,11 +96,7 @@ impl Host {
         let output = self.run(|| Command::new(program).args(arguments).output());
         let output = output.unwrap_or_else(|error| panic!("could not start {program}: {error}"));
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{program} {arguments:?}: {}\n{errors}",
-            output.status
-        );
+        assert!(output.status.success(), "{program} {arguments:?}: {}\n{errors}", output.status);
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -139,12 +118,8 @@ impl Host {
         if let Some(directory) = command.get_current_dir() {
             wrapped.current_dir(directory);
         }
-        wrapped
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
-        ContainedChild {
-            wrapper: self.spawn(&mut wrapped),
-        }
+        wrapped.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        ContainedChild { wrapper: self.spawn(&mut wrapped) }
     }
 
     /// Connects two hosts by a pair of links.
@@ -192,6 +167,18 @@ impl Default for Host {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Runs a function in the network namespace that is pinned on a file, such as a pod's, on a new thread.
+///
+/// # Panics
+/// When there is no namespace, or when the function panics.
+pub fn in_network<R: Send>(namespace: &Path, function: impl FnOnce() -> R + Send) -> R {
+    on_thread(|| {
+        let pinned = File::open(namespace).unwrap_or_else(|error| panic!("{}: {error}", namespace.display()));
+        setns(pinned.as_fd(), CloneFlags::CLONE_NEWNET).expect("a network namespace");
+        function()
+    })
 }
 
 fn on_thread<R: Send>(function: impl FnOnce() -> R + Send) -> R {
@@ -265,8 +252,7 @@ mod tests {
             listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
         });
         // A second visit sees the same namespace; the port is free again.
-        host.run(|| TcpListener::bind(("127.0.0.1", 80)).map(drop))
-            .unwrap();
+        host.run(|| TcpListener::bind(("127.0.0.1", 80)).map(drop)).unwrap();
     }
 
     #[test]
@@ -281,10 +267,8 @@ mod tests {
     fn a_panic_inside_reaches_the_test() {
         crate::require_root_or_skip!();
         let host = Host::new();
-        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            host.run(|| panic!("inside"))
-        }))
-        .unwrap_err();
+        let panic =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| host.run(|| panic!("inside")))).unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"inside"));
     }
 
@@ -292,23 +276,11 @@ mod tests {
     fn connected_hosts_reach_each_other() {
         crate::require_root_or_skip!();
         let (left, right) = (Host::new(), Host::new());
-        left.connect(
-            "eth0",
-            Ipv4Addr::new(192, 0, 2, 1),
-            &right,
-            "eth0",
-            Ipv4Addr::new(192, 0, 2, 2),
-            24,
-        );
+        left.connect("eth0", Ipv4Addr::new(192, 0, 2, 1), &right, "eth0", Ipv4Addr::new(192, 0, 2, 2), 24);
         let listener = right.run(|| TcpListener::bind(("192.0.2.2", 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        let stream = left
-            .run(|| TcpStream::connect_timeout(&address, Duration::from_secs(5)))
-            .unwrap();
-        assert_eq!(
-            stream.local_addr().unwrap().ip(),
-            Ipv4Addr::new(192, 0, 2, 1)
-        );
+        let stream = left.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(5))).unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), Ipv4Addr::new(192, 0, 2, 1));
     }
 
     #[test]
@@ -317,14 +289,10 @@ mod tests {
         let host = Host::new();
         let directory = crate::TempDir::new();
         let file = directory.join("alive");
-        let script = format!(
-            "setsid sh -c 'while :; do date +%s%N > {}; sleep 0.05; done' & sleep 100",
-            file.display()
-        );
+        let script =
+            format!("setsid sh -c 'while :; do date +%s%N > {}; sleep 0.05; done' & sleep 100", file.display());
         let child = host.spawn_contained(Command::new("sh").args(["-c", &script]));
-        crate::wait_until_blocking(Duration::from_secs(10), "the daemon writes", || {
-            file.exists()
-        });
+        crate::wait_until_blocking(Duration::from_secs(10), "the daemon writes", || file.exists());
         drop(child);
         std::fs::remove_file(&file).unwrap();
         std::thread::sleep(Duration::from_millis(200));

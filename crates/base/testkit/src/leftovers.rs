@@ -18,13 +18,8 @@ fn unescape(field: &str) -> String {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let octal = tail
-            .get(..3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        match (
-            first,
-            octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()),
-        ) {
+        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (first, octal.and_then(|digits| u8::from_str_radix(digits, 8).ok())) {
             (b'\\', Some(byte)) => {
                 bytes.push(byte);
                 rest = tail.get(3..).unwrap_or_default();
@@ -57,20 +52,11 @@ pub fn processes_in_cgroup(cgroup: &Path) -> Vec<i32> {
 /// Returns the names of the nftables tables, as `family name`, that start with a prefix; none without the `nft` program.
 #[must_use]
 pub fn nft_tables(name_prefix: &str) -> Vec<String> {
-    let output = std::process::Command::new("nft")
-        .args(["list", "tables"])
-        .output();
-    let text = output
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default();
+    let output = std::process::Command::new("nft").args(["list", "tables"]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines()
         .filter_map(|line| line.strip_prefix("table "))
-        .filter(|table| {
-            table
-                .split(' ')
-                .nth(1)
-                .is_some_and(|name| name.starts_with(name_prefix))
-        })
+        .filter(|table| table.split(' ').nth(1).is_some_and(|name| name.starts_with(name_prefix)))
         .map(str::to_owned)
         .collect()
 }
@@ -108,11 +94,7 @@ impl Leftovers {
     pub fn find(&self) -> Vec<String> {
         let mut found = Vec::new();
         for directory in &self.mounts_under {
-            found.extend(
-                mounts_under(directory)
-                    .iter()
-                    .map(|path| format!("mount {}", path.display())),
-            );
+            found.extend(mounts_under(directory).iter().map(|path| format!("mount {}", path.display())));
         }
         for directory in &self.empty_directories {
             let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
@@ -120,18 +102,10 @@ impl Leftovers {
         }
         for cgroup in &self.cgroups {
             let processes = processes_in_cgroup(cgroup);
-            found.extend(
-                processes
-                    .iter()
-                    .map(|pid| format!("process {pid} in {}", cgroup.display())),
-            );
+            found.extend(processes.iter().map(|pid| format!("process {pid} in {}", cgroup.display())));
         }
         for prefix in &self.nft_prefixes {
-            found.extend(
-                nft_tables(prefix)
-                    .iter()
-                    .map(|table| format!("nft table {table}")),
-            );
+            found.extend(nft_tables(prefix).iter().map(|table| format!("nft table {table}")));
         }
         for prefix in &self.link_prefixes {
             found.extend(links(prefix).iter().map(|link| format!("link {link}")));
@@ -163,10 +137,7 @@ mod tests {
     fn what_is_left_is_named() {
         let directory = crate::TempDir::new();
         let file = directory.write("netns/left", "");
-        let check = Leftovers {
-            empty_directories: vec![directory.join("netns")],
-            ..Leftovers::default()
-        };
+        let check = Leftovers { empty_directories: vec![directory.join("netns")], ..Leftovers::default() };
         assert_eq!(check.find(), [format!("file {}", file.display())]);
         std::fs::remove_file(file).unwrap();
         check.assert_none();

@@ -22,7 +22,7 @@ mod link;
 mod wait;
 
 pub use directory::TempDir;
-pub use host::{ContainedChild, Host};
+pub use host::{ContainedChild, Host, in_network};
 pub use leftovers::{Leftovers, links, mounts_under, nft_tables, processes_in_cgroup};
 pub use wait::{free_port, is_root, wait_for, wait_until, wait_until_blocking};
 

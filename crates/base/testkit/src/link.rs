@@ -8,10 +8,7 @@ use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 
 /// Runs netlink requests in the calling thread's network namespace.
 fn netlink<R>(requests: impl AsyncFnOnce(Handle) -> R) -> R {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime for netlink");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for netlink");
     runtime.block_on(async {
         let (connection, handle, _) = rtnetlink::new_connection().expect("a netlink socket");
         // The connection ends with the last handle; the requests always end first.
@@ -31,12 +28,7 @@ async fn index_of(handle: &Handle, name: &str) -> u32 {
 
 async fn up(handle: &Handle, name: &str) -> u32 {
     let index = index_of(handle, name).await;
-    handle
-        .link()
-        .set(LinkUnspec::new_with_index(index).up().build())
-        .execute()
-        .await
-        .expect("the link goes up");
+    handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await.expect("the link goes up");
     index
 }
 
@@ -51,23 +43,10 @@ pub(crate) fn add_pair(name: &str, peer: &str, peer_namespace: BorrowedFd<'_>) {
     netlink(async |handle| {
         // The peer gets its name when it moves, as both ends may bear the same one.
         let passing = "maru-moving";
-        handle
-            .link()
-            .add(LinkVeth::new(name, passing).build())
-            .execute()
-            .await
-            .expect("a pair of links");
+        handle.link().add(LinkVeth::new(name, passing).build()).execute().await.expect("a pair of links");
         let index = index_of(&handle, passing).await;
-        let message = LinkUnspec::new_with_index(index)
-            .name(peer)
-            .setns_by_fd(peer_namespace.as_raw_fd())
-            .build();
-        handle
-            .link()
-            .set(message)
-            .execute()
-            .await
-            .expect("the peer moves to its namespace");
+        let message = LinkUnspec::new_with_index(index).name(peer).setns_by_fd(peer_namespace.as_raw_fd()).build();
+        handle.link().set(message).execute().await.expect("the peer moves to its namespace");
     });
 }
 
@@ -75,12 +54,7 @@ pub(crate) fn add_pair(name: &str, peer: &str, peer_namespace: BorrowedFd<'_>) {
 pub(crate) fn configure(name: &str, address: Ipv4Addr, prefix_length: u8) {
     netlink(async |handle| {
         let index = up(&handle, name).await;
-        handle
-            .address()
-            .add(index, address.into(), prefix_length)
-            .execute()
-            .await
-            .expect("the link takes the address");
+        handle.address().add(index, address.into(), prefix_length).execute().await.expect("the link takes the address");
     });
 }
 
@@ -91,11 +65,6 @@ pub(crate) fn add_route(destination: Ipv4Addr, prefix_length: u8, gateway: Ipv4A
             .destination_prefix(destination, prefix_length)
             .gateway(gateway)
             .build();
-        handle
-            .route()
-            .add(route)
-            .execute()
-            .await
-            .expect("the kernel takes the route");
+        handle.route().add(route).execute().await.expect("the kernel takes the route");
     });
 }

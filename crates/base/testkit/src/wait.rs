@@ -50,21 +50,11 @@ where
 ///
 /// # Panics
 /// When the deadline passes first; the message names `what`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no runtime, so no paused time either"
-)]
-pub fn wait_until_blocking(
-    deadline: Duration,
-    what: impl Display,
-    mut probe: impl FnMut() -> bool,
-) {
+#[expect(clippy::disallowed_methods, reason = "no runtime, so no paused time either")]
+pub fn wait_until_blocking(deadline: Duration, what: impl Display, mut probe: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !probe() {
-        assert!(
-            start.elapsed() < deadline,
-            "{what}: not within {deadline:?}"
-        );
+        assert!(start.elapsed() < deadline, "{what}: not within {deadline:?}");
         std::thread::sleep(PERIOD);
     }
 }
@@ -105,10 +95,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "a miracle: not within 1s")]
     async fn waiting_names_what_did_not_come() {
-        wait_until(Duration::from_secs(1), "a miracle", || {
-            std::future::ready(false)
-        })
-        .await;
+        wait_until(Duration::from_secs(1), "a miracle", || std::future::ready(false)).await;
     }
 
     #[test]

@@ -1,0 +1,96 @@
+//! Notices of changes to nftables.
+//!
+//! Source: Linux `include/uapi/linux/netfilter/nf_tables.h`.
+
+use std::collections::VecDeque;
+
+use crate::NetError;
+use crate::netfilter::{Message, MessageBuilder, NLM_F_REQUEST, NetfilterSocket, attribute, be_u32, messages, text};
+
+const SUBSYSTEM_NFTABLES: u8 = 10;
+const GROUP_NFTABLES: u32 = 7;
+const NEW_GENERATION: u8 = 15;
+const GET_GENERATION: u8 = 16;
+const GENERATION_ID: u16 = 1;
+/// In messages about tables, chains, rules, sets and elements alike, the first attribute is the table's name.
+const TABLE_NAME: u16 = 1;
+
+/// What was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// A transaction that ended with this generation touched the table.
+    Changed {
+        /// The generation's id.
+        generation: u32,
+    },
+    /// Notices were lost.
+    Overrun,
+}
+
+/// Receives notices about one table.
+pub(super) struct Monitor {
+    socket: NetfilterSocket,
+    table: Vec<u8>,
+    touched: bool,
+    queued: VecDeque<Seen>,
+}
+
+impl Monitor {
+    pub(super) fn open(table: &str) -> Result<Self, NetError> {
+        let mut socket = NetfilterSocket::open()?;
+        socket.join(GROUP_NFTABLES)?;
+        Ok(Self { socket, table: table.as_bytes().to_vec(), touched: false, queued: VecDeque::new() })
+    }
+
+    /// Waits for a transaction that touches the table. Cancel safe.
+    pub(super) async fn next(&mut self) -> Result<Seen, NetError> {
+        loop {
+            if let Some(seen) = self.queued.pop_front() {
+                return Ok(seen);
+            }
+            match self.socket.receive().await {
+                Ok(datagram) => self.read(&datagram),
+                Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ENOBUFS as i32) => {
+                    return Ok(Seen::Overrun);
+                }
+                Err(source) => return Err(NetError::kernel("read notices of nftables", source)),
+            }
+        }
+    }
+
+    /// Forgets what was noticed but not yet returned.
+    pub(super) fn drain(&mut self) {
+        self.queued.clear();
+    }
+
+    /// A transaction's changes come first, then the generation that it ended with.
+    fn read(&mut self, datagram: &[u8]) {
+        for message in messages(datagram) {
+            let Message::Payload { subsystem: SUBSYSTEM_NFTABLES, message, attributes: body } = message else {
+                continue;
+            };
+            if message != NEW_GENERATION {
+                self.touched |= attribute(body, TABLE_NAME).is_some_and(|name| text(name) == self.table);
+                continue;
+            }
+            if std::mem::take(&mut self.touched) {
+                let generation = attribute(body, GENERATION_ID).and_then(be_u32).unwrap_or_default();
+                self.queued.push_back(Seen::Changed { generation });
+            }
+        }
+    }
+}
+
+/// Returns the generation of the namespace's rules.
+pub(super) async fn current_generation() -> Result<u32, NetError> {
+    let mut socket = NetfilterSocket::open()?;
+    socket.send(&MessageBuilder::new(SUBSYSTEM_NFTABLES, GET_GENERATION, NLM_F_REQUEST, 0).build()).await?;
+    let action = "read the generation of nftables";
+    let datagram = socket.receive().await.map_err(|source| NetError::kernel(action, source))?;
+    let generation = messages(&datagram).find_map(|message| match message {
+        Message::Payload { attributes: body, .. } => attribute(body, GENERATION_ID).and_then(be_u32),
+        Message::Done | Message::Status(_) => None,
+    });
+    generation
+        .ok_or_else(|| NetError::Protocol { action: action.to_owned(), reason: "the answer has no id".to_owned() })
+}
