@@ -43,10 +43,7 @@ pub struct LogLimits {
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self {
-            bytes_max: 10 * 1024 * 1024,
-            files_max: 5,
-        }
+        Self { bytes_max: 10 * 1024 * 1024, files_max: 5 }
     }
 }
 
@@ -105,9 +102,7 @@ impl Shim {
     /// # Errors
     /// When the shim cannot start, with what it said.
     pub async fn spawn(options: ShimOptions) -> Result<Self, ShimError> {
-        Ok(Self {
-            directory: options.directory,
-        })
+        Ok(Self { directory: options.directory })
     }
 
     /// Finds the shim that an earlier process left in a pod's directory.
@@ -115,9 +110,7 @@ impl Shim {
     /// # Errors
     /// `ShimError::Gone` when none answers.
     pub async fn connect(directory: &Path) -> Result<Self, ShimError> {
-        Ok(Self {
-            directory: directory.to_owned(),
-        })
+        Ok(Self { directory: directory.to_owned() })
     }
 
     /// Returns the pod's directory.
@@ -172,11 +165,7 @@ impl Shim {
     ///
     /// # Errors
     /// `ShimError::Exec` with the cause when it cannot be started; `Refused` when the container does not run.
-    pub async fn exec(
-        &self,
-        _id: &ContainerId,
-        _config: ExecConfig,
-    ) -> Result<ExecHandle, ShimError> {
+    pub async fn exec(&self, _id: &ContainerId, _config: ExecConfig) -> Result<ExecHandle, ShimError> {
         Err(not_yet())
     }
 
@@ -206,9 +195,7 @@ impl Shim {
 }
 
 fn not_yet() -> ShimError {
-    ShimError::Protocol {
-        message: "not supported yet".to_owned(),
-    }
+    ShimError::Protocol { message: "not supported yet".to_owned() }
 }
 
 /// Reads what a shim that died left behind: phases other than the final ones are reported as `Lost` after the pod's remaining
@@ -316,8 +303,7 @@ impl tokio::io::AsyncWrite for ContainerStream {
     ) -> std::task::Poll<std::io::Result<usize>> {
         loop {
             let mut guard = std::task::ready!(self.0.poll_write_ready(context))?;
-            let written = guard
-                .try_io(|fd| nix::unistd::write(fd.get_ref(), bytes).map_err(std::io::Error::from));
+            let written = guard.try_io(|fd| nix::unistd::write(fd.get_ref(), bytes).map_err(std::io::Error::from));
             match written {
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Ok(result) => return std::task::Poll::Ready(result),

@@ -85,17 +85,13 @@ pub enum ConfigError {
     #[error("the container has no command")]
     NoCommand,
     /// The user is not in the image's `/etc/passwd`.
-    #[error(
-        "no user {name:?} in the image's /etc/passwd; use a number or add the user to the image"
-    )]
+    #[error("no user {name:?} in the image's /etc/passwd; use a number or add the user to the image")]
     NoUser {
         /// As given.
         name: String,
     },
     /// The group is not in the image's `/etc/group`.
-    #[error(
-        "no group {name:?} in the image's /etc/group; use a number or add the group to the image"
-    )]
+    #[error("no group {name:?} in the image's /etc/group; use a number or add the group to the image")]
     NoGroup {
         /// As given.
         name: String,

@@ -9,28 +9,34 @@
 //! container or program, which makes it as a child of the shim and ends. Both are this very program: `main` must call
 //! [`helper_main`] before it starts a thread.
 
+mod capabilities;
 mod cgroup;
 mod client;
 mod config;
 mod error;
 mod run;
+mod seccomp;
+mod spec;
 mod status;
+mod syscalls;
+mod user;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use cgroup::{Cgroup, CgroupStats, PodCgroup};
 pub use client::{
-    AttachHandle, ContainerStream, ExecConfig, ExecHandle, LogLimits, Resizer, RuntimeKind, Shim,
-    ShimOptions, StartRequest, TerminalSize, stored_states,
+    AttachHandle, ContainerStream, ExecConfig, ExecHandle, LogLimits, Resizer, RuntimeKind, Shim, ShimOptions,
+    StartRequest, TerminalSize, stored_states,
 };
 pub use config::{
-    Capabilities, ContainerConfig, Device, Mount, MountSource, Namespace, Namespaces, Propagation,
-    Resources, Rlimit, Seccomp, User,
+    Capabilities, ContainerConfig, Device, Mount, MountSource, Namespace, Namespaces, Propagation, Resources, Rlimit,
+    Seccomp, User,
 };
 pub use error::{CgroupError, ConfigError, ShimError};
 pub use run::{OutputStream, RunConfig, run};
 pub use status::{ContainerId, ContainerPhase, ContainerState, ExitStatus, PodState, Started};
+pub use user::{ResolvedUser, resolve_user};
 
 /// Runs a hidden subcommand when `args` (with the program's name first) asks for one; `None` otherwise.
 ///

@@ -47,7 +47,5 @@ pub async fn run<F>(_config: RunConfig, _output: F) -> Result<ExitStatus, ShimEr
 where
     F: FnMut(OutputStream, &[u8]) + Send,
 {
-    Err(ShimError::Protocol {
-        message: "not supported yet".to_owned(),
-    })
+    Err(ShimError::Protocol { message: "not supported yet".to_owned() })
 }

@@ -18,10 +18,7 @@ impl ContainerId {
     /// Returns the id of the given attempt.
     #[must_use]
     pub fn new(name: impl Into<String>, attempt: u32) -> Self {
-        Self {
-            name: name.into(),
-            attempt,
-        }
+        Self { name: name.into(), attempt }
     }
 }
 

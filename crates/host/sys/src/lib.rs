@@ -1,6 +1,7 @@
 //! The only room with unsafe code: thin safe functions over system calls.
 //!
-//! Owns: what the kernel offers and `nix` does not offer safely: adopting inherited descriptors, forking while single-threaded,
+//! Owns: what the kernel offers and `nix` does not offer safely: adopting inherited descriptors, passing
+//! descriptors, forking while single-threaded,
 //! terminal sizes, signal dispositions, capability sets, seccomp filters, resource limits.
 //! Never: decides anything; keeps state; wraps what `nix` already gives safely.
 //! Source: man-pages sections 2 and 7.
@@ -9,6 +10,7 @@
 
 mod capability;
 mod descriptor;
+mod passing;
 mod process;
 mod seccomp;
 
@@ -16,5 +18,6 @@ pub use capability::{
     CapabilitySets, clear_ambient, drop_bounding, has_bounding, raise_ambient, read_capabilities, set_capabilities,
 };
 pub use descriptor::{adopt_descriptor, set_terminal_size, terminal_size};
+pub use passing::{PASSED_DESCRIPTORS_MAX, receive_packet, send_packet};
 pub use process::{Forked, ResourceLimit, fork_single_threaded, reset_signals, resource_limit};
 pub use seccomp::{BpfInstruction, install_seccomp_filter};
