@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 const DATA: &str = "crates/formats/kube/data";
 
 /// Runs `schemas` or `messages`; `root` is the workspace's folder and the arguments begin with the command's name.
-pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let data = root.join(DATA);
     match arguments {
         [command, source] if command == "schemas" => {
