@@ -1,0 +1,55 @@
+# What people type. Everything else is in the scripts and in cargo.
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+MARU := target/release/maru
+DATA ?= /var/lib/maru
+
+.PHONY: help build demo down test check unit system bench clean toolchain packages test-packages
+
+help:
+	@echo "make demo    build Maru and the sample shop, run it, show that it answers (make down stops it)"
+	@echo "make test    all checks and tests"
+	@echo "make check   formatting, lints, documents, the house's rules"
+	@echo "make bench   side by side with the peers"
+
+toolchain:
+	@command -v $(CARGO) > /dev/null || { echo "Rust is missing; run: curl -sSf https://sh.rustup.rs | sh -s -- -y"; exit 1; }
+
+packages: toolchain
+	@tools/packages cc=gcc nft=nftables curl=curl
+
+build: packages
+	$(CARGO) build --release --locked -p maru -p shop-catalog
+	@mkdir -p examples/shop/build && cp target/release/shop-catalog examples/shop/build/
+
+demo: build
+	$(SUDO) $(MARU) --data $(DATA) demo --shop examples/shop
+
+down:
+	$(SUDO) $(MARU) --data $(DATA) down
+
+# What the tests use besides: clients, peers and a base image.
+test-packages: packages
+	@tools/packages busybox=busybox-static dig=dnsutils git=git
+
+check: toolchain
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+	$(CARGO) xtask tidy
+
+unit: test-packages
+	$(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
+
+system: test-packages
+	$(CARGO) build --locked -p maru -p shop-catalog
+	$(CARGO) test --locked -p maru-tests
+
+test: check unit system
+
+bench: build
+	$(CARGO) bench --locked -p maru-benches
+
+clean:
+	$(CARGO) clean
+	rm -rf examples/shop/build
