@@ -1,17 +1,255 @@
 //! The roles and bindings that every cluster starts with.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+const ALL: &[&str] = &["*"];
+const READ: &[&str] = &["get", "list", "watch"];
+const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
+const CORE: &[&str] = &[""];
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> Value {
+    json!({"apiGroups": groups, "resources": resources, "verbs": verbs})
+}
+
+fn paths(verbs: &[&str], urls: &[&str]) -> Value {
+    json!({"nonResourceURLs": urls, "verbs": verbs})
+}
+
+fn labels(extra: Option<&str>) -> Value {
+    let mut labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    if let Some(target) = extra {
+        labels[format!("{RBAC}/aggregate-to-{target}")] = json!("true");
+    }
+    labels
+}
+
+fn cluster_role(name: &str, aggregate_to: Option<&str>, rules: &[Value]) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {
+            "name": name,
+            "labels": labels(aggregate_to),
+            "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+        },
+        "rules": rules,
+    })
+}
+
+fn aggregating(name: &str, aggregate_to: Option<&str>) -> Value {
+    let mut role = cluster_role(name, aggregate_to, &[]);
+    role["aggregationRule"] =
+        json!({"clusterRoleSelectors": [{"matchLabels": {(format!("{RBAC}/aggregate-to-{name}")): "true"}}]});
+    role
+}
+
+fn cluster_role_binding(name: &str, role: &str, subjects: &[(&str, &str)]) -> Value {
+    let subjects: Vec<Value> =
+        subjects.iter().map(|(kind, name)| json!({"apiGroup": RBAC, "kind": kind, "name": name})).collect();
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {
+            "name": name,
+            "labels": labels(None),
+            "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+        },
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": subjects,
+    })
+}
 
 /// Returns the cluster roles that exist from the start.
 #[must_use]
 pub fn bootstrap_cluster_roles() -> Vec<Value> {
-    todo!()
+    let mut roles = vec![
+        cluster_role("cluster-admin", None, &[rule(ALL, ALL, ALL), paths(ALL, ALL)]),
+        aggregating("admin", None),
+        aggregating("edit", Some("admin")),
+        aggregating("view", Some("edit")),
+        cluster_role("system:aggregate-to-admin", Some("admin"), &admin_rules()),
+        cluster_role("system:aggregate-to-edit", Some("edit"), &edit_rules()),
+        cluster_role("system:aggregate-to-view", Some("view"), &view_rules()),
+    ];
+    roles.extend(discovery_roles());
+    roles.extend(room_roles());
+    roles
+}
+
+fn admin_rules() -> Vec<Value> {
+    vec![
+        rule(&["create"], &["authorization.k8s.io"], &["localsubjectaccessreviews"]),
+        rule(&[READ, WRITE].concat(), &[RBAC], &["roles", "rolebindings"]),
+    ]
+}
+
+const WORKLOADS: &[&str] = &[
+    "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale",
+    "statefulsets", "statefulsets/scale",
+];
+
+fn edit_rules() -> Vec<Value> {
+    let pods = ["pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"];
+    let objects = [
+        "configmaps", "events", "persistentvolumeclaims", "replicationcontrollers", "replicationcontrollers/scale",
+        "secrets", "serviceaccounts", "services", "services/proxy", "endpoints",
+    ];
+    vec![
+        rule(READ, CORE, &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"]),
+        rule(&["impersonate"], CORE, &["serviceaccounts"]),
+        rule(WRITE, CORE, &pods),
+        rule(&["create"], CORE, &["pods/eviction", "serviceaccounts/token"]),
+        rule(WRITE, CORE, &objects),
+        rule(WRITE, &["apps"], WORKLOADS),
+        rule(WRITE, &["autoscaling"], &["horizontalpodautoscalers"]),
+        rule(WRITE, &["batch"], &["cronjobs", "jobs"]),
+        rule(WRITE, &["policy"], &["poddisruptionbudgets"]),
+        rule(WRITE, &["networking.k8s.io"], &["ingresses", "networkpolicies"]),
+        rule(WRITE, &["gateway.networking.k8s.io"], &["gateways", "httproutes", "grpcroutes", "referencegrants"]),
+        rule(&[READ, WRITE].concat(), &["coordination.k8s.io"], &["leases"]),
+    ]
+}
+
+fn view_rules() -> Vec<Value> {
+    let objects = [
+        "configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods",
+        "replicationcontrollers", "replicationcontrollers/scale", "serviceaccounts", "services", "services/status",
+        "bindings", "events", "limitranges", "namespaces/status", "pods/log", "pods/status",
+        "replicationcontrollers/status", "resourcequotas", "resourcequotas/status", "namespaces",
+    ];
+    let apps = [
+        "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale",
+        "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets",
+        "statefulsets/scale", "statefulsets/status",
+    ];
+    let networking = ["ingresses", "ingresses/status", "networkpolicies"];
+    vec![
+        rule(READ, CORE, &objects),
+        rule(READ, &["events.k8s.io"], &["events"]),
+        rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+        rule(READ, &["apps"], &apps),
+        rule(READ, &["autoscaling"], &["horizontalpodautoscalers", "horizontalpodautoscalers/status"]),
+        rule(READ, &["batch"], &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
+        rule(READ, &["policy"], &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
+        rule(READ, &["networking.k8s.io"], &networking),
+        rule(READ, &["gateway.networking.k8s.io"], &["gateways", "httproutes", "grpcroutes", "referencegrants"]),
+    ]
+}
+
+fn discovery_roles() -> Vec<Value> {
+    let discovery = [
+        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version",
+        "/version/",
+    ];
+    let public = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
+    let issuer = ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"];
+    let monitoring = ["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
+    let reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
+    vec![
+        cluster_role(
+            "system:basic-user",
+            None,
+            &[
+                rule(&["create"], &["authorization.k8s.io"], &reviews),
+                rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
+            ],
+        ),
+        cluster_role("system:discovery", None, &[paths(&["get"], &discovery)]),
+        cluster_role("system:public-info-viewer", None, &[paths(&["get"], &public)]),
+        cluster_role("system:service-account-issuer-discovery", None, &[paths(&["get"], &issuer)]),
+        cluster_role("system:monitoring", None, &[paths(&["get"], &monitoring)]),
+        cluster_role(
+            "system:auth-delegator",
+            None,
+            &[
+                rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+                rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+            ],
+        ),
+    ]
+}
+
+/// What our own rooms may do; each acts as the user of the same name.
+fn room_roles() -> Vec<Value> {
+    let events = || rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]);
+    vec![
+        // Garbage collection and the end of a namespace reach every kind, those of custom resources too.
+        cluster_role("system:maru:workloads", None, &[rule(ALL, ALL, ALL)]),
+        cluster_role(
+            "system:maru:node",
+            None,
+            &[
+                rule(ALL, CORE, &["nodes", "nodes/status", "nodes/proxy", "nodes/metrics"]),
+                rule(&["get", "list", "watch", "delete", "patch", "update"], CORE, &["pods", "pods/status"]),
+                rule(READ, CORE, &["configmaps", "secrets", "services", "serviceaccounts", "namespaces"]),
+                rule(
+                    &["get", "list", "watch", "patch", "update"],
+                    CORE,
+                    &["persistentvolumes", "persistentvolumeclaims", "persistentvolumes/status", "persistentvolumeclaims/status"],
+                ),
+                rule(&["create"], CORE, &["serviceaccounts/token", "pods/eviction"]),
+                rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+                rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+                rule(READ, &["node.k8s.io", "storage.k8s.io", "scheduling.k8s.io"], ALL),
+                rule(ALL, &["coordination.k8s.io"], &["leases"]),
+                events(),
+            ],
+        ),
+        cluster_role(
+            "system:maru:network",
+            None,
+            &[
+                rule(READ, CORE, &["services", "endpoints", "pods", "nodes", "namespaces"]),
+                rule(&["patch", "update"], CORE, &["services/status", "nodes/status"]),
+                rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+                rule(READ, &["networking.k8s.io"], &["networkpolicies"]),
+                events(),
+            ],
+        ),
+        cluster_role(
+            "system:maru:gateway",
+            None,
+            &[
+                rule(READ, CORE, &["services", "secrets", "namespaces", "configmaps", "nodes", "pods"]),
+                rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+                rule(READ, &["networking.k8s.io"], &["ingresses", "ingressclasses"]),
+                rule(&["patch", "update"], &["networking.k8s.io"], &["ingresses/status"]),
+                rule(&["create"], &["networking.k8s.io"], &["ingressclasses"]),
+                rule(READ, &["gateway.networking.k8s.io"], ALL),
+                rule(&["create"], &["gateway.networking.k8s.io"], &["gatewayclasses"]),
+                rule(
+                    &["patch", "update"],
+                    &["gateway.networking.k8s.io"],
+                    &["gatewayclasses/status", "gateways/status", "httproutes/status", "grpcroutes/status"],
+                ),
+                events(),
+            ],
+        ),
+    ]
 }
 
 /// Returns the cluster role bindings that exist from the start.
 #[must_use]
 pub fn bootstrap_cluster_role_bindings() -> Vec<Value> {
-    todo!()
+    let everybody = [("Group", "system:authenticated"), ("Group", "system:unauthenticated")];
+    let mut bindings = vec![
+        cluster_role_binding("cluster-admin", "cluster-admin", &[("Group", "system:masters")]),
+        cluster_role_binding("system:basic-user", "system:basic-user", &everybody[..1]),
+        cluster_role_binding("system:discovery", "system:discovery", &everybody[..1]),
+        cluster_role_binding("system:public-info-viewer", "system:public-info-viewer", &everybody),
+        cluster_role_binding(
+            "system:service-account-issuer-discovery",
+            "system:service-account-issuer-discovery",
+            &[("Group", "system:serviceaccounts")],
+        ),
+        cluster_role_binding("system:monitoring", "system:monitoring", &[("Group", "system:monitoring")]),
+    ];
+    for room in ["workloads", "node", "network", "gateway"] {
+        let name = format!("system:maru:{room}");
+        bindings.push(cluster_role_binding(&name, &name, &[("User", &name)]));
+    }
+    bindings
 }
 
 /// Returns all of them, roles first.
@@ -20,4 +258,51 @@ pub fn bootstrap_objects() -> Vec<Value> {
     let mut objects = bootstrap_cluster_roles();
     objects.extend(bootstrap_cluster_role_bindings());
     objects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+    use crate::rbac::{Attributes, Policy, Request};
+
+    #[test]
+    fn the_default_roles_allow_what_they_are_known_for() {
+        let mut bindings = bootstrap_cluster_role_bindings();
+        for role in ["admin", "edit", "view"] {
+            bindings.push(cluster_role_binding(role, role, &[("User", role)]));
+        }
+        let policy = Policy::from_objects(&[], &bootstrap_cluster_roles(), &[], &bindings);
+        let may = |identity: &Identity, verb, group, resource: &str| {
+            let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+            let request = Request::Resource { group, resource, subresource, namespace: "a", name: "x" };
+            policy.authorize(identity, &Attributes { verb, request }).allowed
+        };
+        let path = |identity: &Identity, path| {
+            policy.authorize(identity, &Attributes { verb: "get", request: Request::Path(path) }).allowed
+        };
+        let [admin, edit, view] = ["admin", "edit", "view"].map(|name| Identity::new(name, &[]));
+        let table = [
+            ("list", "", "pods", [true, true, true]),
+            ("get", "", "pods/log", [true, true, true]),
+            ("create", "apps", "deployments", [true, true, false]),
+            ("update", "apps", "deployments/scale", [true, true, false]),
+            ("get", "", "secrets", [true, true, false]),
+            ("create", "", "pods/exec", [true, true, false]),
+            ("create", RBAC, "rolebindings", [true, false, false]),
+            ("create", "", "nodes", [false, false, false]),
+            ("create", "", "namespaces", [false, false, false]),
+        ];
+        for (verb, group, resource, expected) in table {
+            let found = [&admin, &edit, &view].map(|who| may(who, verb, group, resource));
+            assert_eq!(found, expected, "{verb} {group} {resource}");
+        }
+        let nobody = Identity::anonymous();
+        assert!(path(&nobody, "/healthz") && path(&nobody, "/version") && !path(&nobody, "/api"));
+        assert!(path(&view, "/apis/apps/v1") && !path(&view, "/metrics"));
+        assert!(may(&view, "create", "authorization.k8s.io", "selfsubjectaccessreviews"));
+        let gateway = Identity::new("system:maru:gateway", &[]);
+        assert!(may(&gateway, "update", "gateway.networking.k8s.io", "httproutes/status"));
+        assert!(!may(&gateway, "create", "", "pods"));
+    }
 }

@@ -53,6 +53,15 @@ pub(crate) fn create_directory(path: &Path) -> Result<(), KeyFileError> {
         .map_err(|source| KeyFileError::Write { path: path.to_owned(), source })
 }
 
+/// Returns a public file's content, or `None` when it does not exist.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, KeyFileError> {
+    match std::fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeyFileError::Read { path: path.to_owned(), source }),
+    }
+}
+
 /// Returns a private file's content, or `None` when it does not exist.
 pub(crate) fn read_private(path: &Path) -> Result<Option<Vec<u8>>, KeyFileError> {
     let wrap = |source| KeyFileError::Read { path: path.to_owned(), source };

@@ -12,6 +12,7 @@ mod identity;
 mod rbac;
 mod seal;
 mod secret;
+mod selector;
 mod tokens;
 
 pub use authority::{
