@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use maru_time::{SharedClock, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
-use maru_time::{SharedClock, Timestamp};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -43,7 +43,9 @@ pub enum CaError {
         source: rustls::Error,
     },
     /// A certificate can name two groups at most.
-    #[error("a client certificate for \"{user}\" can name two groups at most, not {count}; bind roles to the user instead")]
+    #[error(
+        "a client certificate for \"{user}\" can name two groups at most, not {count}; bind roles to the user instead"
+    )]
     Groups {
         /// Whom it is for.
         user: String,
@@ -378,11 +380,10 @@ mod tests {
     ) -> Result<Option<Identity>, rustls::Error> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(authority.certificate()).unwrap();
-        let builder =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_root_certificates(roots);
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
         let config = match certificate {
             Some(issued) => builder.with_client_auth_cert(issued.chain, issued.key).unwrap(),
             None => builder.with_no_client_auth(),

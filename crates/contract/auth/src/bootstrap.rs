@@ -85,15 +85,29 @@ fn admin_rules() -> Vec<Value> {
 }
 
 const WORKLOADS: &[&str] = &[
-    "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets", "replicasets/scale",
-    "statefulsets", "statefulsets/scale",
+    "daemonsets",
+    "deployments",
+    "deployments/rollback",
+    "deployments/scale",
+    "replicasets",
+    "replicasets/scale",
+    "statefulsets",
+    "statefulsets/scale",
 ];
 
 fn edit_rules() -> Vec<Value> {
     let pods = ["pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"];
     let objects = [
-        "configmaps", "events", "persistentvolumeclaims", "replicationcontrollers", "replicationcontrollers/scale",
-        "secrets", "serviceaccounts", "services", "services/proxy", "endpoints",
+        "configmaps",
+        "events",
+        "persistentvolumeclaims",
+        "replicationcontrollers",
+        "replicationcontrollers/scale",
+        "secrets",
+        "serviceaccounts",
+        "services",
+        "services/proxy",
+        "endpoints",
     ];
     vec![
         rule(READ, CORE, &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets", "services/proxy"]),
@@ -113,15 +127,40 @@ fn edit_rules() -> Vec<Value> {
 
 fn view_rules() -> Vec<Value> {
     let objects = [
-        "configmaps", "endpoints", "persistentvolumeclaims", "persistentvolumeclaims/status", "pods",
-        "replicationcontrollers", "replicationcontrollers/scale", "serviceaccounts", "services", "services/status",
-        "bindings", "events", "limitranges", "namespaces/status", "pods/log", "pods/status",
-        "replicationcontrollers/status", "resourcequotas", "resourcequotas/status", "namespaces",
+        "configmaps",
+        "endpoints",
+        "persistentvolumeclaims",
+        "persistentvolumeclaims/status",
+        "pods",
+        "replicationcontrollers",
+        "replicationcontrollers/scale",
+        "serviceaccounts",
+        "services",
+        "services/status",
+        "bindings",
+        "events",
+        "limitranges",
+        "namespaces/status",
+        "pods/log",
+        "pods/status",
+        "replicationcontrollers/status",
+        "resourcequotas",
+        "resourcequotas/status",
+        "namespaces",
     ];
     let apps = [
-        "controllerrevisions", "daemonsets", "daemonsets/status", "deployments", "deployments/scale",
-        "deployments/status", "replicasets", "replicasets/scale", "replicasets/status", "statefulsets",
-        "statefulsets/scale", "statefulsets/status",
+        "controllerrevisions",
+        "daemonsets",
+        "daemonsets/status",
+        "deployments",
+        "deployments/scale",
+        "deployments/status",
+        "replicasets",
+        "replicasets/scale",
+        "replicasets/status",
+        "statefulsets",
+        "statefulsets/scale",
+        "statefulsets/status",
     ];
     let networking = ["ingresses", "ingresses/status", "networkpolicies"];
     vec![
@@ -139,12 +178,27 @@ fn view_rules() -> Vec<Value> {
 
 fn discovery_roles() -> Vec<Value> {
     let discovery = [
-        "/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version",
+        "/api",
+        "/api/*",
+        "/apis",
+        "/apis/*",
+        "/healthz",
+        "/livez",
+        "/openapi",
+        "/openapi/*",
+        "/readyz",
+        "/version",
         "/version/",
     ];
     let public = ["/healthz", "/livez", "/readyz", "/version", "/version/"];
-    let issuer = ["/.well-known/openid-configuration", "/.well-known/openid-configuration/", "/openid/v1/jwks", "/openid/v1/jwks/"];
-    let monitoring = ["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
+    let issuer = [
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/",
+        "/openid/v1/jwks",
+        "/openid/v1/jwks/",
+    ];
+    let monitoring =
+        ["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
     let reviews = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
     vec![
         cluster_role(
@@ -186,7 +240,12 @@ fn room_roles() -> Vec<Value> {
                 rule(
                     &["get", "list", "watch", "patch", "update"],
                     CORE,
-                    &["persistentvolumes", "persistentvolumeclaims", "persistentvolumes/status", "persistentvolumeclaims/status"],
+                    &[
+                        "persistentvolumes",
+                        "persistentvolumeclaims",
+                        "persistentvolumes/status",
+                        "persistentvolumeclaims/status",
+                    ],
                 ),
                 rule(&["create"], CORE, &["serviceaccounts/token", "pods/eviction"]),
                 rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),

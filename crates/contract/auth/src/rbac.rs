@@ -104,7 +104,10 @@ impl Rule {
             return false;
         }
         if !single.non_resource_urls.is_empty() {
-            return single.non_resource_urls.iter().all(|url| self.non_resource_urls.iter().any(|ours| path_covers(ours, url)));
+            return single
+                .non_resource_urls
+                .iter()
+                .all(|url| self.non_resource_urls.iter().any(|ours| path_covers(ours, url)));
         }
         let names = self.resource_names.is_empty()
             || (!single.resource_names.is_empty()
@@ -245,10 +248,9 @@ impl Policy {
             .filter(|grant| grant.namespace.as_deref().is_none_or(|one| one == namespace))
             .find(|grant| grant.rules.iter().any(|rule| rule.allows(attributes)));
         match found {
-            Some(grant) => Decision {
-                allowed: true,
-                reason: format!("RBAC: allowed by {} to \"{}\"", grant.by, identity.user),
-            },
+            Some(grant) => {
+                Decision { allowed: true, reason: format!("RBAC: allowed by {} to \"{}\"", grant.by, identity.user) }
+            }
             None => Decision { allowed: false, reason: String::new() },
         }
     }
@@ -424,7 +426,11 @@ mod tests {
             (rule(&["get"], &[""], &["pods/log"], &[]), ask("get", "", "pods/log", "a", "x"), true),
             (rule(&["get"], &[""], &["pods/log"], &[]), ask("get", "", "pods", "a", "x"), false),
             (rule(&["get"], &[""], &["*"], &[]), ask("get", "", "pods/log", "a", "x"), true),
-            (rule(&["update"], &["apps"], &["*/scale"], &[]), ask("update", "apps", "deployments/scale", "a", "x"), true),
+            (
+                rule(&["update"], &["apps"], &["*/scale"], &[]),
+                ask("update", "apps", "deployments/scale", "a", "x"),
+                true,
+            ),
             (rule(&["update"], &["apps"], &["*/scale"], &[]), ask("update", "apps", "deployments", "a", "x"), false),
             (rule(&["get"], &[""], &["pods/*"], &[]), ask("get", "", "pods/log", "a", "x"), false),
             (rule(&["get"], &[""], &["configmaps"], &["one"]), ask("get", "", "configmaps", "a", "one"), true),
@@ -465,7 +471,12 @@ mod tests {
                 binding("RoleBinding", "a", ("Role", "reader"), json!({"kind": "User", "name": "anna"})),
                 binding("RoleBinding", "b", ("ClusterRole", "reader"), json!({"kind": "Group", "name": "team"})),
                 binding("RoleBinding", "b", ("Role", "reader"), json!({"kind": "User", "name": "ghost"})),
-                binding("RoleBinding", "a", ("ClusterRole", "reader"), json!({"kind": "ServiceAccount", "name": "bot"})),
+                binding(
+                    "RoleBinding",
+                    "a",
+                    ("ClusterRole", "reader"),
+                    json!({"kind": "ServiceAccount", "name": "bot"}),
+                ),
                 binding("RoleBinding", "a", ("ClusterRole", "health"), json!({"kind": "User", "name": "anna"})),
             ],
             &[binding(
@@ -494,9 +505,7 @@ mod tests {
 
     #[test]
     fn aggregation_follows_labels_through_levels_and_ends_in_cycles() {
-        let leaf = |name: &str, label: &str, resource: &str| {
-            json!({"metadata": {"name": name, "labels": {label: "true"}}, "rules": [rule(&["get"], &[""], &[resource], &[])]})
-        };
+        let leaf = |name: &str, label: &str, resource: &str| json!({"metadata": {"name": name, "labels": {label: "true"}}, "rules": [rule(&["get"], &[""], &[resource], &[])]});
         let over = |name: &str, own: &str, label: &str| {
             json!({
                 "metadata": {"name": name, "labels": {own: "true"}}, "rules": null,
@@ -550,7 +559,11 @@ mod tests {
             (paths(&["get"], &["*"]), false),
         ];
         for (wanted, allowed) in table {
-            assert_eq!(policy.escalation_check(&anna, "a", std::slice::from_ref(&wanted)).is_ok(), allowed, "{wanted:?}");
+            assert_eq!(
+                policy.escalation_check(&anna, "a", std::slice::from_ref(&wanted)).is_ok(),
+                allowed,
+                "{wanted:?}"
+            );
         }
         let missing = policy.escalation_check(&anna, "a", &[rule(&["get", "delete"], &[""], &["pods"], &[])]);
         assert_eq!(missing, Err(vec![rule(&["delete"], &[""], &["pods"], &[])]));

@@ -134,7 +134,11 @@ pub struct TokenIssuer {
 
 impl std::fmt::Debug for TokenIssuer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("TokenIssuer").field("issuer", &self.issuer).field("key_id", &self.key_id).finish_non_exhaustive()
+        formatter
+            .debug_struct("TokenIssuer")
+            .field("issuer", &self.issuer)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -67,12 +67,8 @@ impl<'a> Overlay<'a> {
                     Change::DeleteWith(value) => value.clone(),
                     Change::Put(_) | Change::Delete => current.value.clone(),
                 };
-                let record = Record {
-                    key: current.key.clone(),
-                    revision,
-                    created_revision: current.created_revision,
-                    value,
-                };
+                let record =
+                    Record { key: current.key.clone(), revision, created_revision: current.created_revision, value };
                 Row { kind: EventKind::Deleted, record: Arc::new(record) }
             }
             (Change::Delete | Change::DeleteWith(_), None) => {

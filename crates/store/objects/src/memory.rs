@@ -188,8 +188,7 @@ impl Memory {
         let name = Arc::clone(&record.key.resource);
         let bytes = record.value.len() + EVENT_BYTES;
         let resource = self.resource_mut(&name);
-        let previous =
-            resource.get(&record.key.namespace, &record.key.name).map(|stored| Arc::clone(&stored.record));
+        let previous = resource.get(&record.key.namespace, &record.key.name).map(|stored| Arc::clone(&stored.record));
         match kind {
             EventKind::Created | EventKind::Updated => resource.set(Stored { record: Arc::clone(&record), durability }),
             EventKind::Deleted => resource.unset(&record.key),

@@ -39,7 +39,12 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    fn open(file: PathBuf, synchronous: &str, tables: &str, sealer: Option<Arc<dyn Sealer>>) -> Result<Self, OpenError> {
+    fn open(
+        file: PathBuf,
+        synchronous: &str,
+        tables: &str,
+        sealer: Option<Arc<dyn Sealer>>,
+    ) -> Result<Self, OpenError> {
         let wrap = |source| OpenError::Database { file: file.clone(), source };
         let connection = Connection::open(&file).map_err(wrap)?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -95,7 +100,11 @@ struct RawRow {
     value: Vec<u8>,
 }
 
-fn read_rows(database: &Database, query: &str, mut each: impl FnMut(RawRow) -> Result<(), OpenError>) -> Result<(), OpenError> {
+fn read_rows(
+    database: &Database,
+    query: &str,
+    mut each: impl FnMut(RawRow) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
     let mut statement = database.connection.prepare(query).map_err(|error| database.wrap(error))?;
     let mut rows = statement.query([]).map_err(|error| database.wrap(error))?;
     while let Some(row) = rows.next().map_err(|error| database.wrap(error))? {
@@ -172,7 +181,8 @@ impl DurableLog {
 
     /// Reads the whole log, oldest first.
     pub(crate) fn replay(&self, mut each: impl FnMut(Logged)) -> Result<(), OpenError> {
-        let query = "SELECT resource, namespace, name, operation, revision, created, sealed, value FROM log ORDER BY revision";
+        let query =
+            "SELECT resource, namespace, name, operation, revision, created, sealed, value FROM log ORDER BY revision";
         read_rows(&self.database, query, |row| {
             let kind = match row.operation {
                 1 => EventKind::Created,
@@ -198,7 +208,11 @@ impl DurableLog {
             count += 1;
             if memory.stored(&row.key).is_none_or(|stored| stored.record.revision != row.revision) {
                 let file = self.database.file.clone();
-                return Err(OpenError::Damaged { file, key: row.key, problem: "its current version is not in the log" });
+                return Err(OpenError::Damaged {
+                    file,
+                    key: row.key,
+                    problem: "its current version is not in the log",
+                });
             }
             Ok(())
         })?;
@@ -284,10 +298,7 @@ impl Log for DurableLog {
         }
         self.written_bytes = 0;
         // Readers from outside (a backup) may hold it up: then it goes on at the next time.
-        self.database
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(LogError::classify)
+        self.database.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(LogError::classify)
     }
 }
 
@@ -298,9 +309,14 @@ pub(crate) struct EphemeralLog {
 
 impl EphemeralLog {
     /// Opens it; what cannot be read after a power failure is thrown away, as ephemeral objects may be lost.
-    pub(crate) fn open(directory: &Path, sealer: Option<Arc<dyn Sealer>>) -> Result<(Self, Vec<Arc<Record>>), OpenError> {
+    pub(crate) fn open(
+        directory: &Path,
+        sealer: Option<Arc<dyn Sealer>>,
+    ) -> Result<(Self, Vec<Arc<Record>>), OpenError> {
         let attempt = || {
-            let log = Self { database: Database::open(directory.join("ephemeral.db"), "OFF", EPHEMERAL_TABLES, sealer.clone())? };
+            let log = Self {
+                database: Database::open(directory.join("ephemeral.db"), "OFF", EPHEMERAL_TABLES, sealer.clone())?,
+            };
             let records = log.load()?;
             Ok((log, records))
         };
@@ -332,7 +348,8 @@ impl EphemeralLog {
             return Err(self.database.wrap(rusqlite::Error::SqliteFailure(error, Some(check))));
         }
         let mut records = Vec::new();
-        let query = "SELECT resource, namespace, name, 0, revision, created, sealed, value FROM current ORDER BY revision";
+        let query =
+            "SELECT resource, namespace, name, 0, revision, created, sealed, value FROM current ORDER BY revision";
         read_rows(&self.database, query, |row| {
             let value = self.database.unseal(&row.key, row.sealed, row.value)?;
             records.push(Arc::new(Record {
@@ -390,4 +407,3 @@ impl Log for EphemeralLog {
         Ok(())
     }
 }
-

@@ -99,11 +99,7 @@ impl Metrics {
         );
         Self {
             seconds: [seconds.with(&["durable"]), seconds.with(&["ephemeral"])],
-            refused: registry.family(
-                "maru_objects_refused_total",
-                "Writes that did not happen.",
-                &["reason"],
-            ),
+            refused: registry.family("maru_objects_refused_total", "Writes that did not happen.", &["reason"]),
             history: registry
                 .family::<Gauge>("maru_objects_history_events", "Events that can still be watched.", &[])
                 .with(&[]),

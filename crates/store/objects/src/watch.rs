@@ -55,10 +55,8 @@ impl Watcher {
             }
             self.changed.mark_unchanged();
             let closed = self.fill()?;
-            if self.buffer.is_empty() {
-                if closed || self.changed.changed().await.is_err() {
-                    return Err(WatchError::Closed);
-                }
+            if self.buffer.is_empty() && (closed || self.changed.changed().await.is_err()) {
+                return Err(WatchError::Closed);
             }
         }
     }

@@ -173,13 +173,8 @@ impl<L: Log> DurableWriter<L> {
         self.shared.moved();
 
         let (obsolete, floor) = self.shared.write_memory().take_obsolete(BATCH_OBSOLETE);
-        let batch = Batch {
-            rows: &decided.rows,
-            obsolete: &obsolete,
-            floor,
-            reserve,
-            ephemeral_resources: &new_resources,
-        };
+        let batch =
+            Batch { rows: &decided.rows, obsolete: &obsolete, floor, reserve, ephemeral_resources: &new_resources };
         let result = self.log.append(&batch).map_err(|error| self.note(error));
 
         let mut order = self.shared.order();
@@ -326,5 +321,106 @@ fn note_ephemeral(error: LogError) -> CommitError {
             tracing::warn!(error = %source, "an ephemeral object could not be written");
             CommitError::Database { source: Arc::new(source) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as std_mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::memory::Window;
+    use crate::types::{Expected, Key};
+
+    /// A log whose appends wait for permission and then do what they are told.
+    struct Scripted(std_mpsc::Receiver<Result<(), LogError>>);
+
+    impl Log for Scripted {
+        fn append(&mut self, _: &Batch<'_>) -> Result<(), LogError> {
+            self.0.recv().unwrap_or(Ok(()))
+        }
+
+        fn upkeep(&mut self) -> Result<(), LogError> {
+            Ok(())
+        }
+    }
+
+    struct Running {
+        shared: Arc<Shared>,
+        durable: mpsc::Sender<Request>,
+        ephemeral: mpsc::Sender<Request>,
+        disk: std_mpsc::Sender<Result<(), LogError>>,
+    }
+
+    fn start() -> Running {
+        let window = Window { events_max: 100, bytes_max: 1 << 20, age: Duration::from_secs(60) };
+        let order = Order { last: 1, reserved: RESERVED_BLOCK, ..Order::default() };
+        let shared = Arc::new(Shared::new(Memory::new(window, Revision(1)), order));
+        let (disk, script) = std_mpsc::channel();
+        let (durable, durable_queue) = mpsc::channel(16);
+        let (ephemeral, ephemeral_queue) = mpsc::channel(16);
+        let durable_writer = DurableWriter { shared: Arc::clone(&shared), log: Scripted(script) };
+        let page_cache = Scripted(std_mpsc::channel().1);
+        let ephemeral_writer =
+            EphemeralWriter { shared: Arc::clone(&shared), log: page_cache, durable: durable.downgrade() };
+        std::thread::spawn(move || durable_writer.run(durable_queue));
+        std::thread::spawn(move || ephemeral_writer.run(ephemeral_queue));
+        Running { shared, durable, ephemeral, disk }
+    }
+
+    fn ask(
+        queue: &mpsc::Sender<Request>,
+        name: &str,
+        expected: Expected,
+        durability: Durability,
+    ) -> oneshot::Receiver<Answer> {
+        let (asker, answer) = oneshot::channel();
+        let key = Key::new("things", "", name);
+        let write = Write { key, expected, change: Asked::Put(Vec::new().into()), durability };
+        queue.blocking_send(Request::Write(write, asker)).unwrap();
+        answer
+    }
+
+    fn sync_failure() -> LogError {
+        LogError::classify(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
+            None,
+        ))
+    }
+
+    #[test]
+    fn ephemeral_writes_pass_a_sync_that_takes_its_time() {
+        let running = start();
+        let durable = ask(&running.durable, "durable", Expected::Absent, Durability::Durable);
+        while running.shared.order().durable.is_none() {
+            std::thread::yield_now();
+        }
+        let mut last = Revision::ZERO;
+        for turn in 0..20 {
+            let name = format!("ephemeral{turn}");
+            let record = ask(&running.ephemeral, &name, Expected::Absent, Durability::Ephemeral);
+            let record = record.blocking_recv().unwrap().unwrap();
+            assert!(record.revision > last);
+            last = record.revision;
+            assert_eq!(running.shared.revision(), last, "it is visible while the disk is busy");
+        }
+        // The first ephemeral object of the resource is noted on the disk by a second batch.
+        running.disk.send(Ok(())).unwrap();
+        let durable = durable.blocking_recv().unwrap().unwrap();
+        assert!(durable.revision > last && running.shared.revision() == durable.revision);
+    }
+
+    #[test]
+    fn a_failed_sync_ends_the_writing_and_changes_nothing() {
+        let running = start();
+        running.disk.send(Err(sync_failure())).unwrap();
+        for _ in 0..2 {
+            let answer = ask(&running.durable, "one", Expected::Absent, Durability::Durable).blocking_recv().unwrap();
+            assert!(matches!(answer, Err(Refusal::Answer(CommitError::Broken { .. }))), "{answer:?}");
+        }
+        let answer = ask(&running.ephemeral, "two", Expected::Absent, Durability::Ephemeral).blocking_recv().unwrap();
+        assert!(matches!(answer, Err(Refusal::Answer(CommitError::Broken { .. }))), "{answer:?}");
+        assert_eq!(running.shared.read_memory().count("things"), 0);
     }
 }

@@ -11,16 +11,24 @@ use maru_objects::{
 use crate::{delete, open, put};
 
 /// Follows a watch up to a revision and checks that each event fits the state before it.
-async fn follow(mut watcher: Watcher, mut state: BTreeMap<String, Arc<Record>>, through: Revision) -> BTreeMap<String, Arc<Record>> {
+async fn follow(
+    mut watcher: Watcher,
+    mut state: BTreeMap<String, Arc<Record>>,
+    through: Revision,
+) -> BTreeMap<String, Arc<Record>> {
     let mut last = Revision::ZERO;
     while last < through {
-        let event = tokio::time::timeout(Duration::from_secs(20), watcher.next()).await.expect("an event in time").unwrap();
+        let event =
+            tokio::time::timeout(Duration::from_secs(20), watcher.next()).await.expect("an event in time").unwrap();
         assert!(event.revision > last, "{} after {last}", event.revision);
         assert_eq!(event.record.revision, event.revision);
         last = event.revision;
         let name = event.record.key.to_string();
         let before = state.get(&name).cloned();
-        assert_eq!(before.as_ref().map(|record| record.revision), event.previous.as_ref().map(|record| record.revision));
+        assert_eq!(
+            before.as_ref().map(|record| record.revision),
+            event.previous.as_ref().map(|record| record.revision)
+        );
         match event.kind {
             EventKind::Created => assert!(before.is_none()),
             EventKind::Updated | EventKind::Deleted => assert!(before.is_some()),
@@ -44,11 +52,16 @@ async fn watches_miss_nothing_while_many_write() {
             tokio::task::spawn_blocking(move || {
                 tokio::runtime::Handle::current().block_on(async move {
                     for turn in 0..150u32 {
-                        let durability = if writer % 2 == 0 { Durability::Durable } else { Durability::Ephemeral };
+                        let durability =
+                            if writer.is_multiple_of(2) { Durability::Durable } else { Durability::Ephemeral };
                         // Half the keys are shared by all writers of a class.
                         let name = if turn % 2 == 0 { format!("own{writer}") } else { format!("shared{}", writer % 2) };
                         let key = Key::new("things", &format!("ns{}", writer % 2), &name);
-                        let write = if turn % 7 == 6 { delete(&key, Expected::Any) } else { put(&key, Expected::Any, turn.to_string(), durability) };
+                        let write = if turn % 7 == 6 {
+                            delete(&key, Expected::Any)
+                        } else {
+                            put(&key, Expected::Any, turn.to_string(), durability)
+                        };
                         match store.commit(write).await {
                             Ok(_) | Err(CommitError::Missing { .. }) => {}
                             Err(error) => panic!("{error}"),
@@ -71,7 +84,10 @@ async fn watches_miss_nothing_while_many_write() {
     }
     let end = store.list("things", None);
     // All watchers end at the same last event, also those that started after it.
-    let last = store.commit(put(&Key::new("things", "ns0", "last"), Expected::Absent, "end", Durability::Durable)).await.unwrap();
+    let last = store
+        .commit(put(&Key::new("things", "ns0", "last"), Expected::Absent, "end", Durability::Durable))
+        .await
+        .unwrap();
     assert!(last.revision > end.revision);
     let end: BTreeMap<String, Arc<Record>> =
         store.list("things", None).records.iter().map(|record| (record.key.to_string(), Arc::clone(record))).collect();
