@@ -1,1 +1,14 @@
-//! Carries HTTP traffic by Ingress and Gateway API.
+//! Carries HTTP traffic into the cluster by Ingress and Gateway API.
+//!
+//! Owns: the ports of the data plane, connections to upstreams, the access log, statuses of Gateways and routes.
+//! Never: restarts or reloads for a change; serves the control plane; decides who may write a route.
+//! Source: Kubernetes Ingress v1; Gateway API 1.x (HTTPRoute, GRPCRoute, ReferenceGrant); RFC 9110, 9112, 9113; W3C
+//! Trace Context.
+
+mod crds;
+mod gateway;
+mod options;
+
+pub use crds::crds;
+pub use gateway::{Gateway, GatewayError};
+pub use options::GatewayOptions;
