@@ -10,9 +10,16 @@
 //! Each controller lives in its own file with a pure `plan` and a thin `execute`. `machinery` holds what they share:
 //! one watch cache a kind that also sees our own writes at once, keyed work queues, and the event recorder.
 
+mod deployment;
+mod endpoints;
 mod machinery;
+mod node_affinity;
 mod options;
+mod pods;
+mod replica_set;
+mod scheduler;
 mod service_accounts;
+mod volumes;
 mod wiring;
 
 pub use options::WorkloadOptions;

@@ -31,10 +31,10 @@ impl EventType {
 
 /// The object that an event is about.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Subject(ObjectReference);
+struct Subject(ObjectReference);
 
 impl Subject {
-    pub(crate) fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
+    fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
         Self(ObjectReference {
             api_version: Some(K::api_version(&()).into_owned()),
             kind: Some(K::kind(&()).into_owned()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, ObjectList, PartialObjectMeta, Patch, PatchParams, PostParams,
@@ -38,6 +39,10 @@ pub(crate) struct ExecuteError {
 }
 
 impl ExecuteError {
+    pub(crate) fn of<K: Resource<DynamicType = ()>>(verb: &'static str, key: Key, source: kube::Error) -> Self {
+        Self { verb, kind: K::kind(&()).into_owned(), key, source: Box::new(source) }
+    }
+
     fn reason(&self) -> &str {
         match self.source.as_ref() {
             kube::Error::Api(status) => &status.reason,
@@ -155,16 +160,25 @@ where
         drop(scope.spawn_until_cancelled("watch", follow(K::plural(&()).into_owned(), source, cache)));
     }
 
+    /// Waits until the first list has arrived.
+    pub(crate) fn synced(&self) -> BoxFuture<'static, ()> {
+        let cache = Arc::clone(&self.cache);
+        Box::pin(async move { cache.wait_synced().await })
+    }
+
     /// Reads from the API, past the cache.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<K>, ExecuteError> {
-        self.api(&key.namespace).get_opt(&key.name).await.map_err(|source| failed::<K>("read", key.clone(), source))
+        self.api(&key.namespace)
+            .get_opt(&key.name)
+            .await
+            .map_err(|source| ExecuteError::of::<K>("read", key.clone(), source))
     }
 
     pub(crate) async fn create(&self, object: &K) -> Result<Arc<K>, ExecuteError> {
         let answer = self.api(object.namespace()).create(&post_params(), object).await;
         match answer {
             Ok(created) => Ok(self.cache.wrote(created)),
-            Err(source) => Err(failed::<K>("create", Key::of(object), source)),
+            Err(source) => Err(ExecuteError::of::<K>("create", Key::of(object), source)),
         }
     }
 
@@ -173,7 +187,7 @@ where
         let answer = self.api(&key.namespace).patch(&key.name, &patch_params(), &Patch::Merge(patch)).await;
         match answer {
             Ok(changed) => Ok(self.cache.wrote(changed)),
-            Err(source) => Err(failed::<K>("change", key.clone(), source)),
+            Err(source) => Err(ExecuteError::of::<K>("change", key.clone(), source)),
         }
     }
 
@@ -182,7 +196,7 @@ where
         let answer = self.api(object.namespace()).replace_status(object.name(), &post_params(), object).await;
         match answer {
             Ok(changed) => Ok(self.cache.wrote(changed)),
-            Err(source) => Err(failed::<K>("write the status of", Key::of(object), source)),
+            Err(source) => Err(ExecuteError::of::<K>("write the status of", Key::of(object), source)),
         }
     }
 
@@ -208,7 +222,7 @@ where
                 Ok(())
             }
             Err(source) => {
-                let error = failed::<K>("delete", Key::of(object), source);
+                let error = ExecuteError::of::<K>("delete", Key::of(object), source);
                 // A conflict says that another object has the name now.
                 if error.is_not_found() || error.is_conflict() {
                     self.cache.removed(&Key::of(object), object.uid());
@@ -236,7 +250,7 @@ where
                 self.cache.wrote(changed);
                 Ok(())
             }
-            Err(source) => match failed::<K>("release", Key::of(object), source) {
+            Err(source) => match ExecuteError::of::<K>("release", Key::of(object), source) {
                 error if error.is_not_found() => Ok(()),
                 error => Err(error),
             },
@@ -250,10 +264,6 @@ pub(crate) fn post_params() -> PostParams {
 
 pub(crate) fn patch_params() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
-}
-
-fn failed<K: Resource<DynamicType = ()>>(verb: &'static str, key: Key, source: kube::Error) -> ExecuteError {
-    ExecuteError { verb, kind: K::kind(&()).into_owned(), key, source: Box::new(source) }
 }
 
 /// Where a cache gets its objects.

@@ -11,7 +11,7 @@ mod selector;
 
 pub(crate) use cache::{Cache, Key};
 pub(crate) use controller::{ControllerMetrics, Done, Reconcile, drive};
-pub(crate) use events::{EventType, Recorder, Subject};
+pub(crate) use events::{EventType, Recorder};
 pub(crate) use kind::{ExecuteError, Kind};
 pub(crate) use metadata::{MetaExt, condition_time};
 pub(crate) use ownership::{Claims, claim, controller_of, controller_reference, is_controlled_by};
