@@ -9,6 +9,7 @@
 //! async block on the disk: async callers put them on a blocking thread.
 
 mod archive;
+mod cache;
 mod error;
 mod mount;
 mod pull;
@@ -17,8 +18,9 @@ mod store;
 mod unpack;
 mod upper;
 
+pub use cache::CachedResult;
 pub use error::ImageError;
 pub use mount::Rootfs;
 pub use pull::{Credentials, Progress, ProgressEvent, PullOptions, RegistryOptions};
 pub use store::{Collected, Image, ImageStore, ImageSummary, Layer, Lease, Loaded};
-pub use upper::{DirectoryForm, DirectoryLayer, unpack_archive};
+pub use upper::{DirectoryForm, DirectoryLayer, Unpacked, unpack_archive};

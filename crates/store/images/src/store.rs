@@ -11,6 +11,7 @@ use maru_blobs::{BlobStore, Stored};
 use maru_oci::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform, Reference, media_type};
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CachedResult;
 use crate::error::{ImageError, io_error};
 
 /// Largest image configuration that is read.
@@ -137,6 +138,12 @@ impl ImageStore {
         let blobs = BlobStore::open(&directory.join("blobs"))?;
         let directory = directory.canonicalize().map_err(io_error("resolve", directory))?;
         Ok(Self { inner: Arc::new(Inner { directory, blobs }) })
+    }
+
+    /// Returns the store's directory, for what must be on the same file system.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.inner.directory
     }
 
     /// Returns the blobs, for what is kept beside images (bills of materials, build caches).
@@ -450,6 +457,12 @@ impl ImageStore {
             roots.insert(file.digest);
             // The index itself is kept, its other platforms are not here.
             marked.insert(file.registry_digest);
+        }
+        for (_, result) in self.kept_results()? {
+            match result {
+                CachedResult::Layer(layer) => drop(marked.insert(layer.descriptor.digest)),
+                CachedResult::Image(digest) => drop(roots.insert(digest)),
+            }
         }
         for root in &roots {
             match self.image(root) {

@@ -51,20 +51,41 @@ impl ImageStore {
     }
 }
 
+/// What was unpacked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// Paths in the order of the archive, relative to the directory.
+    pub paths: Vec<PathBuf>,
+    /// Latest time of change among the files, in seconds since 1970.
+    pub modified_max: i64,
+}
+
 /// Writes what a tar stream (not compressed) holds into a directory, upon what is there: files replace files, directories
-/// merge, links to directories stay, and no path leads out of the directory. For packages and archives.
+/// merge, links to directories stay, and no path leads out of the directory. What `skip` says is left out. For packages and
+/// archives.
 ///
 /// # Errors
 /// When the stream is malformed or tries to lead out, or the disk fails.
-pub fn unpack_archive(archive: &mut dyn Read, directory: &Path) -> Result<(), ImageError> {
+pub fn unpack_archive(
+    archive: &mut dyn Read,
+    directory: &Path,
+    skip: &dyn Fn(&Path) -> bool,
+) -> Result<Unpacked, ImageError> {
     let unusable =
         |error: crate::unpack::UnpackError| ImageError::Layer { layer: "archive".to_owned(), problem: error.story() };
     let mut unpacker = Unpacker::new(directory, &[], Existing::Merge).map_err(unusable)?;
+    let mut unpacked = Unpacked::default();
     maru_oci::read_archive(archive, LayerLimits::default(), &mut |entry, content| {
+        if skip(&entry.path) {
+            return Ok(());
+        }
+        unpacked.paths.push(entry.path.clone());
+        unpacked.modified_max = unpacked.modified_max.max(entry.modified_seconds);
         unpacker.apply(maru_oci::LayerChange::Add(entry), content)
     })
     .map_err(unusable)?;
-    unpacker.finish().map_err(unusable)
+    unpacker.finish().map_err(unusable)?;
+    Ok(unpacked)
 }
 
 struct Walk<'a> {
