@@ -1,18 +1,29 @@
 //! The daemon's side of a shim: one short connection per request, so that a `Shim` is a path and can be cloned freely.
 
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use crate::config::ContainerConfig;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use crate::cgroup::Cgroup;
+use crate::config::{ContainerConfig, Namespace};
+use crate::connection::Connection;
 use crate::error::ShimError;
+use crate::protocol::{CONTAINERS, LogOrder, OPTIONS, Request, Response, SOCKET, ShimSetup, StartOrder};
+use crate::spec::{self, SpecInput};
 use crate::status::{ContainerId, ContainerState, ExitStatus, PodState, Started};
+use crate::stream::ContainerStream;
 
 /// How a pod's shim is started.
 #[derive(Debug, Clone)]
 pub struct ShimOptions {
     /// The program whose `main` calls `helper_main` first; `None` means this very program.
     pub executable: Option<PathBuf>,
-    /// The pod's directory: socket, state files, bundles. Made when missing (0700). At most 90 bytes long.
+    /// The pod's directory: socket, state files, bundles. Made when missing (0700).
     pub directory: PathBuf,
     /// The pod's uid; prefixes container ids.
     pub pod_uid: String,
@@ -23,7 +34,7 @@ pub struct ShimOptions {
 }
 
 /// Which program makes the containers.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum RuntimeKind {
     /// The built-in one.
     #[default]
@@ -93,7 +104,8 @@ pub struct ExecConfig {
 /// A connection to the shim of one pod. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Shim {
-    directory: PathBuf,
+    directory: Arc<Path>,
+    setup: Arc<ShimSetup>,
 }
 
 impl Shim {
@@ -102,15 +114,36 @@ impl Shim {
     /// # Errors
     /// When the shim cannot start, with what it said.
     pub async fn spawn(options: ShimOptions) -> Result<Self, ShimError> {
-        Ok(Self { directory: options.directory })
+        let setup = ShimSetup {
+            directory: options.directory,
+            pod_uid: options.pod_uid,
+            cgroup: options.cgroup,
+            runtime: options.runtime,
+        };
+        let executable = options.executable.unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let setup = blocking(move || {
+            launch(&executable, &setup)?;
+            Ok(setup)
+        })
+        .await?;
+        Ok(Self { directory: Arc::from(setup.directory.as_path()), setup: Arc::new(setup) })
     }
 
     /// Finds the shim that an earlier process left in a pod's directory.
     ///
     /// # Errors
-    /// `ShimError::Gone` when none answers.
+    /// `ShimError::Gone` when none answers; `ShimError::Version` when it is too old or too new.
     pub async fn connect(directory: &Path) -> Result<Self, ShimError> {
-        Ok(Self { directory: directory.to_owned() })
+        // Says hello, too.
+        drop(Connection::open(directory).await?);
+        let path = directory.join(OPTIONS);
+        let setup = blocking(move || {
+            let failed = |source| ShimError::Io { doing: "read", path: path.clone(), source };
+            let text = std::fs::read(&path).map_err(failed)?;
+            serde_json::from_slice::<ShimSetup>(&text).map_err(|error| failed(error.into()))
+        })
+        .await?;
+        Ok(Self { directory: Arc::from(directory), setup: Arc::new(setup) })
     }
 
     /// Returns the pod's directory.
@@ -119,13 +152,79 @@ impl Shim {
         &self.directory
     }
 
+    /// Returns the uid of the pod.
+    #[must_use]
+    pub fn pod_uid(&self) -> &str {
+        &self.setup.pod_uid
+    }
+
+    /// Returns the pod's cgroup.
+    #[must_use]
+    pub fn cgroup(&self) -> Cgroup {
+        Cgroup::at(self.setup.cgroup.clone())
+    }
+
+    /// Returns the cgroup of a container of the pod.
+    #[must_use]
+    pub fn container_cgroup(&self, id: &ContainerId) -> Cgroup {
+        self.cgroup().child(&id.to_string())
+    }
+
     /// Creates and starts a container; returns once its program runs.
     ///
     /// # Errors
     /// `ShimError::Start` with the cause when the container cannot be made or its program not be executed; the container then
-    /// is in phase `Failed` until removed. `ShimError::Config` when the configuration cannot be used.
-    pub async fn start(&self, _request: StartRequest) -> Result<Started, ShimError> {
-        Err(not_yet())
+    /// is in phase `Failed` until removed. `ShimError::Config` when the configuration cannot be used; then there is no
+    /// container.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop the start: the container appears in `states`.
+    pub async fn start(&self, request: StartRequest) -> Result<Started, ShimError> {
+        let order = self.prepare(request, false).await?;
+        let mut connection = Connection::open(&self.directory).await?;
+        connection.send(&Request::Start(order), &[]).await?;
+        started(&mut connection, "starting a container").await
+    }
+
+    /// Starts a container on the given streams. It ends, and the shim with it, when the returned connection is dropped.
+    pub(crate) async fn start_held(
+        &self,
+        request: StartRequest,
+        stdio: &[BorrowedFd<'_>],
+    ) -> Result<(Started, Connection), ShimError> {
+        let order = self.prepare(request, true).await?;
+        let mut connection = Connection::open(&self.directory).await?;
+        connection.send(&Request::Start(order), stdio).await?;
+        let started = started(&mut connection, "starting a container").await?;
+        Ok((started, connection))
+    }
+
+    /// Makes the bundle of a container.
+    async fn prepare(&self, request: StartRequest, hold: bool) -> Result<StartOrder, ShimError> {
+        let bundle = self.directory.join(CONTAINERS).join(request.id.to_string());
+        let cgroup = self.container_cgroup(&request.id);
+        blocking(move || {
+            let config = &request.config;
+            let spec = spec::build(&SpecInput { rootfs: &request.rootfs, cgroup: cgroup.path(), config })?;
+            let failed = |source| ShimError::Io { doing: "write", path: bundle.clone(), source };
+            // Two attempts never share a bundle: the shim refuses an id that it knows, this refuses one that is being made.
+            std::fs::create_dir(&bundle).map_err(failed)?;
+            std::fs::write(bundle.join("config.json"), spec.to_string()).map_err(failed)?;
+            Ok(StartOrder {
+                log: request.log_path.map(|path| LogOrder {
+                    path,
+                    bytes_max: request.log_limits.bytes_max,
+                    files_max: request.log_limits.files_max,
+                }),
+                tty: config.tty,
+                stdin: config.stdin,
+                stdin_once: config.stdin_once,
+                own_pids: config.namespaces.pid == Namespace::New,
+                hold,
+                id: request.id,
+            })
+        })
+        .await
     }
 
     /// Returns the state of every container that was not removed.
@@ -133,23 +232,36 @@ impl Shim {
     /// # Errors
     /// When the shim does not answer.
     pub async fn states(&self) -> Result<PodState, ShimError> {
-        Err(not_yet())
+        self.ask_states(&Request::States, "listing containers").await
     }
 
     /// Waits until the state is newer than `generation` (0 returns at once). Cancel safe.
     ///
     /// # Errors
     /// When the shim ends: `Gone` or `Disconnected`.
-    pub async fn wait_change(&self, _generation: u64) -> Result<PodState, ShimError> {
-        Err(not_yet())
+    pub async fn wait_change(&self, generation: u64) -> Result<PodState, ShimError> {
+        self.ask_states(&Request::Wait { generation }, "waiting for a change").await
+    }
+
+    async fn ask_states(&self, request: &Request, doing: &'static str) -> Result<PodState, ShimError> {
+        let mut connection = Connection::open(&self.directory).await?;
+        connection.send(request, &[]).await?;
+        let mut containers = Vec::new();
+        loop {
+            match connection.receive(doing).await?.0 {
+                Response::State(state) => containers.push(state),
+                Response::End { generation } => return Ok(PodState { generation, containers }),
+                other => return Err(unexpected(other)),
+            }
+        }
     }
 
     /// Sends a signal by number to the container's first process. A container that ended already is no error.
     ///
     /// # Errors
     /// `Refused` when there is no such container.
-    pub async fn signal(&self, _id: &ContainerId, _signal: i32) -> Result<(), ShimError> {
-        Err(not_yet())
+    pub async fn signal(&self, id: &ContainerId, signal: i32) -> Result<(), ShimError> {
+        self.order(&Request::Signal { id: id.clone(), signal }, "sending a signal").await
     }
 
     /// Kills what is left of a container and deletes its cgroup, bundle and state. Its log and root file system stay.
@@ -157,54 +269,207 @@ impl Shim {
     ///
     /// # Errors
     /// When something cannot be deleted; calling again continues.
-    pub async fn remove(&self, _id: &ContainerId) -> Result<(), ShimError> {
-        Err(not_yet())
+    pub async fn remove(&self, id: &ContainerId) -> Result<(), ShimError> {
+        self.order(&Request::Remove { id: id.clone() }, "removing a container").await
     }
 
     /// Runs a program in a running container.
     ///
     /// # Errors
     /// `ShimError::Exec` with the cause when it cannot be started; `Refused` when the container does not run.
-    pub async fn exec(&self, _id: &ContainerId, _config: ExecConfig) -> Result<ExecHandle, ShimError> {
-        Err(not_yet())
+    pub async fn exec(&self, id: &ContainerId, config: ExecConfig) -> Result<ExecHandle, ShimError> {
+        let process = self.prepare_exec(id, &config).await?;
+        let mut connection = Connection::open(&self.directory).await?;
+        let request = Request::Exec { id: id.clone(), process, tty: config.tty, kill_on_close: config.kill_on_drop };
+        if config.tty {
+            connection.send(&request, &[]).await?;
+            return exec_on_terminal(connection, &config).await;
+        }
+        let (stdin, container_stdin) = if config.stdin { pipe_in()? } else { (None, null()?) };
+        let (stdout, container_stdout) = pipe_out()?;
+        let (stderr, container_stderr) = pipe_out()?;
+        let passed = [container_stdin.as_fd(), container_stdout.as_fd(), container_stderr.as_fd()];
+        connection.send(&request, &passed).await?;
+        drop((container_stdin, container_stdout, container_stderr));
+        let started = exec_started(&mut connection).await?.0;
+        let (stdout, stderr) = (Some(stdout), Some(stderr));
+        Ok(ExecHandle { stdin, stdout, stderr, pid: started.pid, connection, exited: None, terminal: None })
+    }
+
+    /// Writes the process file of a program; returns its path below the pod's directory.
+    async fn prepare_exec(&self, id: &ContainerId, config: &ExecConfig) -> Result<PathBuf, ShimError> {
+        let name = Path::new(CONTAINERS).join(id.to_string());
+        let directory = self.directory.join(&name);
+        let (id, config) = (id.clone(), config.clone());
+        blocking(move || {
+            let text = std::fs::read(directory.join("config.json"))
+                .map_err(|_| ShimError::Refused { message: format!("the pod has no container {id}") })?;
+            let spec =
+                serde_json::from_slice(&text).map_err(|error| ShimError::Protocol { message: error.to_string() })?;
+            let process = spec::exec_process(&spec, &config)?;
+            let file = format!("exec-{}.json", maru_ids::random_suffix(12));
+            let path = directory.join(&file);
+            std::fs::write(&path, process.to_string()).map_err(|source| ShimError::Io {
+                doing: "write",
+                path,
+                source,
+            })?;
+            Ok(name.join(file))
+        })
+        .await
     }
 
     /// Connects to the standard streams of a running container: output from now on, and input when the container has it.
     ///
     /// # Errors
     /// `Refused` when the container does not run.
-    pub async fn attach(&self, _id: &ContainerId, _stdin: bool) -> Result<AttachHandle, ShimError> {
-        Err(not_yet())
+    pub async fn attach(&self, id: &ContainerId, stdin: bool) -> Result<AttachHandle, ShimError> {
+        let mut connection = Connection::open(&self.directory).await?;
+        let (stdout, far_stdout) = pipe_out()?;
+        let (stderr, far_stderr) = pipe_out()?;
+        let (near_stdin, far_stdin) =
+            if stdin { pipe_in().map(|(near, far)| (near, Some(far)))? } else { (None, None) };
+        let mut passed = vec![far_stdout.as_fd(), far_stderr.as_fd()];
+        passed.extend(far_stdin.as_ref().map(|stdin| stdin.as_fd()));
+        connection.send(&Request::Attach { id: id.clone() }, &passed).await?;
+        drop((far_stdout, far_stderr, far_stdin));
+        match connection.receive("attaching").await?.0 {
+            Response::Attached { stdin } => {
+                Ok(AttachHandle { stdin: near_stdin.filter(|_| stdin), stdout, stderr, _connection: connection })
+            }
+            other => Err(unexpected(other)),
+        }
     }
 
     /// Changes the size of a container's terminal.
     ///
     /// # Errors
     /// `Refused` when the container has none.
-    pub async fn resize(&self, _id: &ContainerId, _size: TerminalSize) -> Result<(), ShimError> {
-        Err(not_yet())
+    pub async fn resize(&self, id: &ContainerId, size: TerminalSize) -> Result<(), ShimError> {
+        self.order(&Request::Resize { id: id.clone(), size }, "resizing a terminal").await
     }
 
-    /// Kills and removes all containers and ends the shim. Its directory stays, without socket and state files.
+    /// Kills and removes all containers and the pod's cgroup and ends the shim. Its directory stays, without what the shim made.
     ///
     /// # Errors
     /// When something cannot be deleted.
     pub async fn shutdown(&self) -> Result<(), ShimError> {
-        Err(not_yet())
+        self.order(&Request::Shutdown, "shutting the pod down").await
+    }
+
+    async fn order(&self, request: &Request, doing: &'static str) -> Result<(), ShimError> {
+        let mut connection = Connection::open(&self.directory).await?;
+        connection.send(request, &[]).await?;
+        match connection.receive(doing).await?.0 {
+            Response::Done => Ok(()),
+            other => Err(unexpected(other)),
+        }
     }
 }
 
-fn not_yet() -> ShimError {
-    ShimError::Protocol { message: "not supported yet".to_owned() }
+async fn started(connection: &mut Connection, doing: &'static str) -> Result<Started, ShimError> {
+    match connection.receive(doing).await?.0 {
+        Response::Started(started) => Ok(started),
+        Response::Failed { message } => Err(ShimError::Start { message }),
+        other => Err(unexpected(other)),
+    }
 }
 
-/// Reads what a shim that died left behind: phases other than the final ones are reported as `Lost` after the pod's remaining
-/// processes were killed. Blocking.
+async fn exec_started(connection: &mut Connection) -> Result<(Started, Vec<OwnedFd>), ShimError> {
+    match connection.receive("starting a program").await? {
+        (Response::Started(started), descriptors) => Ok((started, descriptors)),
+        (Response::Failed { message }, _) => Err(ShimError::Exec { message }),
+        (other, _) => Err(unexpected(other)),
+    }
+}
+
+async fn exec_on_terminal(mut connection: Connection, config: &ExecConfig) -> Result<ExecHandle, ShimError> {
+    let (started, descriptors) = exec_started(&mut connection).await?;
+    let Some(terminal) = descriptors.into_iter().next() else {
+        return Err(ShimError::Protocol { message: "the terminal is missing".to_owned() });
+    };
+    let copy = || terminal.try_clone().and_then(ContainerStream::new).map_err(local);
+    let (stdin, stdout) = (copy()?, copy()?);
+    let terminal = Arc::new(terminal);
+    if let Some(size) = config.size {
+        // The program may have ended already.
+        drop(Resizer(Arc::clone(&terminal)).resize(size));
+    }
+    let stdin = config.stdin.then_some(stdin);
+    let (pid, terminal) = (started.pid, Some(terminal));
+    Ok(ExecHandle { stdin, stdout: Some(stdout), stderr: None, pid, connection, exited: None, terminal })
+}
+
+fn unexpected(response: Response) -> ShimError {
+    match response {
+        Response::Refused { message } | Response::Failed { message } => ShimError::Refused { message },
+        other => ShimError::Protocol { message: format!("unexpected {other:?}") },
+    }
+}
+
+/// An error of this process's own descriptors.
+fn local(source: io::Error) -> ShimError {
+    ShimError::Io { doing: "make", path: PathBuf::from("a pipe"), source }
+}
+
+/// Returns our reading end and the writing end for the container.
+fn pipe_out() -> Result<(ContainerStream, OwnedFd), ShimError> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(|error| local(error.into()))?;
+    Ok((ContainerStream::new(read).map_err(local)?, write))
+}
+
+/// Returns our writing end and the reading end for the container.
+fn pipe_in() -> Result<(Option<ContainerStream>, OwnedFd), ShimError> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).map_err(|error| local(error.into()))?;
+    Ok((Some(ContainerStream::new(write).map_err(local)?), read))
+}
+
+fn null() -> Result<OwnedFd, ShimError> {
+    std::fs::File::open("/dev/null").map(OwnedFd::from).map_err(local)
+}
+
+/// Runs what blocks on a thread for that.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ShimError> + Send + 'static,
+) -> Result<T, ShimError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(ShimError::Disconnected { doing: "the runtime was shutting down" }),
+        },
+    }
+}
+
+/// Runs the launcher until the shim accepts connections. Blocking.
+fn launch(executable: &Path, setup: &ShimSetup) -> Result<(), ShimError> {
+    let failed = |message: String| ShimError::Spawn { message };
+    let argument = serde_json::to_string(setup).map_err(|error| failed(error.to_string()))?;
+    let mut command = Command::new(executable);
+    command.args(["__shim", &argument]).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let output = command.output().map_err(|error| failed(format!("{}: {error}", executable.display())))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(failed(if said.is_empty() { output.status.to_string() } else { said }))
+}
+
+/// Reads what a shim that died left behind: phases other than the final ones are reported as `Lost`, after the pod's remaining
+/// processes were killed. Does nothing to a shim that lives (`Refused`). Blocking.
 ///
 /// # Errors
-/// When the directory cannot be read.
-pub fn stored_states(_directory: &Path) -> Result<Vec<ContainerState>, ShimError> {
-    Err(not_yet())
+/// When the shim lives.
+pub fn stored_states(directory: &Path) -> Result<Vec<ContainerState>, ShimError> {
+    if crate::connection::is_alive(directory) {
+        let message = format!("the shim at {} lives; connect to it", directory.join(SOCKET).display());
+        return Err(ShimError::Refused { message });
+    }
+    let setup = std::fs::read(directory.join(OPTIONS)).ok();
+    if let Some(setup) = setup.and_then(|text| serde_json::from_slice::<ShimSetup>(&text).ok()) {
+        Cgroup::at(setup.cgroup).kill_all();
+    }
+    Ok(crate::state::read_all(directory))
 }
 
 /// A program that runs in a container.
@@ -218,36 +483,47 @@ pub struct ExecHandle {
     pub stderr: Option<ContainerStream>,
     /// Its process id as the host sees it.
     pub pid: i32,
+    connection: Connection,
+    exited: Option<ExitStatus>,
+    terminal: Option<Arc<OwnedFd>>,
 }
 
 impl ExecHandle {
-    /// Waits for the program's end. Cancel safe; may be called once it returned again.
+    /// Waits for the program's end. Cancel safe; answers again when called again.
     ///
     /// # Errors
     /// When the shim ends before.
     pub async fn exit(&mut self) -> Result<ExitStatus, ShimError> {
-        Err(not_yet())
+        if let Some(status) = &self.exited {
+            return Ok(status.clone());
+        }
+        match self.connection.receive("waiting for a program").await?.0 {
+            Response::Exited(status) => {
+                self.exited = Some(status.clone());
+                Ok(status)
+            }
+            other => Err(unexpected(other)),
+        }
     }
 
     /// Returns a handle with which the terminal's size can be changed while the streams are in use.
     #[must_use]
     pub fn resizer(&self) -> Option<Resizer> {
-        None
+        self.terminal.clone().map(Resizer)
     }
 }
 
 /// Changes the size of a program's terminal.
 #[derive(Debug, Clone)]
-pub struct Resizer(std::sync::Arc<OwnedFd>);
+pub struct Resizer(Arc<OwnedFd>);
 
 impl Resizer {
     /// Sets the size; the program gets SIGWINCH.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn resize(&self, _size: TerminalSize) -> std::io::Result<()> {
-        let _fd = &self.0;
-        Err(std::io::ErrorKind::Unsupported.into())
+    pub fn resize(&self, size: TerminalSize) -> io::Result<()> {
+        maru_sys::set_terminal_size(&*self.0, size.width, size.height)
     }
 }
 
@@ -258,71 +534,8 @@ pub struct AttachHandle {
     pub stdin: Option<ContainerStream>,
     /// Standard output, or the terminal.
     pub stdout: ContainerStream,
-    /// Standard error; ends at once with a terminal.
+    /// Standard error; ends with the container, without a byte with a terminal.
     pub stderr: ContainerStream,
-}
-
-/// One stream of a program: a pipe or a terminal, for tokio's `AsyncRead` or `AsyncWrite`.
-#[derive(Debug)]
-pub struct ContainerStream(tokio::io::unix::AsyncFd<OwnedFd>);
-
-impl tokio::io::AsyncRead for ContainerStream {
-    fn poll_read(
-        self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        loop {
-            let mut guard = std::task::ready!(self.0.poll_read_ready(context))?;
-            let read = guard.try_io(|fd| {
-                let unfilled = buffer.initialize_unfilled();
-                match nix::unistd::read(fd.get_ref(), unfilled) {
-                    // A terminal whose last program ended answers EIO: that is its end of file.
-                    Err(nix::errno::Errno::EIO) => Ok(0),
-                    other => other.map_err(std::io::Error::from),
-                }
-            });
-            match read {
-                Ok(Ok(count)) => {
-                    buffer.advance(count);
-                    return std::task::Poll::Ready(Ok(()));
-                }
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Ok(Err(error)) => return std::task::Poll::Ready(Err(error)),
-                Err(_would_block) => {}
-            }
-        }
-    }
-}
-
-impl tokio::io::AsyncWrite for ContainerStream {
-    fn poll_write(
-        self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        loop {
-            let mut guard = std::task::ready!(self.0.poll_write_ready(context))?;
-            let written = guard.try_io(|fd| nix::unistd::write(fd.get_ref(), bytes).map_err(std::io::Error::from));
-            match written {
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Ok(result) => return std::task::Poll::Ready(result),
-                Err(_would_block) => {}
-            }
-        }
-    }
-
-    fn poll_flush(
-        self: std::pin::Pin<&mut Self>,
-        _context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(
-        self: std::pin::Pin<&mut Self>,
-        _context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        std::task::Poll::Ready(Ok(()))
-    }
+    /// Its end detaches.
+    _connection: Connection,
 }

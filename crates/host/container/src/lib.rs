@@ -13,11 +13,19 @@ mod capabilities;
 mod cgroup;
 mod client;
 mod config;
+mod connection;
 mod error;
+mod executor;
+mod helper;
+mod log;
+mod protocol;
 mod run;
 mod seccomp;
+mod shim;
 mod spec;
+mod state;
 mod status;
+mod stream;
 mod syscalls;
 mod user;
 
@@ -26,8 +34,8 @@ use std::process::ExitCode;
 
 pub use cgroup::{Cgroup, CgroupStats, PodCgroup};
 pub use client::{
-    AttachHandle, ContainerStream, ExecConfig, ExecHandle, LogLimits, Resizer, RuntimeKind, Shim, ShimOptions,
-    StartRequest, TerminalSize, stored_states,
+    AttachHandle, ExecConfig, ExecHandle, LogLimits, Resizer, RuntimeKind, Shim, ShimOptions, StartRequest,
+    TerminalSize, stored_states,
 };
 pub use config::{
     Capabilities, ContainerConfig, Device, Mount, MountSource, Namespace, Namespaces, Propagation, Resources, Rlimit,
@@ -36,6 +44,7 @@ pub use config::{
 pub use error::{CgroupError, ConfigError, ShimError};
 pub use run::{OutputStream, RunConfig, run};
 pub use status::{ContainerId, ContainerPhase, ContainerState, ExitStatus, PodState, Started};
+pub use stream::ContainerStream;
 pub use user::{ResolvedUser, resolve_user};
 
 /// Runs a hidden subcommand when `args` (with the program's name first) asks for one; `None` otherwise.
@@ -43,8 +52,10 @@ pub use user::{ResolvedUser, resolve_user};
 /// Must be called first thing in `main`: the helpers rely on being single-threaded.
 #[must_use]
 pub fn helper_main(args: &[OsString]) -> Option<ExitCode> {
+    let rest = args.get(2..).unwrap_or_default();
     match args.get(1)?.to_str()? {
-        "__shim" | "__oci" => Some(ExitCode::FAILURE),
+        "__shim" => Some(shim::main(rest)),
+        "__oci" => Some(helper::main(rest)),
         _ => None,
     }
 }

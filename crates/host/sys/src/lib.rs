@@ -8,12 +8,14 @@
 
 #![allow(unsafe_code, reason = "this is the room for it; every block names its obligations")]
 
+mod asynchronous;
 mod capability;
 mod descriptor;
 mod passing;
 mod process;
 mod seccomp;
 
+pub use asynchronous::AsyncDescriptor;
 pub use capability::{
     CapabilitySets, clear_ambient, drop_bounding, has_bounding, raise_ambient, read_capabilities, set_capabilities,
 };
