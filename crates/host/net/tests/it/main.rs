@@ -1,4 +1,6 @@
 //! Pods, host links, nftables and connection tracking on real kernels, in namespaces of the tests' own.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, also in its helpers")]
+
 mod nft;
 mod pods;
