@@ -11,7 +11,6 @@ use crate::hooks;
 use crate::meta;
 use crate::options::WriteOptions;
 use crate::state::State;
-use crate::warnings::Warnings;
 use crate::write::{Part, Writer};
 
 const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -112,7 +111,7 @@ enum Mode {
 async fn write(state: &Arc<State>, group: &str, plural: &str, namespace: &str, object: Value, mode: Mode) -> Result<(), ApiError> {
     let table = state.table();
     let served = table.stored(group, plural).ok_or(ApiError::NoSuchPath)?;
-    let (identity, options, warnings) = (hooks::own_identity(), WriteOptions::own(), Warnings::default());
+    let (identity, options) = (hooks::own_identity(), WriteOptions::own());
     let writer = Writer {
         state,
         served: &served,
@@ -120,7 +119,6 @@ async fn write(state: &Arc<State>, group: &str, plural: &str, namespace: &str, o
         part: Part::Main,
         identity: &identity,
         options: &options,
-        warnings: &warnings,
     };
     let name = meta::name(&object).to_owned();
     let result = match mode {

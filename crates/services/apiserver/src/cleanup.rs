@@ -85,7 +85,7 @@ async fn remove_all(state: &Arc<State>, definition: &Value, store: &str) -> Resu
 async fn release(state: &Arc<State>, name: &str) -> Result<(), ApiError> {
     let table = state.table();
     let served = table.stored("apiextensions.k8s.io", "customresourcedefinitions").ok_or(ApiError::NoSuchPath)?;
-    let (identity, options, warnings) = (hooks::own_identity(), WriteOptions::own(), Warnings::default());
+    let (identity, options) = (hooks::own_identity(), WriteOptions::own());
     let writer = Writer {
         state,
         served: &served,
@@ -93,7 +93,6 @@ async fn release(state: &Arc<State>, name: &str) -> Result<(), ApiError> {
         part: Part::Main,
         identity: &identity,
         options: &options,
-        warnings: &warnings,
     };
     let without = |current: &Value| {
         let mut object = current.clone();

@@ -24,12 +24,15 @@ pub(crate) struct Document {
 impl KindTable {
     /// Returns the document of a path, made when first asked for.
     pub(crate) fn document(&self, path: &str, make: impl FnOnce() -> Value) -> Document {
-        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || {
-            let text = make().to_string();
-            Document { hash: maru_ids::short_hash(&text, 64).to_uppercase(), content: Bytes::from(text) }
-        };
-        documents.entry(path.to_owned()).or_insert_with(make).clone()
+        let lock = || self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(path) {
+            return known.clone();
+        }
+        // Made outside the lock: two callers at once make it twice, nobody waits for long.
+        let text = make().to_string();
+        let document = Document { hash: maru_ids::short_hash(&text, 64).to_uppercase(), content: Bytes::from(text) };
+        lock().insert(path.to_owned(), document.clone());
+        document
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn watch(state: &Arc<State>, call: &Call) -> Result<Response<Body>, A
             served: call.served.clone(),
             selection,
             view,
-            columns: views::columns(&call.served),
+            columns: (view == View::Table).then(|| views::columns(&call.served)),
             include: views::include(&call.query),
             clock: Arc::clone(&state.clock),
         },
@@ -132,7 +132,8 @@ struct Encoder {
     served: Served,
     selection: Selection,
     view: View,
-    columns: Columns,
+    /// Only for tables.
+    columns: Option<Columns>,
     include: IncludeObject,
     clock: SharedClock,
 }
@@ -201,12 +202,14 @@ impl Encoder {
 
     fn line(&self, kind: &str, object: Value, out: &mut Vec<u8>) {
         let shaped = match self.view {
-            View::Object => object,
-            View::Table => {
-                let metadata = json!({"resourceVersion": meta::resource_version(&object)});
-                self.columns.table([&object], metadata, self.clock.now(), self.include)
-            }
             View::Metadata => maru_kube::table::partial_object_metadata(&object),
+            View::Object | View::Table => match &self.columns {
+                Some(columns) => {
+                    let metadata = json!({"resourceVersion": meta::resource_version(&object)});
+                    columns.table([&object], metadata, self.clock.now(), self.include)
+                }
+                None => object,
+            },
         };
         write_line(kind, &shaped, out);
     }

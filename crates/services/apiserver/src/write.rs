@@ -17,7 +17,6 @@ use crate::meta;
 use crate::options::WriteOptions;
 use crate::state::{Call, State, Stored, commit_error, decode, encode};
 use crate::validation;
-use crate::warnings::Warnings;
 
 /// How often an unconditional write is tried again when others write between.
 const CONFLICT_RETRIES: usize = 20;
@@ -56,7 +55,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) part: Part,
     pub(crate) identity: &'a Identity,
     pub(crate) options: &'a WriteOptions,
-    pub(crate) warnings: &'a Warnings,
 }
 
 /// What a write did.
@@ -75,7 +73,6 @@ impl<'a> Writer<'a> {
             part,
             identity: &call.identity,
             options,
-            warnings: &call.warnings,
         }
     }
 

@@ -13,7 +13,6 @@ use crate::kinds::Served;
 use crate::meta::{self, default_at};
 use crate::options::WriteOptions;
 use crate::state::State;
-use crate::warnings::Warnings;
 use crate::write::{Part, Writer};
 
 /// Namespaces that always exist.
@@ -61,7 +60,7 @@ pub(crate) async fn ensure_default_account(state: &Arc<State>, namespace: &str) 
     if state.read_raw("serviceaccounts", namespace, "default").is_some() {
         return;
     }
-    let (identity, options, warnings) = (own_identity(), WriteOptions::own(), Warnings::default());
+    let (identity, options) = (own_identity(), WriteOptions::own());
     let writer = Writer {
         state,
         served: &served,
@@ -69,7 +68,6 @@ pub(crate) async fn ensure_default_account(state: &Arc<State>, namespace: &str) 
         part: Part::Main,
         identity: &identity,
         options: &options,
-        warnings: &warnings,
     };
     match writer.create(json!({"metadata": {"name": "default"}}), Ownership::Update).await {
         Ok(_) | Err(ApiError::AlreadyExists { .. }) => {}
