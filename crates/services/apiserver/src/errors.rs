@@ -48,7 +48,7 @@ pub(crate) enum ApiError {
     BadRequest(String),
     #[error("Unauthorized")]
     Unauthorized,
-    #[error("{resource} \"{name}\" is forbidden: {message}")]
+    #[error("{resource}{} is forbidden: {message}", quoted(name))]
     Forbidden { resource: GroupResource, name: String, message: String, causes: Vec<Cause> },
     #[error("forbidden: {0}")]
     ForbiddenPath(String),
@@ -225,6 +225,11 @@ impl ApiError {
         }
         status
     }
+}
+
+/// A list or creation has no name.
+fn quoted(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" \"{name}\"") }
 }
 
 fn causes_json(causes: &[Cause]) -> Value {

@@ -1,5 +1,6 @@
 //! A real server in a temporary directory, real clients.
 
+mod definitions;
 mod objects;
 mod support;
 mod tls;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt as _;
 use maru_apiserver::testing::{self, TestServer};
 use maru_auth::{CertificateAuthority, ClientAuth, Identity, ServerNames};
 use serde_json::{Value, json};
@@ -121,7 +122,7 @@ impl Listening {
     fn client(&self, user: Value) -> kube::Client {
         let kubeconfig: kube::config::Kubeconfig = serde_json::from_value(self.kubeconfig(user)).unwrap();
         let options = kube::config::KubeConfigOptions::default();
-        let config = futures::executor::block_on(kube::Config::from_custom_kubeconfig(kubeconfig, &options)).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).now_or_never().unwrap().unwrap();
         kube::Client::try_from(config).unwrap()
     }
 }
