@@ -1,2 +1,72 @@
-//! The binary.
-fn main() {}
+//! The binary: reads flags, checks the machine, wires the rooms, starts and stops them in order.
+
+mod arguments;
+mod client;
+mod demo;
+mod detach;
+mod down;
+mod image;
+mod instance;
+mod kubeconfig;
+mod preflight;
+mod report;
+mod settings;
+mod up;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use maru_telemetry::LogFormat;
+
+use crate::arguments::{Arguments, Command};
+use crate::report::Report;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // Shims and container helpers must do their work before any thread exists.
+    if let Some(code) = maru_container::helper_main(&words) {
+        return code;
+    }
+    let arguments = Arguments::parse();
+    let format = match &arguments.command {
+        Command::Up(up) if up.log_json => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    let default_filter = if matches!(arguments.command, Command::Up(_)) { "info" } else { "warn" };
+    maru_telemetry::init_logs(arguments.global.log.as_deref().unwrap_or(default_filter), format);
+    // The one provider of cryptography; an error means that it is set already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let report = Report { json: arguments.global.json };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report.error(&anyhow::Error::from(error).context("the asynchronous runtime does not start"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(run(arguments, report)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            report.error(&error);
+            ExitCode::FAILURE
+        }
+    };
+    // Blocking work that is still under way (a read of standard input) must not hold the exit up.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
+    let global = &arguments.global;
+    match arguments.command {
+        Command::Up(up) if up.detach => detach::start(global, &up, report).await,
+        Command::Up(up) => up::run(global, &up, report).await,
+        Command::Down(down) => down::run(global, &down, report).await,
+        Command::Doctor(up) => up::doctor(global, &up, report),
+        Command::Kubeconfig => client::print_kubeconfig(global, report),
+        Command::Image(image) => image::run(global, image, report).await,
+        Command::Demo(demo) => demo::run(global, &demo, report).await,
+        Command::Client(command) => client::run(global, command, report).await,
+    }
+}
