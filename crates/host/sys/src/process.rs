@@ -31,12 +31,27 @@ pub fn fork_single_threaded() -> io::Result<Forked> {
     }
 }
 
+/// The kernel's form of a signal's disposition.
+#[repr(C)]
+#[derive(Default)]
+struct KernelAction {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
 /// Gives every signal its default disposition and unblocks all of them, as a program expects at its start. Rust programs ignore
 /// SIGPIPE, which execve would hand on.
 pub fn reset_signals() {
+    let default = KernelAction::default();
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL runs no code of ours. SIGKILL, SIGSTOP and glibc's own two signals answer EINVAL, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // The C library refuses its own two signals, which a parent may have left ignored: hence the system call itself.
+        // SAFETY: the pointer is to a live action whose handler is SIG_DFL (0), which runs no code of ours; the old one is not
+        // asked for; 8 is the size of the kernel's signal set. SIGKILL and SIGSTOP answer EINVAL, which is fine.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, std::ptr::null_mut::<KernelAction>(), 8)
+        };
     }
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: the pointer is to a writable sigset_t, which the call initializes.

@@ -25,6 +25,7 @@ impl Runtime for Embedded {
             None => spec.get("process").cloned().unwrap_or_default(),
         };
         let privileges = Rc::new(Privileges::read(&spec, &process)?);
+        let sysctls = sysctls(&spec);
         let diagnostics = Diagnostics::install()?;
         let failures = diagnostics.writer().ok_or("the diagnostics are closed")?;
         let builder = builder(task, stdio, ConfinedExecutor { privileges, failures });
@@ -33,7 +34,13 @@ impl Runtime for Embedded {
             Some(path) => exec(process, path, builder),
         };
         match result {
-            Err(failure) => Err(diagnostics.describe(&failure)),
+            Err(failure) => {
+                let mut message = diagnostics.describe(&failure);
+                if message.contains("procfs") || message.contains("sysctl") {
+                    message.push_str(&sysctls);
+                }
+                Err(message)
+            }
             Ok(pid) => match diagnostics.wait() {
                 Some(cause) => Err(cause),
                 None => Ok(pid),
@@ -89,6 +96,17 @@ fn exec(process: Value, path: &Path, builder: Result<ContainerBuilder, String>) 
     // The container's removal deletes what is left.
     drop(std::fs::remove_file(&own));
     result.map(i32::from)
+}
+
+/// libcontainer does not say which kernel parameter it could not set.
+fn sysctls(spec: &Value) -> String {
+    let names = spec.pointer("/linux/sysctl").and_then(Value::as_object).into_iter().flat_map(|all| all.keys());
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; is one of these sysctls unknown to the kernel? {}", names.join(" "))
+    }
 }
 
 /// The executor applies them; see there.

@@ -35,7 +35,7 @@ pub(crate) fn make_rootfs(root: &Path) {
     }
     std::fs::copy(BUSYBOX, root.join("bin/busybox")).unwrap();
     let applets = "sh cat echo sleep true false id mkdir ls kill env stty head tail seq dd mount umount chmod hostname touch \
-                   wc yes grep tty printf mknod unshare pwd ulimit dmesg date su chown";
+                   wc yes grep tr tty printf mknod unshare pwd ulimit dmesg date su chown";
     for applet in applets.split_ascii_whitespace() {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
@@ -158,6 +158,37 @@ impl Pod {
         (status, output, errors)
     }
 
+    /// Returns the process id of the shim.
+    pub(crate) fn shim_pid(&self) -> i32 {
+        let directory = std::fs::canonicalize(self.shim.directory()).unwrap();
+        let processes =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        processes
+            .into_iter()
+            .find(|pid: &i32| {
+                let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                let cwd = std::fs::read_link(format!("/proc/{pid}/cwd"));
+                name == "maru-shim\n" && cwd.is_ok_and(|cwd| cwd == directory)
+            })
+            .expect("the shim runs")
+    }
+
+    pub(crate) fn kill_shim(&self) {
+        let pid = self.shim_pid();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+        maru_testkit::wait_until_blocking(PATIENCE, "the shim's end", || !is_alive(pid));
+    }
+
+    /// Starts a shim in the same directory.
+    pub(crate) async fn try_respawn(&self) -> Result<Shim, ShimError> {
+        Shim::spawn(Self::options(self.directory.path(), &self.cgroup, RuntimeKind::Embedded)).await
+    }
+
+    pub(crate) async fn respawn(mut self) -> Self {
+        self.shim = self.try_respawn().await.unwrap();
+        self
+    }
+
     /// Shuts the pod down and checks that nothing is left of it.
     pub(crate) async fn finish(self) {
         tokio::time::timeout(PATIENCE, self.shim.shutdown()).await.expect("the shim does not shut down").unwrap();
@@ -187,4 +218,10 @@ pub(crate) fn sh(script: &str) -> ContainerConfig {
 
 pub(crate) fn program(args: &[&str]) -> ExecConfig {
     ExecConfig { args: args.iter().map(|arg| (*arg).to_owned()).collect(), ..ExecConfig::default() }
+}
+
+/// Tells whether a process exists and is no zombie.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
