@@ -10,9 +10,12 @@
 //! Each controller lives in its own file with a pure `plan` and a thin `execute`. `machinery` holds what they share:
 //! one watch cache a kind that also sees our own writes at once, keyed work queues, and the event recorder.
 
+mod catalog;
 mod deployment;
 mod endpoints;
+mod garbage;
 mod machinery;
+mod namespaces;
 mod node_affinity;
 mod options;
 mod pods;

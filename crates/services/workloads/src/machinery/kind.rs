@@ -294,17 +294,33 @@ impl<K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static> Sou
 /// Lists and watches only the metadata of a kind that is known by discovery.
 pub(crate) struct MetadataOnly(pub(crate) Api<DynamicObject>);
 
-impl Source<PartialObjectMeta<DynamicObject>> for MetadataOnly {
-    async fn list(&self) -> kube::Result<ObjectList<PartialObjectMeta<DynamicObject>>> {
-        self.0.list_metadata(&ListParams::default()).await
+type Metadata = PartialObjectMeta<DynamicObject>;
+
+impl Source<Metadata> for MetadataOnly {
+    async fn list(&self) -> kube::Result<ObjectList<Metadata>> {
+        let mut list = self.0.list_metadata(&ListParams::default()).await?;
+        list.items = list.items.into_iter().map(without_notes).collect();
+        Ok(list)
     }
 
-    async fn watch(
-        &self,
-        revision: &str,
-    ) -> kube::Result<BoxStream<'static, kube::Result<WatchEvent<PartialObjectMeta<DynamicObject>>>>> {
-        Ok(self.0.watch_metadata(&WatchParams::default(), revision).await?.boxed())
+    async fn watch(&self, revision: &str) -> kube::Result<BoxStream<'static, kube::Result<WatchEvent<Metadata>>>> {
+        let events = self.0.watch_metadata(&WatchParams::default(), revision).await?;
+        let events = events.map(|event| {
+            Ok(match event? {
+                WatchEvent::Added(object) => WatchEvent::Added(without_notes(object)),
+                WatchEvent::Modified(object) => WatchEvent::Modified(without_notes(object)),
+                other @ (WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) | WatchEvent::Error(_)) => other,
+            })
+        });
+        Ok(events.boxed())
     }
+}
+
+/// Keeps only what tells who depends on whom.
+fn without_notes(mut object: Metadata) -> Metadata {
+    object.metadata.labels = None;
+    object.metadata.annotations = None;
+    object
 }
 
 /// Why a watch ended.

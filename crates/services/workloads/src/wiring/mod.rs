@@ -15,7 +15,9 @@ use self::wake::{controller_key, controllers_or_selectors, wake, wake_self};
 use crate::WorkloadOptions;
 use crate::deployment::Deployments;
 use crate::endpoints::{EndpointMirrors, MANAGED_BY, MIRROR_MANAGER, SERVICE_NAME, ServiceEndpoints};
+use crate::garbage::{Collector, GarbageCollector};
 use crate::machinery::{ControllerMetrics, Key, Matcher, MetaExt as _, Reconcile, Recorder, WorkQueue, drive};
+use crate::namespaces::Namespaces;
 use crate::pods::{PodControl, is_finished, node_name};
 use crate::replica_set::ReplicaSets;
 use crate::scheduler::{SCHEDULER_NAME, Scheduler, claim_name, scheduler_key};
@@ -42,6 +44,8 @@ pub async fn run(scope: Scope, client: Client, options: WorkloadOptions) {
     wiring.scheduler();
     wiring.endpoints();
     wiring.endpoint_mirrors();
+    wiring.namespaces(&client);
+    wiring.garbage_collector(&client);
     wiring.default_class();
     wiring.claims();
     wiring.ephemeral_claims();
@@ -95,6 +99,38 @@ impl Wiring {
             root_ca_pem: self.options.root_ca_pem.clone(),
         };
         self.drive(queue, reconciler, [kinds.namespaces.synced(), kinds.accounts.synced(), kinds.authorities.synced()]);
+    }
+
+    fn namespaces(&self, client: &Client) {
+        let kinds = &self.kinds;
+        let queue = Arc::new(WorkQueue::default());
+        wake_self(kinds.namespaces.cache(), &queue);
+        // An ending namespace waits for its pods first.
+        let (namespaces, pod_queue) = (kinds.namespaces.clone(), Arc::clone(&queue));
+        kinds.pods.cache().on_change(move |change| {
+            if let (Some(pod), None) = (&change.before, &change.after) {
+                let key = Key::new("", pod.namespace());
+                if namespaces.get(&key).is_some_and(|namespace| namespace.is_deleting()) {
+                    pod_queue.add(key);
+                }
+            }
+        });
+        let reconciler = Namespaces {
+            client: client.clone(),
+            namespaces: kinds.namespaces.clone(),
+            clock: Arc::clone(&self.options.clock),
+        };
+        self.drive(queue, reconciler, [kinds.namespaces.synced()]);
+    }
+
+    fn garbage_collector(&self, client: &Client) {
+        let queue = Arc::new(WorkQueue::default());
+        let collector = GarbageCollector::new(client, &queue);
+        let (ready, is_ready) = tokio::sync::oneshot::channel();
+        let watching = Arc::clone(&collector).watch_kinds(self.scope.clone(), ready);
+        drop(self.scope.spawn_until_cancelled("kinds", watching));
+        let synced: BoxFuture<'static, ()> = Box::pin(async move { drop(is_ready.await) });
+        self.drive(queue, Collector(collector), [synced]);
     }
 
     fn deployments(&self) {
