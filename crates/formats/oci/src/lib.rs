@@ -7,6 +7,10 @@
 mod compression;
 mod config;
 mod digest;
+mod dockerfile;
+mod expand;
+mod glob;
+mod ignore;
 mod layer;
 mod manifest;
 mod reference;
@@ -14,6 +18,13 @@ mod reference;
 pub use compression::decompress;
 pub use config::{Healthcheck, HistoryEntry, ImageConfig, RootFs, RuntimeConfig};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use dockerfile::{
+    Command, CopyInstruction, Dockerfile, DockerfileError, FromInstruction, HealthcheckInstruction, Heredoc,
+    Instruction, InstructionKind, Mount, MountKind, Network, RunInstruction,
+};
+pub use expand::{ExpandError, expand, expand_variables, split_words};
+pub use glob::Glob;
+pub use ignore::{IgnoreError, IgnoreRules};
 pub use layer::{Entry, EntryKind, LayerChange, LayerError, LayerLimits, LayerWriter, read_archive, read_layer};
 pub use manifest::{Descriptor, Document, DocumentError, Index, Manifest, Platform, media_type};
 pub use reference::{Reference, ReferenceError};
