@@ -15,6 +15,8 @@ mod observe;
 mod options;
 mod proxy;
 mod rules;
+#[cfg(test)]
+mod test_cluster;
 
 pub use dns::{DnsError, DnsServer, Names, Upstreams};
 pub use model::{
