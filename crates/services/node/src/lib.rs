@@ -5,8 +5,27 @@
 //! passes such a request on).
 //! Source: Kubernetes "Pod Lifecycle", "Volumes", "Configure Liveness, Readiness and Startup Probes"; the kubelet's API.
 
+mod addresses;
+mod config;
+mod context;
+mod events;
+mod garbage;
+mod kubelet;
+mod logs;
+mod machine;
+mod manager;
+mod metrics;
 mod node;
+mod objects;
 mod options;
+mod plan;
+mod pod;
+mod probe;
+mod record;
+#[cfg(test)]
+mod test_api;
+mod volumes;
+mod worker;
 
 pub use node::{Node, NodeError};
 pub use options::{Heartbeat, NodeOptions, PodLimits};

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use maru_container::RuntimeKind;
+use maru_images::{ImageStore, RegistryOptions};
+use maru_net::PodNetworks;
 use maru_telemetry::Registry;
 use maru_time::{SharedClock, system_clock};
 
@@ -18,6 +22,14 @@ pub struct NodeOptions {
     pub directory: PathBuf,
     /// The program that is started again as the pods' shim: this binary.
     pub executable: PathBuf,
+    /// Which program makes the containers.
+    pub runtime: RuntimeKind,
+    /// Where images are kept.
+    pub images: ImageStore,
+    /// How registries are reached.
+    pub registries: Arc<RegistryOptions>,
+    /// Makes the pods' namespaces and links.
+    pub networks: PodNetworks,
     /// The cgroup under which pods' cgroups are made, without a leading slash (`maru`).
     pub cgroup_parent: String,
     /// The addresses that pods get; the network's own, the first and the last are never given.
@@ -87,8 +99,12 @@ impl Default for Heartbeat {
 impl NodeOptions {
     /// Returns the defaults for a node of this name that keeps its state in `directory`.
     #[must_use]
-    pub fn new(name: &str, directory: PathBuf, executable: PathBuf) -> Self {
+    pub fn new(name: &str, directory: PathBuf, executable: PathBuf, images: ImageStore, networks: PodNetworks) -> Self {
         Self {
+            runtime: RuntimeKind::default(),
+            images,
+            registries: Arc::default(),
+            networks,
             name: name.to_owned(),
             directory,
             executable,
@@ -107,5 +123,21 @@ impl NodeOptions {
             clock: system_clock(),
             registry: Registry::default(),
         }
+    }
+}
+
+#[cfg(test)]
+impl NodeOptions {
+    /// Returns options whose every path is below a test's directory.
+    pub(crate) fn for_tests(directory: &std::path::Path) -> Self {
+        let images = ImageStore::open(&directory.join("images")).expect("a directory of the test's own");
+        let networks = PodNetworks::new(maru_net::PodNetworkOptions {
+            instance: "test".to_owned(),
+            directory: directory.join("run"),
+            gateway: maru_net::PodNetworkOptions::GATEWAY,
+            node_address: Ipv4Addr::new(10, 42, 0, 1),
+            mtu: 1500,
+        });
+        Self::new("node", directory.to_owned(), PathBuf::from("/nonexistent"), images, networks)
     }
 }
