@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -446,7 +447,13 @@ fn launch(executable: &Path, setup: &ShimSetup) -> Result<(), ShimError> {
     let failed = |message: String| ShimError::Spawn { message };
     let argument = serde_json::to_string(setup).map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new(executable);
-    command.args(["__shim", &argument]).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .arg0("maru-shim")
+        .args(["__shim", &argument])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let output = command.output().map_err(|error| failed(format!("{}: {error}", executable.display())))?;
     if output.status.success() {
         return Ok(());

@@ -208,12 +208,13 @@ impl Resources {
 /// Which system calls are allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Seccomp {
-    /// What ordinary programs need; system calls that administer the host answer EPERM.
+    /// What ordinary programs need; system calls that administer the host answer EPERM. Programs for another architecture
+    /// (32-bit ones too) are killed.
     #[default]
     RuntimeDefault,
     /// All of them.
     Unconfined,
-    /// A profile file of the host in JSON, in the OCI form or the form that container engines ship.
+    /// A profile file of the host in JSON, in the OCI form or the form that container engines ship; without `SCMP_ACT_NOTIFY`.
     Localhost(PathBuf),
 }
 

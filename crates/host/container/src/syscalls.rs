@@ -26,26 +26,6 @@ pub(crate) fn highest() -> u32 {
     u32::try_from(highest).unwrap_or(u32::MAX)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_are_sorted_for_the_search() {
-        for table in [COMMON, NEWER, ARCHITECTURE] {
-            assert!(table.is_sorted_by(|first, second| first.0 < second.0));
-        }
-    }
-
-    #[test]
-    fn names_have_the_numbers_of_the_kernel() {
-        assert_eq!(number("read"), Some(libc::SYS_read));
-        assert_eq!(number("mseal"), Some(462));
-        assert_eq!(number("no_such_call"), None);
-        assert!(highest() >= 462);
-    }
-}
-
 /// Newer than the `libc` crate's tables; sorted.
 const NEWER: &[(&str, i64)] = &[
     ("cachestat", 451),
@@ -439,3 +419,23 @@ const ARCHITECTURE: &[(&str, i64)] = &[
 /// On this architecture only; sorted.
 #[cfg(not(target_arch = "x86_64"))]
 const ARCHITECTURE: &[(&str, i64)] = &[];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted_for_the_search() {
+        for table in [COMMON, NEWER, ARCHITECTURE] {
+            assert!(table.is_sorted_by(|first, second| first.0 < second.0));
+        }
+    }
+
+    #[test]
+    fn names_have_the_numbers_of_the_kernel() {
+        assert_eq!(number("read"), Some(libc::SYS_read));
+        assert_eq!(number("mseal"), Some(462));
+        assert_eq!(number("no_such_call"), None);
+        assert!(highest() >= 462);
+    }
+}

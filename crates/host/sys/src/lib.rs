@@ -21,5 +21,5 @@ pub use capability::{
 };
 pub use descriptor::{adopt_descriptor, set_terminal_size, terminal_size};
 pub use passing::{PASSED_DESCRIPTORS_MAX, receive_packet, send_packet};
-pub use process::{Forked, ResourceLimit, fork_single_threaded, reset_signals, resource_limit};
+pub use process::{Forked, ResourceLimit, fork_single_threaded, reset_signals, resource_limit, send_signal};
 pub use seccomp::{BpfInstruction, install_seccomp_filter};

@@ -72,7 +72,8 @@ impl External {
 fn last_message(log: &Path) -> Option<String> {
     let text = std::fs::read_to_string(log).ok()?;
     let errors = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let message =
-        errors.filter_map(|line| line.get("msg").and_then(|message| message.as_str()).map(str::to_owned)).last()?;
+    let message = errors
+        .filter_map(|line| line.get("msg").and_then(|message| message.as_str()).map(str::to_owned))
+        .next_back()?;
     Some(message)
 }

@@ -18,6 +18,9 @@ use crate::client::RuntimeKind;
 use crate::protocol::{HelperTask, Report};
 pub(crate) use external::External;
 
+/// Longest message about a failure; it must fit a packet of the shim's protocol.
+const MESSAGE_CHARS_MAX: usize = 4096;
+
 /// Makes containers from OCI bundles.
 ///
 /// An implementation runs in a helper process. What it starts must become a child of the helper's parent: either as a sibling of
@@ -39,7 +42,7 @@ pub(crate) fn main(args: &[OsString]) -> ExitCode {
     let code = if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let report_text = match result {
         Ok(pid) => Report::Pid(pid),
-        Err(message) => Report::Error(message),
+        Err(message) => Report::Error(message.chars().take(MESSAGE_CHARS_MAX).collect()),
     };
     // A shim that is gone needs no report.
     drop(serde_json::to_vec(&report_text).map(|text| std::fs::File::from(report).write_all(&text)));

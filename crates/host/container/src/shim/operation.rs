@@ -4,14 +4,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{pipe2, read};
 
 use crate::protocol::{HelperTask, Report};
+
+/// A helper that works longer is killed.
+const HELPER_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A helper that was started and has not reported yet.
 #[derive(Debug)]
@@ -20,6 +26,7 @@ pub(super) struct Operation {
     pub(super) pid: i32,
     pub(super) report: OwnedFd,
     received: Vec<u8>,
+    started: Duration,
     pub(super) console: Option<Console>,
     pub(super) purpose: Purpose,
 }
@@ -81,10 +88,15 @@ impl Operation {
         task.console = console.as_ref().map(|console| console.path.clone());
         let argument = serde_json::to_string(&task)?;
         let mut command = Command::new("/proc/self/exe");
-        command.args(["__oci", &argument]).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        command.arg0("maru-oci").args(["__oci", &argument]).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(Stdio::inherit()).spawn()?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-        Ok(Self { pid, report, received: Vec::new(), console, purpose })
+        Ok(Self { pid, report, received: Vec::new(), started: uptime(), console, purpose })
+    }
+
+    /// Tells whether the helper has taken longer than anything it does can take, so that it hangs.
+    pub(super) fn is_overdue(&self) -> bool {
+        uptime().saturating_sub(self.started) > HELPER_PATIENCE
     }
 
     /// Reads what the helper reports; `None` until it has ended.
@@ -102,9 +114,14 @@ impl Operation {
         Some(match serde_json::from_slice(&self.received) {
             Ok(Report::Pid(pid)) => Ok(pid),
             Ok(Report::Error(message)) => Err(message),
-            Err(_) => Err("the container helper died; see shim.log in the pod's directory".to_owned()),
+            Err(_) => Err("the container helper died or was killed; see shim.log in the pod's directory".to_owned()),
         })
     }
+}
+
+/// Returns the time since the machine's start.
+fn uptime() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
 }
 
 /// Lets the next program started have the descriptor, under its number. There is one thread: nothing else is started meanwhile.

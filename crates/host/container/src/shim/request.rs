@@ -52,7 +52,7 @@ impl Server {
             return Err(format!("container {} was started before", order.id));
         }
         let key = self.next_serial();
-        let mut streams = Streams::new(order.tty, order.stdin_once);
+        let mut streams = Streams::new(order.tty, order.stdin, order.stdin_once);
         if let Some(log) = order.log {
             let name = log.path.display().to_string();
             streams.log =
@@ -131,7 +131,7 @@ impl Server {
     fn signal(&mut self, key: u64, id: &ContainerId, signal: i32) -> Result<(), String> {
         let container = self.container(id)?;
         if let Some(pid) = container.pid() {
-            kill(pid, signal);
+            maru_sys::send_signal(pid, signal).map_err(|error| format!("could not signal container {id}: {error}"))?;
         }
         self.send(key, &Response::Done);
         Ok(())
@@ -154,13 +154,13 @@ impl Server {
             ContainerPhase::Creating => {
                 // Ends the helper and what it made; its report then ends the phase.
                 if let Some(operation) = self.operations.get(&key) {
-                    kill(operation.pid, libc::SIGKILL);
+                    kill(operation.pid);
                 }
                 cgroup.kill_all();
                 return Err(format!("container {name} is still being created"));
             }
             ContainerPhase::Running(started) => {
-                kill(started.pid, libc::SIGKILL);
+                kill(started.pid);
                 cgroup.kill_all();
                 return Err(format!("the processes of container {name} do not end"));
             }

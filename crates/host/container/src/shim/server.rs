@@ -14,7 +14,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
 use super::complain;
 use super::operation::{Operation, Purpose};
@@ -27,6 +26,10 @@ use crate::status::{ContainerId, ContainerPhase, ContainerState, ExitStatus, Sta
 const RETRY_MILLIS: u8 = 10;
 /// How often a removal is tried before its requester is told.
 const REMOVAL_TRIES: u32 = 500;
+/// How long the loop sleeps at most while helpers are under way, to see their deadlines.
+const DEADLINE_MILLIS: u16 = 1000;
+/// Most clients at once.
+const CONNECTIONS_MAX: usize = 256;
 
 /// What the shim works with.
 #[derive(Debug)]
@@ -164,6 +167,10 @@ impl Server {
             for token in self.wait()? {
                 self.handle(token);
             }
+            self.operations
+                .values()
+                .filter(|operation| operation.is_overdue())
+                .for_each(|operation| kill(operation.pid));
             self.continue_removals();
             if self.continue_ending() {
                 return Ok(());
@@ -181,10 +188,12 @@ impl Server {
     }
 
     fn wait(&self) -> io::Result<Vec<Token>> {
-        let mut wanted: Vec<(BorrowedFd<'_>, Token, PollFlags)> = vec![
-            (self.resources.listener.as_fd(), Token::Listener, PollFlags::POLLIN),
-            (self.resources.signals.as_fd(), Token::Signals, PollFlags::POLLIN),
-        ];
+        let mut wanted: Vec<(BorrowedFd<'_>, Token, PollFlags)> =
+            vec![(self.resources.signals.as_fd(), Token::Signals, PollFlags::POLLIN)];
+        // Further clients wait in the socket's queue.
+        if self.connections.len() < CONNECTIONS_MAX {
+            wanted.push((self.resources.listener.as_fd(), Token::Listener, PollFlags::POLLIN));
+        }
         for (key, connection) in &self.connections {
             wanted.push((connection.socket.as_fd(), Token::Connection(*key), PollFlags::POLLIN));
         }
@@ -198,8 +207,13 @@ impl Server {
             }));
         }
         let mut polled: Vec<PollFd<'_>> = wanted.iter().map(|(fd, _, flags)| PollFd::new(*fd, *flags)).collect();
-        let idle = self.removals.is_empty() && self.ending.is_none();
-        let timeout = if idle { PollTimeout::NONE } else { PollTimeout::from(RETRY_MILLIS) };
+        let timeout = if !self.removals.is_empty() || self.ending.is_some() {
+            PollTimeout::from(RETRY_MILLIS)
+        } else if !self.operations.is_empty() {
+            PollTimeout::from(DEADLINE_MILLIS)
+        } else {
+            PollTimeout::NONE
+        };
         match poll(&mut polled, timeout) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Vec::new()),
@@ -255,7 +269,7 @@ impl Server {
             ConnectionPurpose::Request | ConnectionPurpose::Wait(_) => {}
             ConnectionPurpose::Program { pid, kill_on_close } => {
                 if let Some(pid) = pid.filter(|pid| kill_on_close && self.programs.contains_key(pid)) {
-                    kill(pid, libc::SIGKILL);
+                    kill(pid);
                 }
             }
             ConnectionPurpose::Attached(container) => {
@@ -327,6 +341,7 @@ impl Server {
             cgroup.kill_all();
         }
         container.streams.drain();
+        container.streams.input = None;
         container.phase = ContainerPhase::Exited(status.clone());
         let holder = container.holder;
         self.changed(key);
@@ -345,7 +360,7 @@ impl Server {
         };
         let (result, terminal) = match (result, terminal) {
             (Ok(pid), Some(Err(error))) => {
-                kill(pid, libc::SIGKILL);
+                kill(pid);
                 (Err(format!("the container's terminal was not handed over: {error}")), None)
             }
             (result, terminal) => (result, terminal.and_then(Result::ok)),
@@ -394,7 +409,7 @@ impl Server {
             Some(connection) => {
                 connection.purpose = ConnectionPurpose::Program { pid: Some(pid), kill_on_close: kill };
             }
-            None if kill => self::kill(pid, libc::SIGKILL),
+            None if kill => self::kill(pid),
             None => {}
         }
         self.programs.insert(pid, Program { connection: key, started });
@@ -536,11 +551,9 @@ pub(super) fn container_directory(id: &ContainerId) -> PathBuf {
     Path::new(CONTAINERS).join(id.to_string())
 }
 
-/// Sends a signal by number; a process that is gone is fine.
-pub(super) fn kill(pid: i32, signal: i32) {
-    let Ok(signal) = nix::sys::signal::Signal::try_from(signal) else { return };
-    match nix::sys::signal::kill(Pid::from_raw(pid), signal) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => complain(&format!("could not signal {pid}: {error}")),
+/// Ends a process; one that is gone is fine.
+pub(super) fn kill(pid: i32) {
+    if let Err(error) = maru_sys::send_signal(pid, libc::SIGKILL) {
+        complain(&format!("could not kill {pid}: {error}"));
     }
 }

@@ -30,7 +30,9 @@ pub(super) struct Streams {
     /// Input that the container has not taken yet; nothing more is read from clients meanwhile.
     pending_input: Vec<u8>,
     pub(super) tty: bool,
-    pub(super) stdin_once: bool,
+    /// Whether clients may give input; a terminal's descriptor is there in any case.
+    stdin: bool,
+    stdin_once: bool,
 }
 
 /// A client that sees the output.
@@ -40,6 +42,8 @@ pub(super) struct Attached {
     pub(super) outputs: [Option<OwnedFd>; 2],
     pub(super) input: Option<OwnedFd>,
     pending: [Vec<u8>; 2],
+    /// Streams that end once what is pending was taken.
+    ending: [bool; 2],
 }
 
 /// Something of a container that poll waits for.
@@ -55,8 +59,8 @@ const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
 impl Streams {
     /// Returns streams that are not there yet.
-    pub(super) fn new(tty: bool, stdin_once: bool) -> Self {
-        Self { tty, stdin_once, ..Self::default() }
+    pub(super) fn new(tty: bool, stdin: bool, stdin_once: bool) -> Self {
+        Self { tty, stdin, stdin_once, ..Self::default() }
     }
 
     /// Takes the shim's side of the terminal.
@@ -169,9 +173,15 @@ impl Streams {
         if outputs.iter().any(Option::is_none) {
             return Err("two descriptors for the output are missing".to_owned());
         }
-        let input = descriptors.next().filter(|_| self.input.is_some());
+        let input = descriptors.next().filter(|_| self.stdin && self.input.is_some());
         let has_input = input.is_some();
-        self.attached.push(Attached { connection, outputs, input, pending: [Vec::new(), Vec::new()] });
+        self.attached.push(Attached {
+            connection,
+            outputs,
+            input,
+            pending: [Vec::new(), Vec::new()],
+            ending: [false, false],
+        });
         Ok(has_input)
     }
 
@@ -246,12 +256,15 @@ impl Attached {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             Err(_) => self.outputs[stream.index()] = None,
         }
+        if self.ending[stream.index()] && self.pending[stream.index()].is_empty() {
+            self.outputs[stream.index()] = None;
+        }
     }
 
-    /// Closes after what is pending as far as the client takes it now.
+    /// Closes the stream once the client has taken what is pending.
     fn finish(&mut self, stream: Stream) {
+        self.ending[stream.index()] = true;
         self.flush(stream);
-        self.outputs[stream.index()] = None;
     }
 }
 
