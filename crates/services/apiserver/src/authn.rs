@@ -1,7 +1,5 @@
 //! Finds out who a request is from: in-process identity, client certificate, bearer token; then impersonation.
 
-
-
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use maru_auth::{Identity, TokenClaims, identity_from_certificate};
@@ -13,9 +11,12 @@ use crate::meta;
 use crate::routes::ResourcePath;
 use crate::state::State;
 
-
 /// Returns who the request is from, before impersonation.
-pub(crate) fn authenticate(state: &State, extensions: &http::Extensions, headers: &HeaderMap) -> Result<Identity, ApiError> {
+pub(crate) fn authenticate(
+    state: &State,
+    extensions: &http::Extensions,
+    headers: &HeaderMap,
+) -> Result<Identity, ApiError> {
     // Only callers in this process can have put it there: the listener removes it from what comes in.
     if let Some(identity) = extensions.get::<Identity>() {
         return Ok(identity.clone());
@@ -62,7 +63,7 @@ pub(crate) fn identify_token(state: &State, token: &str, audiences: &[&str]) -> 
 /// A token ends with its account and with the object that it is bound to.
 fn still_holds(state: &State, claims: &TokenClaims) -> bool {
     let account = state.read_raw("serviceaccounts", &claims.namespace, &claims.service_account);
-    if !account.is_some_and(|account| meta::uid(&account) == claims.uid) {
+    if account.is_none_or(|account| meta::uid(&account) != claims.uid) {
         return false;
     }
     let Some(bound) = &claims.bound else { return true };
@@ -79,8 +80,12 @@ fn still_holds(state: &State, claims: &TokenClaims) -> bool {
 pub(crate) fn impersonate(state: &State, caller: Identity, headers: &HeaderMap) -> Result<Identity, ApiError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let user = text("impersonate-user");
-    let groups: Vec<String> =
-        headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    let groups: Vec<String> = headers
+        .get_all("impersonate-group")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .map(str::to_owned)
+        .collect();
     if user.is_empty() {
         if groups.is_empty() && text("impersonate-uid").is_empty() {
             return Ok(caller);

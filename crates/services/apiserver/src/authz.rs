@@ -44,7 +44,12 @@ impl PolicyCache {
 
 fn read_policy(store: &Store) -> Policy {
     let all = |resource: &str| -> Vec<serde_json::Value> {
-        store.list(resource, None).records.iter().filter_map(|record| serde_json::from_slice(&record.value).ok()).collect()
+        store
+            .list(resource, None)
+            .records
+            .iter()
+            .filter_map(|record| serde_json::from_slice(&record.value).ok())
+            .collect()
     };
     Policy::from_objects(&all(ROLES), &all(CLUSTER_ROLES), &all(ROLE_BINDINGS), &all(CLUSTER_ROLE_BINDINGS))
 }
@@ -64,7 +69,10 @@ pub(crate) fn decide(state: &State, identity: &Identity, verb: &str, path: &Reso
 /// Refuses a request that is not allowed.
 pub(crate) fn authorize(state: &State, identity: &Identity, info: &RequestInfo) -> Result<(), ApiError> {
     match &info.resource {
-        Some(path) => require(state, identity, info.verb, path),
+        Some(path) => match &info.selected_name {
+            Some(name) => require(state, identity, info.verb, &ResourcePath { name: name.clone(), ..path.clone() }),
+            None => require(state, identity, info.verb, path),
+        },
         None => {
             if OPEN_PATHS.contains(&info.path.as_str()) {
                 return Ok(());
@@ -73,7 +81,10 @@ pub(crate) fn authorize(state: &State, identity: &Identity, info: &RequestInfo) 
             if state.policy.current(&state.store).authorize(identity, &attributes).allowed {
                 return Ok(());
             }
-            Err(ApiError::ForbiddenPath(format!("User \"{}\" cannot {} path \"{}\"", identity.user, info.verb, info.path)))
+            Err(ApiError::ForbiddenPath(format!(
+                "User \"{}\" cannot {} path \"{}\"",
+                identity.user, info.verb, info.path
+            )))
         }
     }
 }

@@ -41,7 +41,9 @@ pub(crate) fn parse(headers: &HeaderMap, bytes: &[u8]) -> Result<Parsed, ApiErro
     let parsed = match media_type(headers).as_str() {
         "" | "application/json" | "text/json" | "application/x-www-form-urlencoded" => parse_json(bytes)?,
         "application/yaml" | "text/yaml" | "application/x-yaml" => parse_yaml(bytes)?,
-        "application/vnd.kubernetes.protobuf" => Parsed { value: crate::formats::decode_protobuf(bytes)?, duplicates: Vec::new() },
+        "application/vnd.kubernetes.protobuf" => {
+            Parsed { value: crate::formats::decode_protobuf(bytes)?, duplicates: Vec::new() }
+        }
         _ => return Err(ApiError::UnsupportedMediaType(ACCEPTED.to_owned())),
     };
     if !parsed.value.is_object() {

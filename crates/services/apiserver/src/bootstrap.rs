@@ -34,8 +34,16 @@ pub(crate) async fn run(state: &Arc<State>) -> Result<(), ApiError> {
         ensure(state, "rbac.authorization.k8s.io", plural, &namespace, object).await?;
     }
     for (name, value, description) in [
-        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
-        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
+        (
+            "system-node-critical",
+            2_000_001_000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
     ] {
         let class = json!({"metadata": {"name": name}, "value": value, "description": description});
         ensure(state, "scheduling.k8s.io", "priorityclasses", "", class).await?;
@@ -90,7 +98,13 @@ async fn ensure(state: &Arc<State>, group: &str, plural: &str, namespace: &str, 
 }
 
 /// Writes an object whose content is this server's alone.
-async fn replace(state: &Arc<State>, group: &str, plural: &str, namespace: &str, object: Value) -> Result<(), ApiError> {
+async fn replace(
+    state: &Arc<State>,
+    group: &str,
+    plural: &str,
+    namespace: &str,
+    object: Value,
+) -> Result<(), ApiError> {
     let store = crate::kinds::store_name(group, plural);
     match state.read_raw(&store, namespace, meta::name(&object)) {
         None => write(state, group, plural, namespace, object, Mode::Create).await,
@@ -108,18 +122,18 @@ enum Mode {
     Replace,
 }
 
-async fn write(state: &Arc<State>, group: &str, plural: &str, namespace: &str, object: Value, mode: Mode) -> Result<(), ApiError> {
+async fn write(
+    state: &Arc<State>,
+    group: &str,
+    plural: &str,
+    namespace: &str,
+    object: Value,
+    mode: Mode,
+) -> Result<(), ApiError> {
     let table = state.table();
     let served = table.stored(group, plural).ok_or(ApiError::NoSuchPath)?;
     let (identity, options) = (hooks::own_identity(), WriteOptions::own());
-    let writer = Writer {
-        state,
-        served: &served,
-        namespace,
-        part: Part::Main,
-        identity: &identity,
-        options: &options,
-    };
+    let writer = Writer { state, served: &served, namespace, part: Part::Main, identity: &identity, options: &options };
     let name = meta::name(&object).to_owned();
     let result = match mode {
         Mode::Create => writer.create(object, Ownership::Update).await,

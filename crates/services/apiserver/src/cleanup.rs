@@ -52,7 +52,8 @@ async fn run(state: &Arc<State>, name: &str) -> Result<(), ApiError> {
 }
 
 async fn remove_all(state: &Arc<State>, definition: &Value, store: &str) -> Result<(), ApiError> {
-    let (group, plural) = (meta::text(definition, &["spec", "group"]), meta::text(definition, &["spec", "names", "plural"]));
+    let (group, plural) =
+        (meta::text(definition, &["spec", "group"]), meta::text(definition, &["spec", "names", "plural"]));
     let table = state.table();
     let served = table.stored(group, plural).ok_or(ApiError::NoSuchPath)?;
     for record in state.store.list(store, None).records {
@@ -86,17 +87,12 @@ async fn release(state: &Arc<State>, name: &str) -> Result<(), ApiError> {
     let table = state.table();
     let served = table.stored("apiextensions.k8s.io", "customresourcedefinitions").ok_or(ApiError::NoSuchPath)?;
     let (identity, options) = (hooks::own_identity(), WriteOptions::own());
-    let writer = Writer {
-        state,
-        served: &served,
-        namespace: "",
-        part: Part::Main,
-        identity: &identity,
-        options: &options,
-    };
+    let writer =
+        Writer { state, served: &served, namespace: "", part: Part::Main, identity: &identity, options: &options };
     let without = |current: &Value| {
         let mut object = current.clone();
-        let left: Vec<&str> = meta::finalizers(current).into_iter().filter(|one| *one != hooks::DEFINITION_FINALIZER).collect();
+        let left: Vec<&str> =
+            meta::finalizers(current).into_iter().filter(|one| *one != hooks::DEFINITION_FINALIZER).collect();
         let left = (!left.is_empty()).then(|| Value::from(left));
         meta::set_at(&mut object, &["metadata", "finalizers"], left);
         Ok(object)

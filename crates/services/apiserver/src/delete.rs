@@ -50,12 +50,16 @@ fn success(served: &Served, object: &Value) -> Value {
 }
 
 /// Answers a `deletecollection`.
-pub(crate) async fn delete_collection(state: &Arc<State>, call: &Call, body: &Value) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn delete_collection(
+    state: &Arc<State>,
+    call: &Call,
+    body: &Value,
+) -> Result<Response<Body>, ApiError> {
     let options = DeleteOptions::read(&call.query, body)?;
     let listed = read::collect(state, call)?;
-    let mut removed = Vec::with_capacity(listed.objects.len());
-    for object in listed.objects {
-        let namespace = meta::namespace(&object).to_owned();
+    let mut removed = Vec::with_capacity(listed.records.len());
+    for record in listed.records {
+        let namespace = record.key.namespace.to_string();
         let each = Call {
             identity: call.identity.clone(),
             served: call.served.clone(),
@@ -64,7 +68,7 @@ pub(crate) async fn delete_collection(state: &Arc<State>, call: &Call, body: &Va
             headers: call.headers.clone(),
             warnings: call.warnings.clone(),
         };
-        match remove(state, &each, meta::name(&object), &options).await {
+        match remove(state, &each, &record.key.name, &options).await {
             Ok(Deleted::Gone(object) | Deleted::Marked(object)) => removed.push(object),
             Err(ApiError::NotFound { .. }) => {}
             Err(error) => return Err(error),
@@ -80,7 +84,12 @@ pub(crate) async fn delete_collection(state: &Arc<State>, call: &Call, body: &Va
 }
 
 /// Deletes one object, or marks it.
-pub(crate) async fn remove(state: &Arc<State>, call: &Call, name: &str, options: &DeleteOptions) -> Result<Deleted, ApiError> {
+pub(crate) async fn remove(
+    state: &Arc<State>,
+    call: &Call,
+    name: &str,
+    options: &DeleteOptions,
+) -> Result<Deleted, ApiError> {
     let _serial = hooks::serialize_writes(state, &call.served).await;
     let write_options = WriteOptions { is_dry_run: options.is_dry_run, ..WriteOptions::own() };
     let writer = Writer::new(state, call, Part::Main, &write_options);

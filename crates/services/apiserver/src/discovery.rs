@@ -51,7 +51,9 @@ const SPECIAL_SUBRESOURCES: &[(&str, &str, &str, &str, &[&str])] = &[
 ];
 
 /// The verbs, and group, version and kind where they differ from the resource's own.
-pub(crate) fn subresource_of(name: &str) -> (Option<(&'static str, &'static str, &'static str)>, &'static [&'static str]) {
+pub(crate) fn subresource_of(
+    name: &str,
+) -> (Option<(&'static str, &'static str, &'static str)>, &'static [&'static str]) {
     match SPECIAL_SUBRESOURCES.iter().find(|row| row.0 == name) {
         Some((_, group, version, kind, verbs)) => (Some((group, version, kind)), verbs),
         None => (None, &["get", "patch", "update"]),
@@ -72,7 +74,10 @@ pub(crate) fn answer(state: &State, table: &Arc<KindTable>, path: &str, headers:
             Some(tagged(headers, media_type, &table.document(&name, || aggregated_document(table, false, media_type))))
         }
         (["api"], None) => {
-            let address = state.addresses.advertise.map_or_else(String::new, |(ip, port)| std::net::SocketAddr::new(ip, port).to_string());
+            let address = state
+                .addresses
+                .advertise
+                .map_or_else(String::new, |(ip, port)| std::net::SocketAddr::new(ip, port).to_string());
             Some(respond::json(
                 StatusCode::OK,
                 &json!({
@@ -83,7 +88,8 @@ pub(crate) fn answer(state: &State, table: &Arc<KindTable>, path: &str, headers:
             ))
         }
         (["apis"], None) => {
-            let groups: Vec<Value> = table.groups().iter().map(|(group, versions)| group_json(group, versions)).collect();
+            let groups: Vec<Value> =
+                table.groups().iter().map(|(group, versions)| group_json(group, versions)).collect();
             Some(respond::json(StatusCode::OK, &json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})))
         }
         (["api", version], _) => resource_list(table, "", version),
@@ -178,7 +184,8 @@ fn resources_of(served: &Served) -> Vec<Value> {
         main["categories"] = json!(kind.categories);
     }
     if !kind.is_virtual {
-        main["storageVersionHash"] = maru_ids::short_hash(&format!("{}/{}/{}", kind.group, kind.storage_version, kind.kind), 12).into();
+        main["storageVersionHash"] =
+            maru_ids::short_hash(&format!("{}/{}/{}", kind.group, kind.storage_version, kind.kind), 12).into();
     }
     let mut all = vec![main];
     for name in &served.version().subresources {
@@ -210,11 +217,16 @@ fn aggregated_document(table: &KindTable, is_core: bool, media_type: &str) -> Va
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let resources: Vec<Value> = table.of_version(group, version).iter().map(aggregated_resource).collect();
+                    let resources: Vec<Value> =
+                        table.of_version(group, version).iter().map(aggregated_resource).collect();
                     json!({"version": version, "resources": resources, "freshness": "Current"})
                 })
                 .collect();
-            let metadata = if group.is_empty() { json!({"creationTimestamp": null}) } else { json!({"name": group, "creationTimestamp": null}) };
+            let metadata = if group.is_empty() {
+                json!({"creationTimestamp": null})
+            } else {
+                json!({"name": group, "creationTimestamp": null})
+            };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();

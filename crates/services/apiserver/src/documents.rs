@@ -67,8 +67,12 @@ fn health(state: &State, path: &str, query: &Query) -> Response<Body> {
     if is_well && query.get("verbose").is_none() {
         return respond::bytes(status, "text/plain; charset=utf-8", "ok");
     }
-    let mut text: String =
-        checks.iter().map(|(name, is_well)| format!("[{}]{name} {}\n", if *is_well { '+' } else { '-' }, if *is_well { "ok" } else { "failed" })).collect();
+    let mut text: String = checks
+        .iter()
+        .map(|(name, is_well)| {
+            format!("[{}]{name} {}\n", if *is_well { '+' } else { '-' }, if *is_well { "ok" } else { "failed" })
+        })
+        .collect();
     let name = path.trim_start_matches('/');
     text.push_str(&format!("{name} check {}\n", if is_well { "passed" } else { "failed" }));
     respond::bytes(status, "text/plain; charset=utf-8", text)
@@ -84,10 +88,21 @@ fn metrics(state: &State) -> String {
 }
 
 fn paths(table: &KindTable) -> Value {
-    let mut paths: Vec<String> = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-        .iter()
-        .map(|path| (*path).to_owned())
-        .collect();
+    let mut paths: Vec<String> = [
+        "/api",
+        "/api/v1",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
+    .iter()
+    .map(|path| (*path).to_owned())
+    .collect();
     for (group, versions) in table.groups() {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
@@ -126,13 +141,15 @@ fn v3_index(table: &KindTable) -> Value {
 impl KindTable {
     /// A text that changes with what a group's version serves; cheaper than making its document.
     fn version_hash(&self, group: &str, version: &str) -> String {
-        let text: String = self.of_version(group, version).iter().map(|served| format!("{:?}\n", served.kind)).collect();
+        let text: String =
+            self.of_version(group, version).iter().map(|served| format!("{:?}\n", served.kind)).collect();
         maru_ids::short_hash(&text, 32).to_uppercase()
     }
 }
 
 fn v3(table: &KindTable, path: &str, query: &Query, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
-    let (_, group, version) = group_versions(table).into_iter().find(|(one, ..)| one == path).ok_or(ApiError::NoSuchPath)?;
+    let (_, group, version) =
+        group_versions(table).into_iter().find(|(one, ..)| one == path).ok_or(ApiError::NoSuchPath)?;
     let document = v3_document(table, path, &group, &version);
     let hash = table.version_hash(&group, &version);
     let tag = format!("\"{hash}\"");
@@ -153,8 +170,11 @@ fn v3(table: &KindTable, path: &str, query: &Query, headers: &HeaderMap) -> Resu
 
 fn v2(table: &KindTable) -> Document {
     table.document("/openapi/v2", || {
-        let resources: Vec<Resource> =
-            group_versions(table).iter().flat_map(|(_, group, version)| table.of_version(group, version)).map(|served| described(&served)).collect();
+        let resources: Vec<Resource> = group_versions(table)
+            .iter()
+            .flat_map(|(_, group, version)| table.of_version(group, version))
+            .map(|served| described(&served))
+            .collect();
         openapi::v2_document(&resources)
     })
 }

@@ -102,7 +102,12 @@ impl ApiError {
     }
 
     pub(crate) fn forbidden(resource: &GroupResource, name: &str, message: impl Into<String>) -> Self {
-        Self::Forbidden { resource: resource.clone(), name: name.to_owned(), message: message.into(), causes: Vec::new() }
+        Self::Forbidden {
+            resource: resource.clone(),
+            name: name.to_owned(),
+            message: message.into(),
+            causes: Vec::new(),
+        }
     }
 
     /// The refusal of a write that was computed from an old version.
@@ -110,7 +115,8 @@ impl ApiError {
         Self::Conflict {
             resource: resource.clone(),
             name: name.to_owned(),
-            message: "the object has been modified; please apply your changes to the latest version and try again".to_owned(),
+            message: "the object has been modified; please apply your changes to the latest version and try again"
+                .to_owned(),
         }
     }
 
@@ -120,9 +126,10 @@ impl ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::ForbiddenPath(_) => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuchPath => StatusCode::NOT_FOUND,
-            Self::AlreadyExists { .. } | Self::NameNotGenerated { .. } | Self::Conflict { .. } | Self::ApplyConflict { .. } => {
-                StatusCode::CONFLICT
-            }
+            Self::AlreadyExists { .. }
+            | Self::NameNotGenerated { .. }
+            | Self::Conflict { .. }
+            | Self::ApplyConflict { .. } => StatusCode::CONFLICT,
             Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -160,9 +167,8 @@ impl ApiError {
     /// The seconds of `Retry-After`, where trying again helps.
     pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
         match self {
-            Self::TooManyRequests { retry_after_seconds, .. } | Self::ServiceUnavailable { retry_after_seconds, .. } => {
-                Some(*retry_after_seconds)
-            }
+            Self::TooManyRequests { retry_after_seconds, .. }
+            | Self::ServiceUnavailable { retry_after_seconds, .. } => Some(*retry_after_seconds),
             Self::ResourceVersionTooLarge { .. } | Self::NameNotGenerated { .. } => Some(1),
             _ => None,
         }
@@ -269,9 +275,11 @@ mod tests {
 
     /// Code, reason, message and details of each variant, as upstream's clients expect them.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn each_variant_has_its_status() {
         let name = || "web".to_owned();
-        let cause = || Cause { reason: "NamespaceTerminating".to_owned(), message: "m".to_owned(), field: "f".to_owned() };
+        let cause =
+            || Cause { reason: "NamespaceTerminating".to_owned(), message: "m".to_owned(), field: "f".to_owned() };
         let cases: Vec<(ApiError, u16, &str, &str, Value)> = vec![
             (ApiError::bad_request("nonsense"), 400, "BadRequest", "nonsense", Value::Null),
             (ApiError::Unauthorized, 401, "Unauthorized", "Unauthorized", Value::Null),
@@ -324,7 +332,10 @@ mod tests {
                     group: "apps".to_owned(),
                     kind: "Deployment".to_owned(),
                     name: name(),
-                    issues: vec![issue::required("spec.selector", ""), issue::invalid("spec.replicas", -1, "must be positive")],
+                    issues: vec![
+                        issue::required("spec.selector", ""),
+                        issue::invalid("spec.replicas", -1, "must be positive"),
+                    ],
                 },
                 422,
                 "Invalid",

@@ -82,22 +82,24 @@ pub(crate) fn apply(
 ) -> Result<Value, ApiError> {
     let schema = schema_of(request.served);
     let on_conflict = if is_forced { OnConflict::Force } else { OnConflict::Fail };
-    request.with_writer(|writer| fields::apply(&schema, live, applied, writer, on_conflict)).map_err(|error| match error {
-        ApplyError::Conflicts(conflicts) => ApiError::ApplyConflict {
-            message: conflicts.to_string(),
-            causes: conflicts
-                .0
-                .into_iter()
-                .map(|one| Cause {
-                    reason: "FieldManagerConflict".to_owned(),
-                    message: format!("conflict with {}", one.manager),
-                    field: one.field,
-                })
-                .collect(),
+    request.with_writer(|writer| fields::apply(&schema, live, applied, writer, on_conflict)).map_err(
+        |error| match error {
+            ApplyError::Conflicts(conflicts) => ApiError::ApplyConflict {
+                message: conflicts.to_string(),
+                causes: conflicts
+                    .0
+                    .into_iter()
+                    .map(|one| Cause {
+                        reason: "FieldManagerConflict".to_owned(),
+                        message: format!("conflict with {}", one.manager),
+                        field: one.field,
+                    })
+                    .collect(),
+            },
+            ApplyError::Malformed(message) => ApiError::bad_request(message),
+            _ => ApiError::internal("the apply failed"),
         },
-        ApplyError::Malformed(message) => ApiError::bad_request(message),
-        _ => ApiError::internal("the apply failed"),
-    })
+    )
 }
 
 /// Tells whether two versions of an object differ in nothing, or in nothing but the times of managed fields.
@@ -206,7 +208,8 @@ pub(crate) fn patched(served: &Served, kind: PatchType, object: &Value, change: 
             Some(schema) if !served.kind.is_custom => patch::strategic(schema, object, change),
             _ => {
                 return Err(ApiError::UnsupportedMediaType(
-                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml".to_owned(),
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                        .to_owned(),
                 ));
             }
         },
@@ -215,7 +218,12 @@ pub(crate) fn patched(served: &Served, kind: PatchType, object: &Value, change: 
         patch::PatchError::DoesNotApply(_) => crate::write::invalid(
             served,
             meta::name(object),
-            vec![FieldError { field: "patch".to_owned(), kind: FieldErrorKind::Invalid, value: None, detail: error.to_string() }],
+            vec![FieldError {
+                field: "patch".to_owned(),
+                kind: FieldErrorKind::Invalid,
+                value: None,
+                detail: error.to_string(),
+            }],
         ),
         other => ApiError::bad_request(other.to_string()),
     })
@@ -224,7 +232,9 @@ pub(crate) fn patched(served: &Served, kind: PatchType, object: &Value, change: 
 /// Decodes a protobuf body.
 pub(crate) fn decode_protobuf(bytes: &[u8]) -> Result<Value, ApiError> {
     protobuf::decode(bytes).map_err(|error| match error {
-        protobuf::ProtobufError::NotSupported { .. } => ApiError::UnsupportedMediaType(format!("application/json ({error})")),
+        protobuf::ProtobufError::NotSupported { .. } => {
+            ApiError::UnsupportedMediaType(format!("application/json ({error})"))
+        }
         other => ApiError::bad_request(other.to_string()),
     })
 }

@@ -1,7 +1,9 @@
 //! The way of every request: who, what, allowed, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use http::{Method, Request, Response};
 use maru_auth::Identity;
 use maru_http::Body;
@@ -14,7 +16,9 @@ use crate::routes::{RequestInfo, ResourcePath, parse};
 use crate::state::{Call, REQUEST_TIME_MAX, State};
 use crate::warnings::Warnings;
 use crate::write::Part;
-use crate::{authn, authz, body, delete, discovery, documents, proxy, read, respond, reviews, subresources, watch, writes};
+use crate::{
+    authn, authz, body, delete, discovery, documents, proxy, read, respond, reviews, subresources, watch, writes,
+};
 
 /// Answers one request.
 pub(crate) async fn handle(state: Arc<State>, request: Request<Body>) -> Response<Body> {
@@ -23,16 +27,25 @@ pub(crate) async fn handle(state: Arc<State>, request: Request<Body>) -> Respons
     let info = parse(request.method(), request.uri().path(), &query);
     let warnings = Warnings::default();
     let table = state.table();
-    let known = info.resource.as_ref().is_some_and(|path| table.served(&path.group, &path.version, &path.resource).is_some());
+    let known =
+        info.resource.as_ref().is_some_and(|path| table.served(&path.group, &path.version, &path.resource).is_some());
     let is_long = info.verb == "watch" || info.resource.as_ref().is_some_and(proxy::is_stream);
-    let answer = Box::pin(answer(&state, &table, &info, query, request, &warnings));
+    // A mistake in the code of one kind must look like a mistake, not like a broken network.
+    let answer = AssertUnwindSafe(Box::pin(answer(&state, &table, &info, query, request, &warnings)))
+        .catch_unwind()
+        .map(|result| {
+            result.unwrap_or_else(|_| {
+                tracing::error!(verb = info.verb, path = %info.path, "the answer to a request panicked");
+                Err(ApiError::internal("this is a mistake in Maru; its log says more"))
+            })
+        });
     let result = if is_long {
         answer.await
     } else {
         let _held = Held::new(state.metrics.in_flight(!matches!(info.verb, "get" | "list")));
-        tokio::time::timeout(REQUEST_TIME_MAX, answer).await.unwrap_or_else(|_| {
-            Err(ApiError::Timeout("the request did not finish within 60 s".to_owned()))
-        })
+        tokio::time::timeout(REQUEST_TIME_MAX, answer)
+            .await
+            .unwrap_or_else(|_| Err(ApiError::Timeout("the request did not finish within 60 s".to_owned())))
     };
     let mut response = result.unwrap_or_else(|error| {
         tracing::debug!(verb = info.verb, path = %info.path, %error, "request refused");
@@ -61,7 +74,12 @@ async fn answer(
 }
 
 /// Paths that are no resources: discovery, OpenAPI, health, metrics, version.
-fn other_path(state: &Arc<State>, table: &Arc<KindTable>, query: &Query, request: &Request<Body>) -> Result<Response<Body>, ApiError> {
+fn other_path(
+    state: &Arc<State>,
+    table: &Arc<KindTable>,
+    query: &Query,
+    request: &Request<Body>,
+) -> Result<Response<Body>, ApiError> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(ApiError::MethodNotAllowed);
     }

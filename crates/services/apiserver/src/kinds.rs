@@ -27,7 +27,8 @@ impl fmt::Display for GroupResource {
 }
 
 /// All verbs of a stored resource, sorted.
-pub(crate) const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub(crate) const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// Where the scale subresource finds its numbers, as dotted paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,7 +283,8 @@ enum RowDurability {
 /// # Panics
 /// Never for the table in this crate: a test reads it.
 pub(crate) fn builtin(schema: impl Fn(&str, &str, &str) -> Option<SharedSchema>) -> Vec<Arc<Kind>> {
-    let rows: Rows = toml::from_str(include_str!("../kinds.toml")).expect("the table is part of the crate and a test reads it");
+    let rows: Rows =
+        toml::from_str(include_str!("../kinds.toml")).expect("the table is part of the crate and a test reads it");
     rows.kind.into_iter().map(|row| Arc::new(row.into_kind(&schema))).collect()
 }
 

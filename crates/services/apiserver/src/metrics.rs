@@ -34,7 +34,11 @@ impl Metrics {
                 "Requests being answered, watches and streams not counted.",
                 &["request_kind"],
             ),
-            watches: registry.family("apiserver_longrunning_requests", "Open watches by resource.", &["group", "version", "resource"]),
+            watches: registry.family(
+                "apiserver_longrunning_requests",
+                "Open watches by resource.",
+                &["group", "version", "resource"],
+            ),
         }
     }
 
@@ -43,7 +47,9 @@ impl Metrics {
         let verb = info.verb.to_uppercase();
         let code = code.as_u16().to_string();
         let (group, version, resource, subresource) = match (&info.resource, known) {
-            (Some(path), true) => (path.group.as_str(), path.version.as_str(), path.resource.as_str(), path.subresource.as_str()),
+            (Some(path), true) => {
+                (path.group.as_str(), path.version.as_str(), path.resource.as_str(), path.subresource.as_str())
+            }
             _ => ("", "", "", ""),
         };
         self.requests.with(&[&verb, group, version, resource, subresource, &code]).inc();

@@ -48,7 +48,8 @@ impl WriteOptions {
         if named.len() > MANAGER_BYTES_MAX || named.chars().any(char::is_control) {
             return Err(ApiError::bad_request("fieldManager: must be at most 128 printable characters"));
         }
-        let from_agent = || user_agent.split(['/', ' ']).next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
+        let from_agent =
+            || user_agent.split(['/', ' ']).next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
         Ok(Self {
             is_dry_run,
             field_validation,
@@ -71,7 +72,9 @@ fn is_dry_run<'a>(values: impl Iterator<Item = &'a str>) -> Result<bool, ApiErro
             "All" => found = true,
             "" => {}
             other => {
-                return Err(ApiError::bad_request(format!("dryRun: Unsupported value: \"{other}\": supported values: \"All\"")));
+                return Err(ApiError::bad_request(format!(
+                    "dryRun: Unsupported value: \"{other}\": supported values: \"All\""
+                )));
             }
         }
     }
@@ -126,7 +129,9 @@ impl DeleteOptions {
                     "propagationPolicy: Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
                 )));
             }
-            (_, Some(_)) => return Err(ApiError::bad_request("orphanDependents and propagationPolicy cannot be both set")),
+            (_, Some(_)) => {
+                return Err(ApiError::bad_request("orphanDependents and propagationPolicy cannot be both set"));
+            }
         };
         let precondition = |key: &str| match meta::text(body, &["preconditions", key]) {
             "" => None,
@@ -149,9 +154,11 @@ mod tests {
 
     #[test]
     fn the_manager_comes_from_the_user_agent_when_not_named() {
-        let options = WriteOptions::read(&Query::parse(Some("fieldManager=")), "kubectl/v1.32.4 (linux/amd64)").unwrap();
+        let options =
+            WriteOptions::read(&Query::parse(Some("fieldManager=")), "kubectl/v1.32.4 (linux/amd64)").unwrap();
         assert_eq!(options.manager, "kubectl");
-        let options = WriteOptions::read(&Query::parse(Some("fieldManager=me&dryRun=All&fieldValidation=Strict")), "x").unwrap();
+        let options =
+            WriteOptions::read(&Query::parse(Some("fieldManager=me&dryRun=All&fieldValidation=Strict")), "x").unwrap();
         assert_eq!(options.manager, "me");
         assert!(options.is_dry_run && options.is_manager_named);
         assert_eq!(options.field_validation, FieldValidation::Strict);

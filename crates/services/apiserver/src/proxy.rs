@@ -20,14 +20,20 @@ pub(crate) fn is_stream(path: &ResourcePath) -> bool {
 }
 
 /// Answers by asking the node; an upgrade of the connection goes through.
-pub(crate) async fn answer(state: &Arc<State>, call: &Call, request: Request<Body>) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
     let target = target(state, call)?;
     let kubelet = state.kubelet.load_full().ok_or_else(|| ApiError::ServiceUnavailable {
         message: "no node is ready to answer for its pods yet".to_owned(),
         retry_after_seconds: 1,
     })?;
     let (mut parts, body) = request.into_parts();
-    parts.uri = target.parse::<Uri>().map_err(|error| ApiError::bad_request(format!("the request cannot be passed on: {error}")))?;
+    parts.uri = target
+        .parse::<Uri>()
+        .map_err(|error| ApiError::bad_request(format!("the request cannot be passed on: {error}")))?;
     // The node trusts this server, not the caller's credentials.
     parts.headers.remove(AUTHORIZATION);
     parts.extensions.remove::<maru_auth::Identity>();
@@ -35,7 +41,11 @@ pub(crate) async fn answer(state: &Arc<State>, call: &Call, request: Request<Bod
 }
 
 fn target(state: &State, call: &Call) -> Result<String, ApiError> {
-    let stored = state.read(&call.served, if call.served.kind.namespaced { &call.path.namespace } else { "" }, &call.path.name)?;
+    let stored = state.read(
+        &call.served,
+        if call.served.kind.namespaced { &call.path.namespace } else { "" },
+        &call.path.name,
+    )?;
     let path = &call.path;
     if path.subresource == "proxy" {
         return Ok(with_query(format!("/{}", path.rest), call, &[]));
@@ -48,7 +58,9 @@ fn target(state: &State, call: &Call) -> Result<String, ApiError> {
     if path.subresource == "portforward" {
         return Ok(with_query(format!("/portForward/{namespace}/{name}"), call, &[]));
     }
-    if matches!(path.subresource.as_str(), "exec" | "attach") && matches!(meta::text(pod, &["status", "phase"]), "Succeeded" | "Failed") {
+    if matches!(path.subresource.as_str(), "exec" | "attach")
+        && matches!(meta::text(pod, &["status", "phase"]), "Succeeded" | "Failed")
+    {
         return Err(ApiError::bad_request(format!(
             "cannot exec into a container in a completed pod; current phase is {}",
             meta::text(pod, &["status", "phase"])
@@ -85,13 +97,20 @@ fn container(pod: &Value, call: &Call) -> Result<String, ApiError> {
         [only] => Ok(meta::text(only, &["name"]).to_owned()),
         many => {
             let names: Vec<&str> = many.iter().map(|container| meta::text(container, &["name"])).collect();
-            refuse(format!("a container name must be specified for pod {}, choose one of: [{}]", call.path.name, names.join(" ")))
+            refuse(format!(
+                "a container name must be specified for pod {}, choose one of: [{}]",
+                call.path.name,
+                names.join(" ")
+            ))
         }
     }
 }
 
 fn encode(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string().replace("%2D", "-").replace("%2E", ".")
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+        .to_string()
+        .replace("%2D", "-")
+        .replace("%2E", ".")
 }
 
 fn with_query(path: String, call: &Call, without: &[&str]) -> String {

@@ -41,10 +41,9 @@ impl Query {
     pub(crate) fn number<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>, ApiError> {
         match self.get(key) {
             None | Some("") => Ok(None),
-            Some(text) => text
-                .parse()
-                .map(Some)
-                .map_err(|_| ApiError::bad_request(format!("the query parameter {key} is not a number in range: \"{text}\""))),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                ApiError::bad_request(format!("the query parameter {key} is not a number in range: \"{text}\""))
+            }),
         }
     }
 }

@@ -1,20 +1,23 @@
 //! Gets and lists objects.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use maru_http::Body;
 use maru_kube::selector::{FieldSelector, LabelSelector};
-use maru_objects::{PageRequest, Record, Revision};
+use maru_objects::{Key, PageRequest, Record, Revision};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::errors::ApiError;
 use crate::kinds::Served;
+use crate::meta;
 use crate::respond::{self, View};
-use crate::state::{Call, State, decode};
+use crate::state::{Call, State, decode, write_json};
 use crate::views;
 
 /// Records that are looked at in one go while a page is filled.
@@ -31,8 +34,10 @@ pub(crate) struct Selection {
 
 impl Selection {
     pub(crate) fn read(call: &Call) -> Result<Self, ApiError> {
-        let labels = LabelSelector::parse(call.query.text("labelSelector")).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let fields = FieldSelector::parse(call.query.text("fieldSelector")).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let labels = LabelSelector::parse(call.query.text("labelSelector"))
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let fields = FieldSelector::parse(call.query.text("fieldSelector"))
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
         check_fields(&call.served, &fields)?;
         let name = match call.path.name.as_str() {
             "" => fields.exact("metadata.name").map(str::to_owned),
@@ -51,7 +56,41 @@ impl Selection {
     }
 
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.labels.matches_object(object) && self.fields.matches(object)
+        self.labels.matches_object(object)
+            && self
+                .fields
+                .requirements()
+                .iter()
+                .all(|one| (field_text(object, &one.field) == one.value) == one.is_equal)
+    }
+
+    /// Tells whether a stored object is wanted; reads it only when the key does not tell.
+    pub(crate) fn selects(&self, served: &Served, record: &Record) -> Result<bool, ApiError> {
+        if self.excludes(record) {
+            return Ok(false);
+        }
+        if self.labels.is_everything() && self.fields.is_everything() {
+            return Ok(true);
+        }
+        Ok(self.matches(&decode(served, record)?))
+    }
+}
+
+/// Returns a selectable field's value as text, as upstream's field labels define it.
+fn field_text<'a>(object: &'a Value, field: &str) -> Cow<'a, str> {
+    let path: Vec<&str> = match field {
+        "source" => vec!["source", "component"],
+        "status.successful" => vec!["status", "succeeded"],
+        other => other.split('.').collect(),
+    };
+    match meta::at(object, &path) {
+        Some(Value::String(text)) => Cow::Borrowed(text),
+        None | Some(Value::Null) => match field {
+            "spec.unschedulable" | "spec.hostNetwork" => Cow::Borrowed("false"),
+            "status.successful" | "status.replicas" => Cow::Borrowed("0"),
+            _ => Cow::Borrowed(""),
+        },
+        Some(other) => Cow::Owned(other.to_string()),
     }
 }
 
@@ -74,7 +113,15 @@ fn check_fields(served: &Served, fields: &FieldSelector) -> Result<(), ApiError>
 /// Answers a `get`.
 pub(crate) fn get(state: &State, call: &Call) -> Result<Response<Body>, ApiError> {
     wait_for_version(state, call.query.text("resourceVersion"))?;
-    let stored = state.read(&call.served, namespace_of(call).unwrap_or_default(), &call.path.name)?;
+    let namespace = namespace_of(call).unwrap_or_default();
+    if respond::view(&call.headers) == View::Object {
+        let key = Key::new(&call.served.kind.store, namespace, &call.path.name);
+        let record = state.store.get(&key).ok_or_else(|| ApiError::not_found(&call.resource(), &call.path.name))?;
+        let mut out = Vec::with_capacity(record.value.len() + 64);
+        write_json(&call.served, &record, &mut out)?;
+        return Ok(respond::compressible(&call.headers, StatusCode::OK, out.into()));
+    }
+    let stored = state.read(&call.served, namespace, &call.path.name)?;
     Ok(object(state, call, StatusCode::OK, stored.object))
 }
 
@@ -91,7 +138,7 @@ pub(crate) fn object(state: &State, call: &Call, status: StatusCode, object: Val
     let shaped = match respond::view(&call.headers) {
         View::Object => object,
         View::Table => {
-            let list_metadata = json!({"resourceVersion": crate::meta::resource_version(&object)});
+            let list_metadata = json!({"resourceVersion": meta::resource_version(&object)});
             views::columns(&call.served).table([&object], list_metadata, state.now(), views::include(&call.query))
         }
         View::Metadata => maru_kube::table::partial_object_metadata(&object),
@@ -124,8 +171,8 @@ impl Continue {
 /// A list, or a page of it.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    pub(crate) objects: Vec<Value>,
-    pub(crate) revision: Revision,
+    pub(crate) records: Vec<Arc<Record>>,
+    revision: Revision,
     next: Option<Continue>,
     remaining: Option<usize>,
 }
@@ -140,23 +187,41 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Response<Body>, ApiErro
     if let Some(remaining) = listed.remaining {
         metadata["remainingItemCount"] = remaining.into();
     }
-    let shaped = match respond::view(&call.headers) {
-        View::Object => json!({
-            "kind": call.served.kind.list_kind,
-            "apiVersion": call.served.api_version(),
-            "metadata": metadata,
-            "items": listed.objects,
-        }),
+    let decoded =
+        || listed.records.iter().map(|record| decode(&call.served, record)).collect::<Result<Vec<Value>, _>>();
+    let content = match respond::view(&call.headers) {
+        View::Object => whole_list(&call.served, &metadata, &listed.records)?,
         View::Table => {
             let columns = views::columns(&call.served);
-            columns.table(&listed.objects, metadata, state.now(), views::include(&call.query))
+            columns.table(&decoded()?, metadata, state.now(), views::include(&call.query)).to_string().into_bytes()
         }
         View::Metadata => {
-            let items: Vec<Value> = listed.objects.iter().map(maru_kube::table::partial_object_metadata).collect();
-            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
+            let items: Vec<Value> = decoded()?.iter().map(maru_kube::table::partial_object_metadata).collect();
+            let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items});
+            list.to_string().into_bytes()
         }
     };
-    Ok(respond::compressible(&call.headers, StatusCode::OK, shaped.to_string().into()))
+    Ok(respond::compressible(&call.headers, StatusCode::OK, content.into()))
+}
+
+/// Writes a list of whole objects without parsing them.
+fn whole_list(served: &Served, metadata: &Value, records: &[Arc<Record>]) -> Result<Vec<u8>, ApiError> {
+    let bytes: usize = records.iter().map(|record| record.value.len() + 40).sum();
+    let mut out = Vec::with_capacity(bytes + 256);
+    let head = format!(
+        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[",
+        Value::from(served.kind.list_kind.as_str()),
+        Value::from(served.api_version()),
+    );
+    out.extend_from_slice(head.as_bytes());
+    for (index, record) in records.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_json(served, record, &mut out)?;
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
 }
 
 /// Refuses a version from the future.
@@ -176,7 +241,9 @@ pub(crate) fn parse_version(text: &str) -> Result<Option<Revision>, ApiError> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| ApiError::bad_request(format!("resourceVersion: Invalid value: \"{text}\": must be a number")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| ApiError::bad_request(format!("resourceVersion: Invalid value: \"{text}\": must be a number")))
 }
 
 /// Reads the objects that a list or deletecollection is about.
@@ -210,7 +277,9 @@ fn check_version_match(version: &str, matching: &str, token: &str, limit: usize)
         _ if version.is_empty() => {
             Err(ApiError::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"))
         }
-        "Exact" if version == "0" => Err(ApiError::bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"")),
+        "Exact" if version == "0" => {
+            Err(ApiError::bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""))
+        }
         "Exact" | "NotOlderThan" => Ok(()),
         other => Err(ApiError::bad_request(format!(
             "resourceVersionMatch: Unsupported value: \"{other}\": supported values: \"Exact\", \"NotOlderThan\" (limit {limit})"
@@ -228,24 +297,24 @@ fn exact_revision(state: &State, version: &str, matching: &str, limit: usize) ->
 
 fn collect_all(state: &State, call: &Call, selection: &Selection, namespace: Option<&str>) -> Result<Listed, ApiError> {
     let snapshot = state.store.list(&call.served.kind.store, namespace);
-    let mut objects = Vec::with_capacity(snapshot.records.len());
-    for record in &snapshot.records {
-        if selection.excludes(record) {
-            continue;
+    let mut records = snapshot.records;
+    if !selection.is_everything() {
+        let mut wanted = Vec::new();
+        for record in records {
+            if selection.selects(&call.served, &record)? {
+                wanted.push(record);
+            }
         }
-        let object = decode(&call.served, record)?;
-        if selection.matches(&object) {
-            objects.push(object);
-        }
+        records = wanted;
     }
-    Ok(Listed { objects, revision: snapshot.revision, next: None, remaining: None })
+    Ok(Listed { records, revision: snapshot.revision, next: None, remaining: None })
 }
 
 fn collect_page(state: &State, call: &Call, selection: &Selection, first: PageRequest) -> Result<Listed, ApiError> {
     let limit = if first.limit == 0 { usize::MAX } else { first.limit };
     let chunk = if selection.is_everything() { first.limit } else { first.limit.max(CHUNK) };
     let mut request = PageRequest { limit: chunk, ..first };
-    let mut objects = Vec::new();
+    let mut records = Vec::new();
     loop {
         let page = state
             .store
@@ -254,23 +323,19 @@ fn collect_page(state: &State, call: &Call, selection: &Selection, first: PageRe
         let revision = page.revision;
         let total = page.records.len();
         for (index, record) in page.records.iter().enumerate() {
-            if selection.excludes(record) {
+            if !selection.selects(&call.served, record)? {
                 continue;
             }
-            let object = decode(&call.served, record)?;
-            if !selection.matches(&object) {
-                continue;
-            }
-            objects.push(object);
+            records.push(Arc::clone(record));
             let left = page.remaining + (total - index - 1);
-            if objects.len() == limit && left > 0 {
+            if records.len() == limit && left > 0 {
                 let next = Continue {
                     revision: revision.0,
                     namespace: record.key.namespace.to_string(),
                     name: record.key.name.to_string(),
                 };
                 let remaining = selection.is_everything().then_some(left);
-                return Ok(Listed { objects, revision, next: Some(next), remaining });
+                return Ok(Listed { records, revision, next: Some(next), remaining });
             }
         }
         match page.records.last() {
@@ -278,7 +343,7 @@ fn collect_page(state: &State, call: &Call, selection: &Selection, first: PageRe
                 request.revision = Some(revision);
                 request.after = Some((last.key.namespace.to_string(), last.key.name.to_string()));
             }
-            _ => return Ok(Listed { objects, revision, next: None, remaining: None }),
+            _ => return Ok(Listed { records, revision, next: None, remaining: None }),
         }
     }
 }

@@ -35,7 +35,9 @@ pub(crate) async fn answer(state: &Arc<State>, call: &Call, content: &[u8]) -> R
         }
         Hook::TokenReview => token_review(state, &review),
         Hook::SelfSubjectReview => json!({"userInfo": user_info(&call.identity)}),
-        Hook::SubjectAccessReview | Hook::LocalSubjectAccessReview => access_status(&review_subject(state, call, &review)?),
+        Hook::SubjectAccessReview | Hook::LocalSubjectAccessReview => {
+            access_status(&review_subject(state, call, &review)?)
+        }
         Hook::SelfSubjectAccessReview => access_status(&decide(state, &call.identity, &review)?),
         Hook::SelfSubjectRulesReview => rules(state, &call.identity, &review)?,
         _ => return Err(ApiError::MethodNotAllowed),
@@ -131,6 +133,8 @@ fn rules(state: &State, identity: &Identity, review: &Value) -> Result<Value, Ap
     }
     let rules = state.policy.current(&state.store).rules_for(identity, namespace);
     let (paths, resources): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| !rule.non_resource_urls.is_empty());
-    let json = |rules: Vec<&maru_auth::Rule>| serde_json::to_value(rules).map_err(|error| ApiError::internal(error.to_string()));
+    let json = |rules: Vec<&maru_auth::Rule>| {
+        serde_json::to_value(rules).map_err(|error| ApiError::internal(error.to_string()))
+    };
     Ok(json!({"resourceRules": json(resources)?, "nonResourceRules": json(paths)?, "incomplete": false}))
 }

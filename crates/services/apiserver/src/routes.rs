@@ -1,6 +1,7 @@
 //! Reads a request's path: which verb on which resource, or which other document.
 
 use http::Method;
+use maru_kube::selector::FieldSelector;
 
 use crate::query::Query;
 
@@ -11,6 +12,9 @@ pub(crate) struct RequestInfo {
     pub(crate) verb: &'static str,
     pub(crate) path: String,
     pub(crate) resource: Option<ResourcePath>,
+    /// The one name that the field selector of a list, watch or deletecollection asks for: permissions for single
+    /// names hold for it.
+    pub(crate) selected_name: Option<String>,
 }
 
 /// The parts of a resource's path; empty where absent.
@@ -33,7 +37,14 @@ pub(crate) fn parse(method: &Method, path: &str, query: &Query) -> RequestInfo {
         Some(resource) => resource_verb(method, resource, query),
         None => path_verb(method),
     };
-    RequestInfo { verb, path: path.to_owned(), resource }
+    let selects = resource.as_ref().is_some_and(|one| one.name.is_empty())
+        && matches!(verb, "list" | "watch" | "deletecollection");
+    let selected_name = if selects { selected_name(query) } else { None };
+    RequestInfo { verb, path: path.to_owned(), resource, selected_name }
+}
+
+fn selected_name(query: &Query) -> Option<String> {
+    FieldSelector::parse(query.text("fieldSelector")).ok()?.exact("metadata.name").map(str::to_owned)
 }
 
 fn parse_resource(path: &str) -> Option<ResourcePath> {

@@ -42,7 +42,11 @@ fn scale_of(served: &Served, paths: &ScalePaths, object: &Value) -> Value {
         None if served.kind.is_custom => String::new(),
         None => {
             let selector = meta::at(object, &["spec", "selector"]);
-            let parsed = if served.kind.group.is_empty() { selector.map(LabelSelector::from_map) } else { selector.map(LabelSelector::from_object) };
+            let parsed = if served.kind.group.is_empty() {
+                selector.map(LabelSelector::from_map)
+            } else {
+                selector.map(LabelSelector::from_object)
+            };
             parsed.and_then(Result::ok).map(|selector| selector.to_string()).unwrap_or_default()
         }
     };
@@ -66,7 +70,12 @@ fn scale_of(served: &Served, paths: &ScalePaths, object: &Value) -> Value {
 }
 
 /// Answers an `update` or `patch`.
-pub(crate) async fn write(state: &Arc<State>, call: &Call, verb: &str, content: &Bytes) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn write(
+    state: &Arc<State>,
+    call: &Call,
+    verb: &str,
+    content: &Bytes,
+) -> Result<Response<Body>, ApiError> {
     let options = WriteOptions::read(&call.query, call.header(USER_AGENT))?;
     let paths = paths(call)?;
     let wanted = match verb {

@@ -15,7 +15,12 @@ use crate::write::Part;
 use crate::{body, proxy, read, respond, scale, tokens, writes};
 
 /// Answers a request to a subresource of a named object.
-pub(crate) async fn answer(state: &Arc<State>, call: &Call, verb: &str, request: Request<Body>) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn answer(
+    state: &Arc<State>,
+    call: &Call,
+    verb: &str,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
     let name = call.path.subresource.as_str();
     if !call.served.has_subresource(name) || (!call.path.rest.is_empty() && name != "proxy") {
         return Err(ApiError::NoSuchPath);
@@ -45,7 +50,9 @@ pub(crate) async fn answer(state: &Arc<State>, call: &Call, verb: &str, request:
         ("status" | "ephemeralcontainers" | "approval" | "resize", "update") | ("finalize", "update") => {
             writes::update(state, call, part, &content).await
         }
-        ("status" | "ephemeralcontainers" | "approval" | "resize", "patch") => writes::patch(state, call, part, &content).await,
+        ("status" | "ephemeralcontainers" | "approval" | "resize", "patch") => {
+            writes::patch(state, call, part, &content).await
+        }
         ("eviction", "create") => {
             let eviction = body::parse(&call.headers, &content)?.value;
             hooks::evict(state, call, &eviction).await?;
@@ -61,7 +68,12 @@ pub(crate) async fn answer(state: &Arc<State>, call: &Call, verb: &str, request:
 }
 
 /// Answers a binding of the pod with the given name.
-pub(crate) async fn bind(state: &Arc<State>, call: &Call, pod: &str, binding: &Value) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn bind(
+    state: &Arc<State>,
+    call: &Call,
+    pod: &str,
+    binding: &Value,
+) -> Result<Response<Body>, ApiError> {
     let named = meta::name(binding);
     if !named.is_empty() && named != pod {
         return Err(ApiError::bad_request(format!("the name of the binding ({named}) does not match the pod ({pod})")));

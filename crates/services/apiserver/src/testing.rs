@@ -39,7 +39,8 @@ pub fn options(directory: &Path) -> ApiServerOptions {
     let mut store = StoreOptions::new(directory.join("objects"));
     store.sealer = Some(Arc::new(SealedSecrets::new(sealer)));
     let store = Store::open(store).expect("a test's directory can be written");
-    let tokens = TokenIssuer::load_or_create(&directory.join("keys"), maru_time::system_clock()).expect("a test's directory can be written");
+    let tokens = TokenIssuer::load_or_create(&directory.join("keys"), maru_time::system_clock())
+        .expect("a test's directory can be written");
     ApiServerOptions::new(store, Arc::new(tokens))
 }
 

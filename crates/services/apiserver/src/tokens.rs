@@ -26,7 +26,8 @@ pub(crate) fn answer(state: &Arc<State>, call: &Call, content: &[u8]) -> Result<
     let account = state.read(&call.served, &call.path.namespace, &call.path.name)?.object;
     let seconds = meta::at(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64).unwrap_or(SECONDS_DEFAULT);
     if seconds < SECONDS_MIN {
-        let issues = vec![issue::invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")];
+        let issues =
+            vec![issue::invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")];
         return Err(ApiError::Invalid {
             group: "authentication.k8s.io".to_owned(),
             kind: "TokenRequest".to_owned(),
@@ -77,7 +78,9 @@ fn bound_object(state: &State, call: &Call, request: &Value) -> Result<Option<Bo
         "Secret" => ("secrets", call.path.namespace.as_str()),
         "Node" => ("nodes", ""),
         other => {
-            return Err(ApiError::bad_request(format!("cannot bind token to object of type {other}; Pod, Secret and Node are possible")));
+            return Err(ApiError::bad_request(format!(
+                "cannot bind token to object of type {other}; Pod, Secret and Node are possible"
+            )));
         }
     };
     let resource = crate::kinds::GroupResource { group: String::new(), resource: store.to_owned() };
@@ -93,7 +96,10 @@ fn bound_object(state: &State, call: &Call, request: &Value) -> Result<Option<Bo
         return Err(ApiError::Conflict {
             resource,
             name: name.to_owned(),
-            message: format!("the UID in the bound object reference ({uid}) does not match the UID in record ({})", meta::uid(&object)),
+            message: format!(
+                "the UID in the bound object reference ({uid}) does not match the UID in record ({})",
+                meta::uid(&object)
+            ),
         });
     }
     Ok(Some(BoundObject { kind: kind.to_owned(), name: name.to_owned(), uid: meta::uid(&object).to_owned() }))

@@ -35,7 +35,9 @@ pub(crate) fn labels(value: Option<&Value>, field: &str) -> Vec<FieldError> {
     for (key, value) in map {
         issues.extend(names::check_qualified_name(key).into_iter().map(|why| issue::invalid(field, key.as_str(), why)));
         match value.as_str() {
-            Some(text) => issues.extend(names::check_label_value(text).into_iter().map(|why| issue::invalid(field, text, why))),
+            Some(text) => {
+                issues.extend(names::check_label_value(text).into_iter().map(|why| issue::invalid(field, text, why)))
+            }
             None => issues.push(issue::invalid(field, value.clone(), "must be a string")),
         }
     }
@@ -49,7 +51,11 @@ fn annotations(value: Option<&Value>) -> Vec<FieldError> {
     let mut total = 0;
     for (key, value) in map {
         total += key.len() + value.as_str().map_or(0, str::len);
-        issues.extend(names::check_qualified_name(&key.to_lowercase()).into_iter().map(|why| issue::invalid(field, key.as_str(), why)));
+        issues.extend(
+            names::check_qualified_name(&key.to_lowercase())
+                .into_iter()
+                .map(|why| issue::invalid(field, key.as_str(), why)),
+        );
         if !value.is_string() {
             issues.push(issue::invalid(field, value.clone(), "must be a string"));
         }
@@ -98,6 +104,7 @@ pub(crate) fn metadata_update(object: &Value, old: &Value) -> Vec<FieldError> {
     if added.is_empty() {
         return Vec::new();
     }
-    let detail = format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
+    let detail =
+        format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
     vec![issue::forbidden("metadata.finalizers", detail)]
 }

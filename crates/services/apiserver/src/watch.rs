@@ -21,7 +21,7 @@ use crate::meta;
 use crate::metrics::Held;
 use crate::read::{Selection, namespace_of, parse_version, wait_for_version};
 use crate::respond::{self, View};
-use crate::state::{Call, State, decode};
+use crate::state::{Call, State, decode, write_json};
 use crate::views;
 
 /// How long a watch lasts when the client names no time: at least this, and up to twice as long.
@@ -105,9 +105,9 @@ impl Start {
         wait_for_version(state, text)?;
         let matching = call.query.text("resourceVersionMatch");
         match call.query.get("sendInitialEvents") {
-            None if !matching.is_empty() => {
-                Err(ApiError::bad_request("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
-            }
+            None if !matching.is_empty() => Err(ApiError::bad_request(
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            )),
             None => {
                 let after = version.filter(|version| *version > Revision::ZERO);
                 Ok(Self { initial: after.is_none(), announces_end: false, after })
@@ -140,11 +140,10 @@ struct Encoder {
 
 impl Encoder {
     fn initial(&self, record: &Record, out: &mut Vec<u8>) {
-        if self.selection.excludes(record) {
-            return;
-        }
-        if let Some(object) = self.decode(record).filter(|object| self.selection.matches(object)) {
-            self.line("ADDED", object, out);
+        match self.selection.selects(&self.served, record) {
+            Ok(true) => self.stored("ADDED", record, out),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "an object cannot be read"),
         }
     }
 
@@ -153,65 +152,54 @@ impl Encoder {
         if self.selection.excludes(&event.record) {
             return;
         }
-        let Some(object) = self.decode(&event.record) else { return };
-        let selects_all = self.selection.is_everything();
-        match event.kind {
-            EventKind::Created => {
-                if selects_all || self.selection.matches(&object) {
-                    self.line("ADDED", object, out);
-                }
+        if self.selection.is_everything() {
+            let kind = match event.kind {
+                EventKind::Created => "ADDED",
+                EventKind::Updated => "MODIFIED",
+                EventKind::Deleted => "DELETED",
+            };
+            return self.stored(kind, &event.record, out);
+        }
+        let is_selected = |record: &Record| self.selection.selects(&self.served, record).unwrap_or(false);
+        let before = event.previous.as_deref().filter(|record| is_selected(record));
+        let after = event.kind != EventKind::Deleted && is_selected(&event.record);
+        match (before, after) {
+            (Some(_), true) => self.stored("MODIFIED", &event.record, out),
+            (None, true) => self.stored("ADDED", &event.record, out),
+            (Some(_), false) if event.kind == EventKind::Deleted => self.stored("DELETED", &event.record, out),
+            // It was seen as it was before, and goes as that, at the revision of the change.
+            (Some(before), false) => {
+                self.stored("DELETED", &Record { revision: event.revision, ..before.clone() }, out)
             }
-            EventKind::Deleted => {
-                if selects_all || self.selection.matches(&self.before(event).unwrap_or_else(|| object.clone())) {
-                    self.line("DELETED", object, out);
-                }
-            }
-            EventKind::Updated => {
-                if selects_all {
-                    return self.line("MODIFIED", object, out);
-                }
-                let before = self.before(event);
-                let matched = before.as_ref().is_some_and(|before| self.selection.matches(before));
-                match (matched, self.selection.matches(&object)) {
-                    (true, true) => self.line("MODIFIED", object, out),
-                    (false, true) => self.line("ADDED", object, out),
-                    (true, false) => {
-                        let mut gone = before.unwrap_or(object);
-                        meta::metadata(&mut gone).insert("resourceVersion".to_owned(), event.revision.to_string().into());
-                        self.line("DELETED", gone, out);
-                    }
-                    (false, false) => {}
-                }
-            }
+            (None, false) => {}
         }
     }
 
-    fn before(&self, event: &Event) -> Option<Value> {
-        event.previous.as_ref().and_then(|record| self.decode(record))
-    }
-
-    fn decode(&self, record: &Record) -> Option<Value> {
-        match decode(&self.served, record) {
-            Ok(object) => Some(object),
-            Err(error) => {
-                tracing::error!(%error, "a watched object cannot be read");
-                None
-            }
-        }
-    }
-
-    fn line(&self, kind: &str, object: Value, out: &mut Vec<u8>) {
-        let shaped = match self.view {
-            View::Metadata => maru_kube::table::partial_object_metadata(&object),
-            View::Object | View::Table => match &self.columns {
-                Some(columns) => {
-                    let metadata = json!({"resourceVersion": meta::resource_version(&object)});
-                    columns.table([&object], metadata, self.clock.now(), self.include)
-                }
-                None => object,
-            },
+    fn stored(&self, kind: &str, record: &Record, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(b"{\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\",\"object\":");
+        let written = match self.view {
+            View::Object => write_json(&self.served, record, out),
+            View::Table | View::Metadata => decode(&self.served, record)
+                .map(|object| out.extend_from_slice(self.shape(&object).to_string().as_bytes())),
         };
-        write_line(kind, &shaped, out);
+        out.extend_from_slice(b"}\n");
+        if let Err(error) = written {
+            tracing::error!(%error, "a watched object cannot be read");
+            out.truncate(start);
+        }
+    }
+
+    fn shape(&self, object: &Value) -> Value {
+        match &self.columns {
+            Some(columns) => {
+                let metadata = json!({"resourceVersion": meta::resource_version(object)});
+                columns.table([object], metadata, self.clock.now(), self.include)
+            }
+            None => maru_kube::table::partial_object_metadata(object),
+        }
     }
 
     fn bookmark(&self, revision: Revision, ends_initial: bool, out: &mut Vec<u8>) {
@@ -223,7 +211,9 @@ impl Encoder {
             View::Object => {
                 json!({"kind": self.served.kind.kind, "apiVersion": self.served.api_version(), "metadata": metadata})
             }
-            View::Metadata => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}),
+            View::Metadata => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+            }
             View::Table => {
                 let row = json!({"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}});
                 json!({

@@ -66,14 +66,7 @@ pub(crate) struct Written {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(state: &'a Arc<State>, call: &'a Call, part: Part, options: &'a WriteOptions) -> Self {
-        Self {
-            state,
-            served: &call.served,
-            namespace: &call.path.namespace,
-            part,
-            identity: &call.identity,
-            options,
-        }
+        Self { state, served: &call.served, namespace: &call.path.namespace, part, identity: &call.identity, options }
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
@@ -108,7 +101,9 @@ impl<'a> Writer<'a> {
                     meta::metadata(&mut object).insert("name".to_owned(), generated(base).into());
                 }
                 (Err(ApiError::AlreadyExists { resource, name }), Some(_)) => {
-                    let message = format!("{resource} \"{name}\" already exists, the server was not able to generate a unique name for the object");
+                    let message = format!(
+                        "{resource} \"{name}\" already exists, the server was not able to generate a unique name for the object"
+                    );
                     return Err(ApiError::NameNotGenerated { resource, name, message });
                 }
                 (result, _) => return result,
@@ -242,7 +237,10 @@ impl<'a> Writer<'a> {
             return Err(ApiError::Conflict {
                 resource,
                 name: name.to_owned(),
-                message: format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(old)),
+                message: format!(
+                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    meta::uid(old)
+                ),
             });
         }
         if meta::name(new) != name && !meta::name(new).is_empty() {
@@ -254,7 +252,16 @@ impl<'a> Writer<'a> {
         let root = meta::root(new);
         root.insert("apiVersion".to_owned(), self.served.api_version().into());
         root.insert("kind".to_owned(), self.served.kind.kind.clone().into());
-        let kept = ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "generateName"];
+        let kept = [
+            "name",
+            "namespace",
+            "uid",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "generateName",
+        ];
         for key in kept {
             meta::set_at(new, &["metadata", key], meta::at(old, &["metadata", key]).cloned());
         }
@@ -277,8 +284,11 @@ impl<'a> Writer<'a> {
                 let mut whole = old.clone();
                 meta::set_at(&mut whole, &["status"], status);
                 // Managed fields are carried so that an apply to the status keeps its own entry.
-                let taken: &[&str] =
-                    if self.served.kind.is_custom { &["managedFields"] } else { &["managedFields", "labels", "annotations"] };
+                let taken: &[&str] = if self.served.kind.is_custom {
+                    &["managedFields"]
+                } else {
+                    &["managedFields", "labels", "annotations"]
+                };
                 for key in taken {
                     meta::set_at(&mut whole, &["metadata", key], metadata.get(*key).cloned());
                 }
@@ -294,7 +304,8 @@ impl<'a> Writer<'a> {
         }
         let separate_status = self.served.has_subresource("status");
         let differs = |left: &Value, right: &Value| {
-            let skip = |key: &str| matches!(key, "metadata" | "apiVersion" | "kind") || (separate_status && key == "status");
+            let skip =
+                |key: &str| matches!(key, "metadata" | "apiVersion" | "kind") || (separate_status && key == "status");
             let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return true };
             left.iter().any(|(key, value)| !skip(key) && right.get(key) != Some(value))
                 || right.keys().any(|key| !skip(key) && !left.contains_key(key))
@@ -363,13 +374,19 @@ pub(crate) fn is_ready_to_go(served: &Served, object: &Value) -> bool {
     if !meta::is_being_deleted(object) || !meta::finalizers(object).is_empty() {
         return false;
     }
-    let grace = meta::at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or_default();
+    let grace =
+        meta::at(object, &["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or_default();
     grace == 0 && hooks::may_vanish(served, object)
 }
 
 /// Returns the refusal of an object's content.
 pub(crate) fn invalid(served: &Served, name: &str, issues: Vec<FieldError>) -> ApiError {
-    ApiError::Invalid { group: served.kind.group.clone(), kind: served.kind.kind.clone(), name: name.to_owned(), issues }
+    ApiError::Invalid {
+        group: served.kind.group.clone(),
+        kind: served.kind.kind.clone(),
+        name: name.to_owned(),
+        issues,
+    }
 }
 
 /// Returns the refusal of a creation in a namespace that is going away.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::authz;
 use crate::body;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, issue};
 use crate::formats::{self, Ownership, PatchType};
 use crate::kinds::split_api_version;
 use crate::meta;
@@ -19,7 +19,7 @@ use crate::options::{FieldValidation, WriteOptions};
 use crate::read;
 use crate::routes::ResourcePath;
 use crate::state::{Call, State};
-use crate::write::{Part, Writer, Written};
+use crate::write::{Part, Writer, Written, invalid};
 
 /// Operations of a JSON patch at most.
 const JSON_PATCH_OPERATIONS_MAX: usize = 10_000;
@@ -88,10 +88,19 @@ fn check_place(call: &Call, object: &Value) -> Result<(), ApiError> {
 }
 
 /// Answers an `update` of a part of an object.
-pub(crate) async fn update(state: &Arc<State>, call: &Call, part: Part, content: &[u8]) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn update(
+    state: &Arc<State>,
+    call: &Call,
+    part: Part,
+    content: &[u8],
+) -> Result<Response<Body>, ApiError> {
     let options = WriteOptions::read(&call.query, call.header(USER_AGENT))?;
     let parsed = body::parse(&call.headers, content)?;
     let object = read_object(call, parsed, &options)?;
+    if call.served.kind.is_custom && meta::resource_version(&object).is_empty() {
+        let issue = issue::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        return Err(invalid(&call.served, &call.path.name, vec![issue]));
+    }
     let writer = Writer::new(state, call, part, &options);
     let written = writer.update(&call.path.name, Ownership::Update, |_| Ok(object.clone())).await?;
     Ok(read::object(state, call, StatusCode::OK, written.object))
@@ -114,7 +123,9 @@ impl Patch {
             "application/strategic-merge-patch+json" => PatchType::Strategic,
             "application/apply-patch+yaml" | "application/apply-patch+json" => {
                 if !options.is_manager_named {
-                    return Err(ApiError::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch"));
+                    return Err(ApiError::bad_request(
+                        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+                    ));
                 }
                 let parsed = body::parse_yaml(content)?;
                 return Ok(Self::Apply(parsed.value, parsed.duplicates));
@@ -127,13 +138,20 @@ impl Patch {
             }
         };
         if options.is_forced {
-            return Err(ApiError::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch"));
+            return Err(ApiError::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch",
+            ));
         }
         let parsed = body::parse_json(content)?;
         if options.field_validation == FieldValidation::Strict && !parsed.duplicates.is_empty() {
-            return Err(ApiError::bad_request(format!("strict decoding error: duplicate field \"{}\"", parsed.duplicates.join("\", duplicate field \""))));
+            return Err(ApiError::bad_request(format!(
+                "strict decoding error: duplicate field \"{}\"",
+                parsed.duplicates.join("\", duplicate field \"")
+            )));
         }
-        if kind == PatchType::Json && parsed.value.as_array().is_some_and(|operations| operations.len() > JSON_PATCH_OPERATIONS_MAX) {
+        if kind == PatchType::Json
+            && parsed.value.as_array().is_some_and(|operations| operations.len() > JSON_PATCH_OPERATIONS_MAX)
+        {
             return Err(ApiError::TooLarge { limit: JSON_PATCH_OPERATIONS_MAX });
         }
         Ok(Self::Change(kind, parsed.value))
@@ -141,7 +159,12 @@ impl Patch {
 }
 
 /// Answers a `patch` of a part of an object.
-pub(crate) async fn patch(state: &Arc<State>, call: &Call, part: Part, content: &Bytes) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn patch(
+    state: &Arc<State>,
+    call: &Call,
+    part: Part,
+    content: &Bytes,
+) -> Result<Response<Body>, ApiError> {
     let options = WriteOptions::read(&call.query, call.header(USER_AGENT))?;
     let written = match Patch::read(call, content, &options)? {
         Patch::Change(kind, change) => patch_existing(state, call, part, &options, kind, &change).await?,
@@ -173,7 +196,13 @@ async fn patch_existing(
         .await
 }
 
-async fn apply(state: &Arc<State>, call: &Call, part: Part, options: &WriteOptions, mut applied: Value) -> Result<Written, ApiError> {
+async fn apply(
+    state: &Arc<State>,
+    call: &Call,
+    part: Part,
+    options: &WriteOptions,
+    mut applied: Value,
+) -> Result<Written, ApiError> {
     if !meta::list(&applied, &["metadata", "managedFields"]).is_empty() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }

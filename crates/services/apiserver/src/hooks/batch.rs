@@ -58,14 +58,19 @@ pub(crate) fn validate_job(object: &Value, old: Option<&Value>) -> Vec<FieldErro
         }
     }
     issues.extend(pod_validation::template(object, "spec.template", &["OnFailure", "Never"]));
-    issues.extend(check_immutable(object, old, &["spec.selector", "spec.completionMode", "spec.podFailurePolicy", "spec.backoffLimitPerIndex"]));
+    issues.extend(check_immutable(
+        object,
+        old,
+        &["spec.selector", "spec.completionMode", "spec.podFailurePolicy", "spec.backoffLimitPerIndex"],
+    ));
     let is_indexed = meta::text(object, &["spec", "completionMode"]) == "Indexed";
     if !is_indexed {
         issues.extend(check_immutable(object, old, &["spec.completions"]));
     }
     // While suspended and never started, scheduling directives may still change.
     let may_change = old.is_some_and(|old| {
-        meta::at(old, &["spec", "suspend"]).and_then(Value::as_bool) == Some(true) && meta::at(old, &["status", "startTime"]).is_none()
+        meta::at(old, &["spec", "suspend"]).and_then(Value::as_bool) == Some(true)
+            && meta::at(old, &["status", "startTime"]).is_none()
     });
     if !may_change {
         issues.extend(check_immutable(object, old, &["spec.template"]));
@@ -79,7 +84,11 @@ pub(crate) fn validate_cron_job(object: &Value) -> Vec<FieldError> {
     if schedule.is_empty() {
         issues.push(issue::required("spec.schedule", ""));
     } else if !schedule.starts_with('@') && schedule.split_whitespace().count() != 5 {
-        issues.push(issue::invalid("spec.schedule", schedule, format!("expected exactly 5 fields, found {}: [{schedule}]", schedule.split_whitespace().count())));
+        issues.push(issue::invalid(
+            "spec.schedule",
+            schedule,
+            format!("expected exactly 5 fields, found {}: [{schedule}]", schedule.split_whitespace().count()),
+        ));
     }
     let policy = meta::text(object, &["spec", "concurrencyPolicy"]);
     if !matches!(policy, "Allow" | "Forbid" | "Replace") {

@@ -61,14 +61,7 @@ pub(crate) async fn ensure_default_account(state: &Arc<State>, namespace: &str) 
         return;
     }
     let (identity, options) = (own_identity(), WriteOptions::own());
-    let writer = Writer {
-        state,
-        served: &served,
-        namespace,
-        part: Part::Main,
-        identity: &identity,
-        options: &options,
-    };
+    let writer = Writer { state, served: &served, namespace, part: Part::Main, identity: &identity, options: &options };
     match writer.create(json!({"metadata": {"name": "default"}}), Ownership::Update).await {
         Ok(_) | Err(ApiError::AlreadyExists { .. }) => {}
         Err(error) => tracing::warn!(namespace, %error, "no default service account; the controller tries again"),
@@ -102,7 +95,11 @@ pub(crate) fn validate_priority_class(object: &Value, old: Option<&Value>) -> Ve
 pub(crate) fn check_priority_class_delete(served: &Served, object: &Value) -> Result<(), ApiError> {
     let name = meta::name(object);
     if matches!(name, "system-node-critical" | "system-cluster-critical") {
-        return Err(ApiError::forbidden(&served.group_resource(), name, "this is a system priority class and cannot be deleted"));
+        return Err(ApiError::forbidden(
+            &served.group_resource(),
+            name,
+            "this is a system priority class and cannot be deleted",
+        ));
     }
     Ok(())
 }

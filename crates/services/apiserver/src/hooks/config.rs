@@ -28,7 +28,9 @@ pub(crate) fn validate_config_map(object: &Value, old: Option<&Value>) -> Vec<Fi
     for field in ["data", "binaryData"] {
         for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
             let path = format!("{field}[{key}]");
-            issues.extend(names::check_config_key(key).into_iter().map(|why| issue::invalid(path.as_str(), key.as_str(), why)));
+            issues.extend(
+                names::check_config_key(key).into_iter().map(|why| issue::invalid(path.as_str(), key.as_str(), why)),
+            );
             total += value.as_str().map_or(0, str::len);
         }
     }
@@ -47,7 +49,9 @@ pub(crate) fn validate_secret(object: &Value, old: Option<&Value>) -> Vec<FieldE
     let mut total = 0;
     for (key, value) in object.get("data").and_then(Value::as_object).into_iter().flatten() {
         let path = format!("data[{key}]");
-        issues.extend(names::check_config_key(key).into_iter().map(|why| issue::invalid(path.as_str(), key.as_str(), why)));
+        issues.extend(
+            names::check_config_key(key).into_iter().map(|why| issue::invalid(path.as_str(), key.as_str(), why)),
+        );
         match STANDARD.decode(value.as_str().unwrap_or_default()) {
             Ok(bytes) => total += bytes.len(),
             Err(_) => issues.push(FieldError {

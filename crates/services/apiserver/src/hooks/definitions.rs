@@ -25,7 +25,13 @@ pub(crate) fn defaults(object: &mut Value) {
     default_at(object, &["spec", "names", "listKind"], format!("{kind}List"));
     default_at(object, &["spec", "names", "singular"], kind.to_lowercase());
     default_at(object, &["spec", "conversion", "strategy"], "None");
-    for version in object.get_mut("spec").and_then(|spec| spec.get_mut("versions")).and_then(Value::as_array_mut).into_iter().flatten() {
+    for version in object
+        .get_mut("spec")
+        .and_then(|spec| spec.get_mut("versions"))
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         if let Some(scale) = version.get_mut("subresources").and_then(|all| all.get_mut("scale")) {
             default_at(scale, &["specReplicasPath"], ".spec.replicas");
         }
@@ -83,7 +89,13 @@ pub(crate) fn prepare_delete(context: &Context<'_>, object: &mut Value) {
     }
     meta::set_at(object, &["metadata", "finalizers"], Some(finalizers.into()));
     let now = rfc3339_seconds(context.now);
-    set_condition(object, "Terminating", "InstanceDeletionPending", "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon", &now);
+    set_condition(
+        object,
+        "Terminating",
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        &now,
+    );
 }
 
 pub(crate) fn store_of(object: &Value) -> String {
@@ -96,7 +108,8 @@ pub(crate) fn changed(state: &Arc<State>) {
     let mut kinds = state.builtin.clone();
     for record in &state.store.list(STORE, None).records {
         let Ok(definition) = decode_raw(record) else { continue };
-        let known = current.find(meta::text(&definition, &["spec", "group"]), meta::text(&definition, &["spec", "names", "plural"]));
+        let known = current
+            .find(meta::text(&definition, &["spec", "group"]), meta::text(&definition, &["spec", "names", "plural"]));
         match known.filter(|kind| kind.is_custom && kind.revision == record.revision.0) {
             Some(kind) => kinds.push(Arc::clone(kind)),
             None => match kind_of(&definition, record) {
@@ -166,8 +179,10 @@ fn version_of(definition: &Value, version: &Value) -> Result<Version, maru_kube:
             selector: Some(path(meta::text(scale, &["labelSelectorPath"]))).filter(|path| !path.is_empty()),
         }
     });
-    let selectable_fields =
-        meta::list(version, &["selectableFields"]).iter().map(|field| path(meta::text(field, &["jsonPath"])).join(".")).collect();
+    let selectable_fields = meta::list(version, &["selectableFields"])
+        .iter()
+        .map(|field| path(meta::text(field, &["jsonPath"])).join("."))
+        .collect();
     let columns = meta::list(version, &["additionalPrinterColumns"]).iter().map(|column| PrinterColumn {
         name: meta::text(column, &["name"]).to_owned(),
         kind: meta::text(column, &["type"]).to_owned(),
@@ -179,23 +194,31 @@ fn version_of(definition: &Value, version: &Value) -> Result<Version, maru_kube:
     let is_deprecated = version.get("deprecated").and_then(Value::as_bool) == Some(true);
     let warning = meta::text(version, &["deprecationWarning"]);
     let deprecation = is_deprecated.then(|| match warning {
-        "" => format!("{}/{name} {} is deprecated", meta::text(definition, &["spec", "group"]), meta::text(definition, &["spec", "names", "kind"])),
+        "" => format!(
+            "{}/{name} {} is deprecated",
+            meta::text(definition, &["spec", "group"]),
+            meta::text(definition, &["spec", "names", "kind"])
+        ),
         own => own.to_owned(),
     });
     Ok(Version { name, schema, subresources, scale, selectable_fields, columns: columns.collect(), deprecation })
 }
 
 pub(crate) fn validate(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut issues = check_immutable(object, old, &["spec.group", "spec.scope", "spec.names.plural", "spec.names.kind"]);
+    let mut issues =
+        check_immutable(object, old, &["spec.group", "spec.scope", "spec.names.plural", "spec.names.kind"]);
     let (group, plural) = (meta::text(object, &["spec", "group"]), meta::text(object, &["spec", "names", "plural"]));
     if meta::name(object) != format!("{plural}.{group}") {
         issues.push(issue::invalid("metadata.name", meta::name(object), "must be spec.names.plural+\".\"+spec.group"));
     }
-    issues.extend(names::check_dns1123_subdomain(group).into_iter().map(|why| issue::invalid("spec.group", group, why)));
+    issues
+        .extend(names::check_dns1123_subdomain(group).into_iter().map(|why| issue::invalid("spec.group", group, why)));
     if !group.contains('.') {
         issues.push(issue::invalid("spec.group", group, "should be a domain with at least one dot"));
     }
-    issues.extend(names::check_dns1035_label(plural).into_iter().map(|why| issue::invalid("spec.names.plural", plural, why)));
+    issues.extend(
+        names::check_dns1035_label(plural).into_iter().map(|why| issue::invalid("spec.names.plural", plural, why)),
+    );
     if meta::text(object, &["spec", "names", "kind"]).is_empty() {
         issues.push(issue::required("spec.names.kind", ""));
     }
@@ -204,7 +227,11 @@ pub(crate) fn validate(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         issues.push(issue::not_supported("spec.scope", scope, &["Cluster", "Namespaced"]));
     }
     if meta::text(object, &["spec", "conversion", "strategy"]) != "None" {
-        issues.push(issue::invalid("spec.conversion.strategy", meta::text(object, &["spec", "conversion", "strategy"]), "conversion webhooks are not supported; only None is"));
+        issues.push(issue::invalid(
+            "spec.conversion.strategy",
+            meta::text(object, &["spec", "conversion", "strategy"]),
+            "conversion webhooks are not supported; only None is",
+        ));
     }
     issues.extend(validate_versions(object));
     issues
@@ -215,13 +242,19 @@ fn validate_versions(object: &Value) -> Vec<FieldError> {
     let versions = meta::list(object, &["spec", "versions"]);
     let is = |version: &&Value, key: &str| version.get(key).and_then(Value::as_bool) == Some(true);
     if versions.iter().filter(|version| is(version, "storage")).count() != 1 {
-        issues.push(issue::invalid("spec.versions", Value::Null, "must have exactly one version marked as storage version"));
+        issues.push(issue::invalid(
+            "spec.versions",
+            Value::Null,
+            "must have exactly one version marked as storage version",
+        ));
     }
     let mut seen = BTreeSet::new();
     for (index, version) in versions.iter().enumerate() {
         let field = format!("spec.versions[{index}]");
         let name = meta::text(version, &["name"]);
-        issues.extend(names::check_dns1035_label(name).into_iter().map(|why| issue::invalid(format!("{field}.name"), name, why)));
+        issues.extend(
+            names::check_dns1035_label(name).into_iter().map(|why| issue::invalid(format!("{field}.name"), name, why)),
+        );
         if !seen.insert(name) {
             issues.push(issue::duplicate(format!("{field}.name"), name));
         }
@@ -237,7 +270,11 @@ fn validate_versions(object: &Value) -> Vec<FieldError> {
         if let Some(columns) = version.get("additionalPrinterColumns")
             && let Err(error) = Columns::from_crd(columns)
         {
-            issues.push(issue::invalid(format!("{field}.additionalPrinterColumns[{}].jsonPath", error.index), error.path, error.why));
+            issues.push(issue::invalid(
+                format!("{field}.additionalPrinterColumns[{}].jsonPath", error.index),
+                error.path,
+                error.why,
+            ));
         }
     }
     issues

@@ -33,7 +33,10 @@ pub(crate) fn from_storage(served: &Served, stored_version: &str, object: &mut V
     rename(meta::root(object), |(new, core)| (core, new));
 }
 
-fn rename(map: &mut Map<String, Value>, direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str)) {
+fn rename(
+    map: &mut Map<String, Value>,
+    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) {
     for pair in RENAMED {
         let (from, to) = direction(*pair);
         if let Some(value) = map.remove(from) {

@@ -32,7 +32,8 @@ use crate::write::Part;
 pub(crate) use cluster::ensure_default_account;
 pub(crate) use cluster::own_identity;
 pub(crate) use definitions::{
-    FINALIZER as DEFINITION_FINALIZER, STORE as DEFINITION_STORE, changed as definitions_changed, store_of as store_of_definition,
+    FINALIZER as DEFINITION_FINALIZER, STORE as DEFINITION_STORE, changed as definitions_changed,
+    store_of as store_of_definition,
 };
 pub(crate) use pods::{bind, evict};
 
@@ -257,7 +258,9 @@ fn required_fields(served: &Served, object: &Value) -> Vec<FieldError> {
     let Some(schema) = served.schema() else { return Vec::new() };
     let mut issues = schema.validate(object);
     issues.retain(|issue| {
-        matches!(issue.kind, FieldErrorKind::Required) && !issue.field.starts_with("status") && !issue.field.starts_with("metadata.managedFields")
+        matches!(issue.kind, FieldErrorKind::Required)
+            && !issue.field.starts_with("status")
+            && !issue.field.starts_with("metadata.managedFields")
     });
     issues
 }
@@ -342,7 +345,9 @@ pub(crate) fn check_immutable(object: &Value, old: Option<&Value>, paths: &[&str
     for path in paths {
         let keys: Vec<&str> = path.split('.').collect();
         let (before, after) = (meta::at(old, &keys), meta::at(object, &keys));
-        let is_empty = |value: Option<&Value>| value.is_none_or(|value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty));
+        let is_empty = |value: Option<&Value>| {
+            value.is_none_or(|value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty))
+        };
         if before != after && !(is_empty(before) && is_empty(after)) {
             issues.push(immutable(path, after.unwrap_or(&Value::Null)));
         }

@@ -36,7 +36,11 @@ pub(crate) fn validate_ingress(object: &Value) -> Vec<FieldError> {
     let rules = meta::list(object, &["spec", "rules"]);
     let default = meta::at(object, &["spec", "defaultBackend"]).filter(|value| !value.is_null());
     if rules.is_empty() && default.is_none() {
-        issues.push(issue::invalid("spec", object.get("spec").cloned().unwrap_or_default(), "either `defaultBackend` or `rules` must be specified"));
+        issues.push(issue::invalid(
+            "spec",
+            object.get("spec").cloned().unwrap_or_default(),
+            "either `defaultBackend` or `rules` must be specified",
+        ));
     }
     if let Some(backend) = default {
         issues.extend(backend_issues(backend, "spec.defaultBackend"));
@@ -72,15 +76,23 @@ fn backend_issues(backend: &Value, field: &str) -> Vec<FieldError> {
     let resource = backend.get("resource").filter(|value| !value.is_null());
     match (service, resource) {
         (None, None) => vec![issue::required(field, "a service or resource is required")],
-        (Some(_), Some(_)) => vec![issue::invalid(field, backend.clone(), "cannot set both resource and service backends")],
+        (Some(_), Some(_)) => {
+            vec![issue::invalid(field, backend.clone(), "cannot set both resource and service backends")]
+        }
         (Some(service), None) => {
             let mut issues = Vec::new();
             if meta::text(service, &["name"]).is_empty() {
                 issues.push(issue::required(format!("{field}.service.name"), ""));
             }
-            let (name, number) = (meta::text(service, &["port", "name"]), meta::at(service, &["port", "number"]).and_then(Value::as_i64));
+            let (name, number) = (
+                meta::text(service, &["port", "name"]),
+                meta::at(service, &["port", "number"]).and_then(Value::as_i64),
+            );
             if name.is_empty() == number.is_none() {
-                issues.push(issue::required(format!("{field}.service.port"), "exactly one of port name and number is required"));
+                issues.push(issue::required(
+                    format!("{field}.service.port"),
+                    "exactly one of port name and number is required",
+                ));
             }
             issues
         }

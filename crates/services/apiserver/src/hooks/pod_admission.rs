@@ -24,11 +24,15 @@ pub(crate) fn service_account(context: &Context<'_>, pod: &mut Value) -> Result<
     let name = meta::text(pod, &["spec", "serviceAccountName"]).to_owned();
     meta::set_at(pod, &["spec", "serviceAccount"], Some(name.clone().into()));
     let Some(account) = context.state.read_raw("serviceaccounts", context.namespace, &name) else {
-        let message = format!("error looking up service account {}/{name}: serviceaccount \"{name}\" not found", context.namespace);
+        let message = format!(
+            "error looking up service account {}/{name}: serviceaccount \"{name}\" not found",
+            context.namespace
+        );
         return Err(ApiError::forbidden(&context.served.group_resource(), meta::name(pod), message));
     };
     if meta::list(pod, &["spec", "imagePullSecrets"]).is_empty()
-        && let Some(secrets) = account.get("imagePullSecrets").filter(|secrets| secrets.as_array().is_some_and(|list| !list.is_empty()))
+        && let Some(secrets) =
+            account.get("imagePullSecrets").filter(|secrets| secrets.as_array().is_some_and(|list| !list.is_empty()))
     {
         meta::set_at(pod, &["spec", "imagePullSecrets"], Some(secrets.clone()));
     }
@@ -43,7 +47,9 @@ pub(crate) fn service_account(context: &Context<'_>, pod: &mut Value) -> Result<
 }
 
 fn mount_token(pod: &mut Value) {
-    let taken = |pod: &Value, name: &str| meta::list(pod, &["spec", "volumes"]).iter().any(|volume| meta::text(volume, &["name"]) == name);
+    let taken = |pod: &Value, name: &str| {
+        meta::list(pod, &["spec", "volumes"]).iter().any(|volume| meta::text(volume, &["name"]) == name)
+    };
     let mut volume = format!("kube-api-access-{}", maru_ids::random_suffix(5));
     while taken(pod, &volume) {
         volume = format!("kube-api-access-{}", maru_ids::random_suffix(5));
@@ -52,7 +58,9 @@ fn mount_token(pod: &mut Value) {
     for list in ["initContainers", "containers"] {
         let containers = pod.get_mut("spec").and_then(|spec| spec.get_mut(list)).and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
-            let has_own = meta::list(container, &["volumeMounts"]).iter().any(|mount| meta::text(mount, &["mountPath"]) == TOKEN_PATH);
+            let has_own = meta::list(container, &["volumeMounts"])
+                .iter()
+                .any(|mount| meta::text(mount, &["mountPath"]) == TOKEN_PATH);
             if has_own {
                 continue;
             }

@@ -120,7 +120,9 @@ fn http_get(action: &mut Value) {
 }
 
 fn requests_from_limits(container: &mut Value) {
-    let Some(limits) = container.get("resources").and_then(|resources| resources.get("limits")).and_then(Value::as_object).cloned() else {
+    let Some(limits) =
+        container.get("resources").and_then(|resources| resources.get("limits")).and_then(Value::as_object).cloned()
+    else {
         return;
     };
     let requests = map_at(container, &["resources", "requests"]);
@@ -151,7 +153,9 @@ fn volume(volume: &mut Value) {
     if let Some(path) = map.get_mut("hostPath").filter(|path| path.is_object()) {
         default_at(path, &["type"], "");
     }
-    if let Some(spec) = map.get_mut("ephemeral").and_then(|one| one.get_mut("volumeClaimTemplate")).and_then(|one| one.get_mut("spec")) {
+    if let Some(spec) =
+        map.get_mut("ephemeral").and_then(|one| one.get_mut("volumeClaimTemplate")).and_then(|one| one.get_mut("spec"))
+    {
         default_at(spec, &["volumeMode"], "Filesystem");
     }
 }
@@ -206,10 +210,13 @@ mod tests {
         });
         assert_eq!(container["livenessProbe"], probe);
         assert_eq!(object["spec"]["initContainers"][0]["resources"]["requests"]["memory"], "1Mi");
-        assert_eq!(object["spec"]["volumes"], json!([
-            {"name": "x", "emptyDir": {}},
-            {"name": "y", "secret": {"secretName": "s", "defaultMode": 420}},
-        ]));
+        assert_eq!(
+            object["spec"]["volumes"],
+            json!([
+                {"name": "x", "emptyDir": {}},
+                {"name": "y", "secret": {"secretName": "s", "defaultMode": 420}},
+            ])
+        );
         assert_eq!(object["spec"]["terminationGracePeriodSeconds"], 30);
         let once = object.clone();
         pod(&mut object);

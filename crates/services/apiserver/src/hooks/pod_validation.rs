@@ -28,7 +28,8 @@ pub(crate) fn template(object: &Value, path: &str, restart_policies: &[&str]) ->
     let Some(template) = meta::at(object, &keys).filter(|template| template.is_object()) else {
         return vec![issue::required(path, "")];
     };
-    let mut issues = crate::validation::labels(meta::at(template, &["metadata", "labels"]), &format!("{path}.metadata.labels"));
+    let mut issues =
+        crate::validation::labels(meta::at(template, &["metadata", "labels"]), &format!("{path}.metadata.labels"));
     match template.get("spec") {
         Some(spec) => issues.extend(spec_issues(spec, &format!("{path}.spec"), restart_policies)),
         None => issues.push(issue::required(format!("{path}.spec"), "")),
@@ -115,10 +116,19 @@ fn container_issues(container: &Value, field: &str, volumes: &BTreeSet<&str>) ->
         if name.is_empty() {
             issues.push(issue::required(format!("{field}.env[{index}].name"), ""));
         } else if name.contains('=') {
-            issues.push(issue::invalid(format!("{field}.env[{index}].name"), name, "a valid environment variable name must consist only of printable ASCII characters other than '='"));
+            issues.push(issue::invalid(
+                format!("{field}.env[{index}].name"),
+                name,
+                "a valid environment variable name must consist only of printable ASCII characters other than '='",
+            ));
         }
-        if variable.get("valueFrom").is_some_and(|from| !from.is_null()) && !meta::text(variable, &["value"]).is_empty() {
-            issues.push(issue::invalid(format!("{field}.env[{index}].valueFrom"), "", "may not be specified when `value` is not empty"));
+        if variable.get("valueFrom").is_some_and(|from| !from.is_null()) && !meta::text(variable, &["value"]).is_empty()
+        {
+            issues.push(issue::invalid(
+                format!("{field}.env[{index}].valueFrom"),
+                "",
+                "may not be specified when `value` is not empty",
+            ));
         }
     }
     issues.extend(resource_issues(container, field));
@@ -138,7 +148,11 @@ fn port_issues(container: &Value, field: &str) -> Vec<FieldError> {
         let path = format!("{field}.ports[{index}]");
         let name = meta::text(port, &["name"]);
         if !name.is_empty() {
-            issues.extend(maru_kube::names::check_port_name(name).into_iter().map(|why| issue::invalid(format!("{path}.name"), name, why)));
+            issues.extend(
+                maru_kube::names::check_port_name(name)
+                    .into_iter()
+                    .map(|why| issue::invalid(format!("{path}.name"), name, why)),
+            );
             if !names.insert(name) {
                 issues.push(issue::duplicate(format!("{path}.name"), name));
             }
@@ -146,7 +160,11 @@ fn port_issues(container: &Value, field: &str) -> Vec<FieldError> {
         match port.get("containerPort").and_then(Value::as_i64) {
             None => issues.push(issue::required(format!("{path}.containerPort"), "")),
             Some(number) if !(1..=65535).contains(&number) => {
-                issues.push(issue::invalid(format!("{path}.containerPort"), number, "must be between 1 and 65535, inclusive"));
+                issues.push(issue::invalid(
+                    format!("{path}.containerPort"),
+                    number,
+                    "must be between 1 and 65535, inclusive",
+                ));
             }
             Some(_) => {}
         }
@@ -162,7 +180,8 @@ fn resource_issues(container: &Value, field: &str) -> Vec<FieldError> {
     let mut issues = Vec::new();
     let amount = |value: &Value| Quantity::from_json(value).ok();
     for list in ["limits", "requests"] {
-        for (name, value) in meta::at(container, &["resources", list]).and_then(Value::as_object).into_iter().flatten() {
+        for (name, value) in meta::at(container, &["resources", list]).and_then(Value::as_object).into_iter().flatten()
+        {
             let path = format!("{field}.resources.{list}[{name}]");
             match amount(value) {
                 None => issues.push(issue::invalid(path, value.clone(), "must be a quantity, such as 100m or 64Mi")),
@@ -172,7 +191,11 @@ fn resource_issues(container: &Value, field: &str) -> Vec<FieldError> {
                 Some(quantity) if list == "requests" => {
                     let limit = meta::at(container, &["resources", "limits", name]).and_then(amount);
                     if limit.is_some_and(|limit| quantity.as_f64() > limit.as_f64()) {
-                        issues.push(issue::invalid(path, value.clone(), format!("must be less than or equal to {name} limit")));
+                        issues.push(issue::invalid(
+                            path,
+                            value.clone(),
+                            format!("must be less than or equal to {name} limit"),
+                        ));
                     }
                 }
                 Some(_) => {}
@@ -235,16 +258,19 @@ mod tests {
             ],
         }});
         let issues = pod(&object, None, Part::Main);
-        assert_eq!(fields(&issues), [
-            "spec.restartPolicy",
-            "spec.volumes[1].name",
-            "spec.containers[0].ports[0].containerPort",
-            "spec.containers[0].volumeMounts[0].name",
-            "spec.containers[1].name",
-            "spec.containers[1].image",
-            "spec.containers[1].resources.requests[cpu]",
-            "spec.containers[1].livenessProbe",
-        ]);
+        assert_eq!(
+            fields(&issues),
+            [
+                "spec.restartPolicy",
+                "spec.volumes[1].name",
+                "spec.containers[0].ports[0].containerPort",
+                "spec.containers[0].volumeMounts[0].name",
+                "spec.containers[1].name",
+                "spec.containers[1].image",
+                "spec.containers[1].resources.requests[cpu]",
+                "spec.containers[1].livenessProbe",
+            ]
+        );
     }
 
     #[test]

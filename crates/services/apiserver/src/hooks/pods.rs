@@ -40,7 +40,8 @@ pub(crate) fn prepare_update(context: &Context<'_>, old: &Value, new: &mut Value
         Part::Other("resize") => {
             let wanted = meta::list(new, &["spec", "containers"]).to_vec();
             *new = old.clone();
-            let containers = new.get_mut("spec").and_then(|spec| spec.get_mut("containers")).and_then(Value::as_array_mut);
+            let containers =
+                new.get_mut("spec").and_then(|spec| spec.get_mut("containers")).and_then(Value::as_array_mut);
             for container in containers.into_iter().flatten() {
                 let found = wanted.iter().find(|one| one.get("name") == container.get("name"));
                 if let Some(resources) = found.and_then(|one| one.get("resources")) {
@@ -58,11 +59,15 @@ pub(crate) fn prepare_update(context: &Context<'_>, old: &Value, new: &mut Value
 }
 
 fn check_ephemeral_kept(context: &Context<'_>, old: &Value, new: &Value) -> Result<(), ApiError> {
-    let (before, after) = (meta::list(old, &["spec", "ephemeralContainers"]), meta::list(new, &["spec", "ephemeralContainers"]));
+    let (before, after) =
+        (meta::list(old, &["spec", "ephemeralContainers"]), meta::list(new, &["spec", "ephemeralContainers"]));
     if before.iter().all(|one| after.contains(one)) {
         return Ok(());
     }
-    let issue = crate::errors::issue::forbidden("spec.ephemeralContainers", "existing ephemeral containers may not be removed or changed");
+    let issue = crate::errors::issue::forbidden(
+        "spec.ephemeralContainers",
+        "existing ephemeral containers may not be removed or changed",
+    );
     Err(invalid(context.served, meta::name(old), vec![issue]))
 }
 
@@ -104,7 +109,13 @@ pub(crate) fn grace_period_seconds(pod: &Value, wanted: Option<i64>) -> i64 {
 }
 
 /// Puts a pod on a node.
-pub(crate) async fn bind(state: &Arc<State>, call: &Call, options: &WriteOptions, pod: &str, binding: &Value) -> Result<Written, ApiError> {
+pub(crate) async fn bind(
+    state: &Arc<State>,
+    call: &Call,
+    options: &WriteOptions,
+    pod: &str,
+    binding: &Value,
+) -> Result<Written, ApiError> {
     let node = meta::text(binding, &["target", "name"]).to_owned();
     if node.is_empty() {
         return Err(ApiError::bad_request("target.name: Required value"));
@@ -121,7 +132,10 @@ pub(crate) async fn bind(state: &Arc<State>, call: &Call, options: &WriteOptions
                 Err(ApiError::Conflict { resource: served.group_resource(), name: pod.to_owned(), message })
             };
             if !uid.is_empty() && uid != meta::uid(current) {
-                return refuse(format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", meta::uid(current)));
+                return refuse(format!(
+                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    meta::uid(current)
+                ));
             }
             if meta::is_being_deleted(current) {
                 return refuse(format!("pod {pod} is being deleted, cannot be assigned to a host"));
@@ -135,7 +149,8 @@ pub(crate) async fn bind(state: &Arc<State>, call: &Call, options: &WriteOptions
             for (key, value) in annotations.as_ref().and_then(Value::as_object).into_iter().flatten() {
                 meta::map_at(&mut object, &["metadata", "annotations"]).insert(key.clone(), value.clone());
             }
-            let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+            let condition =
+                json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
             set_condition(&mut object, condition);
             Ok(object)
         })
@@ -182,14 +197,19 @@ async fn take_from_budgets(state: &Arc<State>, call: &Call, pod: &Value, is_dry_
     let budget = match matching.as_slice() {
         [] => return Ok(()),
         [one] => *one,
-        _ => return Err(ApiError::internal("this pod has more than one PodDisruptionBudget, which the eviction subresource does not support")),
+        _ => {
+            return Err(ApiError::internal(
+                "this pod has more than one PodDisruptionBudget, which the eviction subresource does not support",
+            ));
+        }
     };
     let options = WriteOptions { is_dry_run, ..WriteOptions::own() };
     let writer = Writer { served: &served, ..Writer::new(state, call, Part::Status, &options) };
     let (pod_name, now) = (meta::name(pod).to_owned(), rfc3339_seconds(state.now()));
     writer
         .update(meta::name(budget), Ownership::Update, |current| {
-            let allowed = meta::at(current, &["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or_default();
+            let allowed =
+                meta::at(current, &["status", "disruptionsAllowed"]).and_then(Value::as_i64).unwrap_or_default();
             if allowed < 1 {
                 return Err(over_budget(meta::name(current)));
             }

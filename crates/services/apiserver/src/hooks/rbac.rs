@@ -98,13 +98,20 @@ pub(crate) fn check_binding_update(context: &Context<'_>, old: &Value, new: &Val
 
 fn may(context: &Context<'_>, verb: &str, resource: &str, name: &str) -> bool {
     let request = Request::Resource { group: GROUP, resource, subresource: "", namespace: context.namespace, name };
-    context.state.policy.current(&context.state.store).authorize(context.identity, &Attributes { verb, request }).allowed
+    context
+        .state
+        .policy
+        .current(&context.state.store)
+        .authorize(context.identity, &Attributes { verb, request })
+        .allowed
 }
 
 fn rules_in(object: &Value) -> Result<Vec<Rule>, ApiError> {
     match object.get("rules") {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(rules) => serde_json::from_value(rules.clone()).map_err(|error| ApiError::bad_request(format!("rules: {error}"))),
+        Some(rules) => {
+            serde_json::from_value(rules.clone()).map_err(|error| ApiError::bad_request(format!("rules: {error}")))
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn prepare_create(context: &Context<'_>, object: &mut Value) -> Resul
 
 /// Keeps what was assigned when the writer leaves it out, gives back what the new type has no use for.
 pub(crate) fn prepare_update(context: &Context<'_>, old: &Value, new: &mut Value) -> Result<(), ApiError> {
-    let (before, after) = (meta::text(old, &["spec", "type"]).to_owned(), meta::text(new, &["spec", "type"]).to_owned());
+    let (before, after) =
+        (meta::text(old, &["spec", "type"]).to_owned(), meta::text(new, &["spec", "type"]).to_owned());
     if after == "ExternalName" && before != "ExternalName" {
         for key in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
             meta::set_at(new, &["spec", key], None);
@@ -60,7 +61,9 @@ pub(crate) fn prepare_update(context: &Context<'_>, old: &Value, new: &mut Value
         }
     }
     if !uses_node_ports(new) {
-        let was_given = |port: &Value| meta::list(old, &["spec", "ports"]).iter().any(|one| one.get("nodePort") == port.get("nodePort"));
+        let was_given = |port: &Value| {
+            meta::list(old, &["spec", "ports"]).iter().any(|one| one.get("nodePort") == port.get("nodePort"))
+        };
         let ports = new.get_mut("spec").and_then(|spec| spec.get_mut("ports")).and_then(Value::as_array_mut);
         for port in ports.into_iter().flatten() {
             if was_given(port) {
@@ -92,13 +95,18 @@ fn keep_node_ports(old: &Value, new: &mut Value) {
 fn uses_node_ports(object: &Value) -> bool {
     match meta::text(object, &["spec", "type"]) {
         "NodePort" => true,
-        "LoadBalancer" => meta::at(object, &["spec", "allocateLoadBalancerNodePorts"]).and_then(Value::as_bool) != Some(false),
+        "LoadBalancer" => {
+            meta::at(object, &["spec", "allocateLoadBalancerNodePorts"]).and_then(Value::as_bool) != Some(false)
+        }
         _ => false,
     }
 }
 
 fn node_port(port: &Value) -> Option<u16> {
-    port.get("nodePort").and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0)
+    port.get("nodePort")
+        .and_then(Value::as_u64)
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|number| *number > 0)
 }
 
 /// Gives addresses and ports that are missing, and checks those that are named against all other services.
@@ -118,7 +126,10 @@ fn assign(context: &Context<'_>, object: &mut Value) -> Result<(), ApiError> {
         let wanted = meta::text(object, &["spec", "clusterIP"]);
         let taken: Vec<Ipv4Addr> = others.iter().filter_map(cluster_ip).collect();
         let cidr = context.state.addresses.service_cidr;
-        address = Some(allocation::address(cidr, &taken, wanted).map_err(|error| refuse("spec.clusterIPs", &json!([wanted]), &error))?);
+        address = Some(
+            allocation::address(cidr, &taken, wanted)
+                .map_err(|error| refuse("spec.clusterIPs", &json!([wanted]), &error))?,
+        );
     }
     if let Some(address) = address {
         meta::set_at(object, &["spec", "clusterIP"], Some(address.to_string().into()));
@@ -158,7 +169,8 @@ fn assign_node_ports(context: &Context<'_>, object: &mut Value, others: &[Value]
             let protocol = meta::text(port, &["protocol"]).to_owned();
             let used: Vec<u16> = taken.iter().filter(|(_, one)| *one == protocol).map(|(number, _)| *number).collect();
             let number = allocation::port(&context.state.addresses.node_ports, &used, named).map_err(|error| {
-                let issues = vec![issue::invalid(format!("spec.ports[{index}].nodePort"), json!(named), error.to_string())];
+                let issues =
+                    vec![issue::invalid(format!("spec.ports[{index}].nodePort"), json!(named), error.to_string())];
                 invalid(context.served, meta::name(object), issues)
             })?;
             taken.push((number, protocol));
@@ -191,7 +203,11 @@ pub(crate) fn validate(_context: &Context<'_>, object: &Value, old: Option<&Valu
         return issues;
     }
     if matches!(kind, "NodePort" | "LoadBalancer") && ip == NONE {
-        issues.push(issue::invalid("spec.clusterIPs[0]", NONE, format!("may not be set to 'None' for {kind} services")));
+        issues.push(issue::invalid(
+            "spec.clusterIPs[0]",
+            NONE,
+            format!("may not be set to 'None' for {kind} services"),
+        ));
     }
     let ports = meta::list(object, &["spec", "ports"]);
     if ports.is_empty() && ip != NONE {
@@ -214,7 +230,11 @@ fn port_issues(ports: &[Value]) -> Vec<FieldError> {
                 issues.push(issue::required(format!("{field}.name"), ""));
             }
         } else {
-            issues.extend(names::check_dns1123_label(name).into_iter().map(|why| issue::invalid(format!("{field}.name"), name, why)));
+            issues.extend(
+                names::check_dns1123_label(name)
+                    .into_iter()
+                    .map(|why| issue::invalid(format!("{field}.name"), name, why)),
+            );
             if seen.iter().any(|(other, ..)| *other == name) {
                 issues.push(issue::duplicate(format!("{field}.name"), name));
             }

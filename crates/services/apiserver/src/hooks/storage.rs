@@ -36,7 +36,9 @@ pub(crate) fn prepare_claim(context: &Context<'_>, object: &mut Value) {
     let default = classes
         .iter()
         .filter(|class| meta::text(class, &["metadata", "annotations", DEFAULT_CLASS]) == "true")
-        .max_by_key(|class| (meta::text(class, &["metadata", "creationTimestamp"]), std::cmp::Reverse(meta::name(class))));
+        .max_by_key(|class| {
+            (meta::text(class, &["metadata", "creationTimestamp"]), std::cmp::Reverse(meta::name(class)))
+        });
     if let Some(class) = default {
         meta::set_at(object, &["spec", "storageClassName"], Some(meta::name(class).into()));
     }
@@ -53,7 +55,8 @@ pub(crate) fn validate_volume(object: &Value, old: Option<&Value>) -> Vec<FieldE
         old,
         &["spec.hostPath", "spec.local", "spec.nfs", "spec.csi", "spec.volumeMode"],
     ));
-    let sources = ["hostPath", "local", "nfs", "csi", "iscsi", "fc", "cephfs", "rbd", "flexVolume", "azureFile", "glusterfs"];
+    let sources =
+        ["hostPath", "local", "nfs", "csi", "iscsi", "fc", "cephfs", "rbd", "flexVolume", "azureFile", "glusterfs"];
     if !sources.iter().any(|source| meta::at(object, &["spec", source]).is_some()) {
         issues.push(issue::required("spec", "must specify a volume type"));
     }
@@ -86,7 +89,9 @@ pub(crate) fn validate_claim(object: &Value, old: Option<&Value>) -> Vec<FieldEr
         ));
     }
     let size = |object: &Value| {
-        meta::at(object, &["spec", "resources", "requests", "storage"]).and_then(|size| Quantity::from_json(size).ok()).map(Quantity::value)
+        meta::at(object, &["spec", "resources", "requests", "storage"])
+            .and_then(|size| Quantity::from_json(size).ok())
+            .map(Quantity::value)
     };
     if let (Some(before), Some(after)) = (size(old), size(object))
         && after < before

@@ -46,7 +46,8 @@ pub(crate) fn stateful_set_defaults(object: &mut Value) {
     default_at(object, &["spec", "revisionHistoryLimit"], 10);
     default_at(object, &["spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"], "Retain");
     default_at(object, &["spec", "persistentVolumeClaimRetentionPolicy", "whenScaled"], "Retain");
-    let claims = object.get_mut("spec").and_then(|spec| spec.get_mut("volumeClaimTemplates")).and_then(Value::as_array_mut);
+    let claims =
+        object.get_mut("spec").and_then(|spec| spec.get_mut("volumeClaimTemplates")).and_then(Value::as_array_mut);
     for claim in claims.into_iter().flatten() {
         default_at(claim, &["apiVersion"], "v1");
         default_at(claim, &["kind"], "PersistentVolumeClaim");
@@ -85,7 +86,10 @@ pub(crate) fn validate(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     if meta::text(object, &["spec", "strategy", "type"]) == "Recreate"
         && meta::at(object, &["spec", "strategy", "rollingUpdate"]).is_some_and(|value| !value.is_null())
     {
-        issues.push(issue::forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"));
+        issues.push(issue::forbidden(
+            "spec.strategy.rollingUpdate",
+            "may not be specified when strategy `type` is 'Recreate'",
+        ));
     }
     issues
 }
@@ -178,7 +182,10 @@ mod tests {
     fn a_deployment_gets_upstreams_defaults_and_is_fine() {
         let mut object = deployment();
         deployment_defaults(&mut object);
-        assert_eq!(object["spec"]["strategy"], json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}}));
+        assert_eq!(
+            object["spec"]["strategy"],
+            json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}})
+        );
         assert_eq!(validate(&object, None), []);
     }
 

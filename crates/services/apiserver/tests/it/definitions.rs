@@ -55,13 +55,18 @@ async fn a_definition_is_served_at_once() {
     assert_eq!(cluster.get(boxes).await.0, 404);
     let (status, created) = cluster.post(DEFINITIONS, &definition()).await;
     assert_eq!(status, 201, "{created}");
-    let established = created["status"]["conditions"].as_array().unwrap().iter().any(|one| one["type"] == "Established" && one["status"] == "True");
+    let established = created["status"]["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|one| one["type"] == "Established" && one["status"] == "True");
     assert!(established, "{created}");
     assert_eq!(created["status"]["acceptedNames"]["listKind"], "BoxList");
     let (_, group) = cluster.get("/apis/example.com").await;
     assert_eq!(group["preferredVersion"]["version"], "v1", "{group}");
     let (_, resources) = cluster.get("/apis/example.com/v1").await;
-    let names: Vec<&str> = resources["resources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        resources["resources"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["boxes", "boxes/scale", "boxes/status"]);
 
     let (status, created) = cluster.post(boxes, &one("a", json!({"size": 2, "surplus": true}))).await;
@@ -74,10 +79,16 @@ async fn a_definition_is_served_at_once() {
 
     let (_, older) = cluster.get("/apis/example.com/v1beta1/namespaces/default/boxes/a").await;
     assert_eq!(older["apiVersion"], "example.com/v1beta1");
-    let (status, patched) = cluster.merge(&format!("{boxes}/a"), &json!({"spec": {"size": 3}, "status": {"replicas": 9}})).await;
+    let (status, patched) =
+        cluster.merge(&format!("{boxes}/a"), &json!({"spec": {"size": 3}, "status": {"replicas": 9}})).await;
     assert_eq!(status, 200, "{patched}");
     assert_eq!((&patched["metadata"]["generation"], &patched["status"]), (&json!(2), &Value::Null));
-    let (_, patched) = cluster.merge(&format!("{boxes}/a/status"), &json!({"status": {"replicas": 9, "selector": "a=b"}, "spec": {"size": 8}})).await;
+    let (_, patched) = cluster
+        .merge(
+            &format!("{boxes}/a/status"),
+            &json!({"status": {"replicas": 9, "selector": "a=b"}, "spec": {"size": 8}}),
+        )
+        .await;
     assert_eq!((&patched["status"]["replicas"], &patched["spec"]["size"]), (&json!(9), &json!(3)));
     let (_, scale) = cluster.merge(&format!("{boxes}/a/scale"), &json!({"spec": {"replicas": 5}})).await;
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["selector"]), (&json!(5), &json!("a=b")), "{scale}");
@@ -112,7 +123,8 @@ async fn a_wrong_definition_is_refused_by_field() {
     wrong["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = json!({"properties": {"spec": {}}});
     let (status, body) = cluster.post(DEFINITIONS, &wrong).await;
     assert_eq!(status, 422, "{body}");
-    let fields: Vec<&str> = body["details"]["causes"].as_array().unwrap().iter().map(|cause| cause["field"].as_str().unwrap()).collect();
+    let fields: Vec<&str> =
+        body["details"]["causes"].as_array().unwrap().iter().map(|cause| cause["field"].as_str().unwrap()).collect();
     assert!(fields.contains(&"metadata.name") && fields.contains(&"spec.versions"), "{body}");
     assert!(fields.iter().any(|field| field.starts_with("spec.versions[0].schema")), "{body}");
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::support::Cluster;
 
 fn config_map(name: &str, value: &str) -> ConfigMap {
-    serde_json::from_value(json!({"metadata": {"name": name, "labels": {"app": name}}, "data": {"key": value}})).unwrap()
+    serde_json::from_value(json!({"metadata": {"name": name, "labels": {"app": name}}, "data": {"key": value}}))
+        .unwrap()
 }
 
 fn deployment(name: &str) -> Value {
@@ -35,7 +36,10 @@ async fn an_object_lives_from_creation_to_deletion() {
     let created = maps.create(&PostParams::default(), &config_map("a", "1")).await.unwrap();
     assert!(created.metadata.uid.is_some() && created.metadata.creation_timestamp.is_some());
     let error = maps.create(&PostParams::default(), &config_map("a", "1")).await.unwrap_err();
-    assert!(matches!(&error, kube::Error::Api(status) if status.reason == "AlreadyExists" && status.code == 409), "{error:?}");
+    assert!(
+        matches!(&error, kube::Error::Api(status) if status.reason == "AlreadyExists" && status.code == 409),
+        "{error:?}"
+    );
 
     let mut stale = created.clone();
     let patch = Patch::Merge(json!({"data": {"key": "2", "more": "3"}}));
@@ -47,7 +51,10 @@ async fn an_object_lives_from_creation_to_deletion() {
     assert!(matches!(&error, kube::Error::Api(status) if status.reason == "Conflict"), "{error:?}");
 
     let same = maps.patch("a", &PatchParams::default(), &patch).await.unwrap();
-    assert_eq!(same.metadata.resource_version, patched.metadata.resource_version, "a patch without effect writes nothing");
+    assert_eq!(
+        same.metadata.resource_version, patched.metadata.resource_version,
+        "a patch without effect writes nothing"
+    );
 
     maps.delete("a", &DeleteParams::default()).await.unwrap();
     let error = maps.get("a").await.unwrap_err();
@@ -87,7 +94,9 @@ async fn a_reflector_sees_all_objects_and_changes() {
     let cluster = Cluster::start().await;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
     maps.create(&PostParams::default(), &config_map("a", "1")).await.unwrap();
-    for config in [kube::runtime::watcher::Config::default(), kube::runtime::watcher::Config::default().streaming_lists()] {
+    for config in
+        [kube::runtime::watcher::Config::default(), kube::runtime::watcher::Config::default().streaming_lists()]
+    {
         let (reader, writer) = kube::runtime::reflector::store();
         let stream = kube::runtime::reflector(writer, kube::runtime::watcher(maps.clone(), config));
         let task = cluster.server.scope.spawn_until_cancelled("reflector", stream.for_each(|_| std::future::ready(())));
@@ -135,7 +144,10 @@ async fn status_and_spec_are_written_apart_and_generations_count_specs() {
     assert_eq!(after.spec.as_ref().unwrap().replicas, Some(1));
     assert_eq!(after.metadata.generation, Some(1));
 
-    let scale = deployments.patch_scale("web", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 4}}))).await.unwrap();
+    let scale = deployments
+        .patch_scale("web", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 4}})))
+        .await
+        .unwrap();
     assert_eq!(scale.spec.unwrap().replicas, Some(4));
     let status = scale.status.unwrap();
     assert_eq!((status.replicas, status.selector.as_deref()), (3, Some("app=web")));
@@ -148,7 +160,8 @@ async fn a_strategic_patch_merges_containers_by_name() {
     let cluster = Cluster::start().await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), "default");
     deployments.create(&PostParams::default(), &serde_json::from_value(deployment("web")).unwrap()).await.unwrap();
-    let patch = Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "web:2"}]}}}}));
+    let patch =
+        Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "web:2"}]}}}}));
     let after = deployments.patch("web", &PatchParams::default(), &patch).await.unwrap();
     let container = &after.spec.unwrap().template.spec.unwrap().containers[0];
     assert_eq!(container.image.as_deref(), Some("web:2"));
@@ -195,7 +208,8 @@ async fn a_namespace_ends_after_its_finalizer() {
     assert!(namespaces.get_opt("a").await.unwrap().is_none());
     let (status, body) = cluster.delete("/api/v1/namespaces/default").await;
     assert_eq!(status, 403, "{body}");
-    let (status, body) = cluster.post("/api/v1/namespaces/missing/configmaps", &json!({"metadata": {"name": "x"}})).await;
+    let (status, body) =
+        cluster.post("/api/v1/namespaces/missing/configmaps", &json!({"metadata": {"name": "x"}})).await;
     assert_eq!((status, &body["message"]), (404, &json!("namespaces \"missing\" not found")));
 }
 
@@ -214,7 +228,10 @@ async fn a_pod_gets_its_account_and_ends_gracefully() {
     let spec = created.spec.unwrap();
     assert_eq!(spec.service_account_name.as_deref(), Some("default"));
     assert!(spec.volumes.unwrap()[0].name.starts_with("kube-api-access-"));
-    assert_eq!(spec.containers[0].volume_mounts.as_ref().unwrap()[0].mount_path, "/var/run/secrets/kubernetes.io/serviceaccount");
+    assert_eq!(
+        spec.containers[0].volume_mounts.as_ref().unwrap()[0].mount_path,
+        "/var/run/secrets/kubernetes.io/serviceaccount"
+    );
     assert_eq!(created.status.unwrap().phase.as_deref(), Some("Pending"));
 
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": {"kind": "Node", "name": "n"}});
@@ -249,7 +266,10 @@ async fn services_get_addresses_and_ports_of_their_own() {
     assert!((30000..=32767).contains(&port));
     let twice = service("twice", json!({"clusterIP": address, "ports": [{"port": 80}]}));
     let error = services.create(&PostParams::default(), &twice).await.unwrap_err();
-    assert!(matches!(&error, kube::Error::Api(status) if status.code == 422 && status.message.contains("already allocated")), "{error:?}");
+    assert!(
+        matches!(&error, kube::Error::Api(status) if status.code == 422 && status.message.contains("already allocated")),
+        "{error:?}"
+    );
     let headless = service("headless", json!({"clusterIP": "None", "ports": [{"port": 80}]}));
     let created = services.create(&PostParams::default(), &headless).await.unwrap().spec.unwrap();
     assert_eq!(created.cluster_ip.as_deref(), Some("None"));
@@ -267,8 +287,12 @@ async fn what_is_wrong_with_an_object_is_told_by_field() {
     wrong["spec"]["template"]["spec"]["containers"][0]["name"] = json!("Web");
     let (status, body) = cluster.post("/apis/apps/v1/namespaces/default/deployments", &wrong).await;
     assert_eq!((status, &body["reason"]), (422, &json!("Invalid")), "{body}");
-    let fields: Vec<&str> = body["details"]["causes"].as_array().unwrap().iter().map(|cause| cause["field"].as_str().unwrap()).collect();
-    assert!(fields.contains(&"spec.template.metadata.labels") && fields.contains(&"spec.template.spec.containers[0].name"), "{body}");
+    let fields: Vec<&str> =
+        body["details"]["causes"].as_array().unwrap().iter().map(|cause| cause["field"].as_str().unwrap()).collect();
+    assert!(
+        fields.contains(&"spec.template.metadata.labels") && fields.contains(&"spec.template.spec.containers[0].name"),
+        "{body}"
+    );
     let mut wrong = deployment("web");
     wrong["spec"]["replicas"] = json!("three");
     let (status, body) = cluster.post("/apis/apps/v1/namespaces/default/deployments", &wrong).await;
@@ -278,7 +302,10 @@ async fn what_is_wrong_with_an_object_is_told_by_field() {
     let path = "/apis/apps/v1/namespaces/default/deployments?fieldValidation=Strict&dryRun=All";
     let (status, body) = cluster.post(path, &wrong).await;
     assert_eq!(status, 400, "{body}");
-    assert!(body["message"].as_str().unwrap().ends_with("strict decoding error: unknown field \"spec.replcas\""), "{body}");
+    assert!(
+        body["message"].as_str().unwrap().ends_with("strict decoding error: unknown field \"spec.replcas\""),
+        "{body}"
+    );
     let (status, headers, _) = cluster
         .send_as(
             &maru_auth::Identity::new("admin", &["system:masters"]),

@@ -28,7 +28,8 @@ impl Cluster {
 
     /// Sends a request as the administrator and returns status and body.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
-        let (status, _, bytes) = self.send_as(&Identity::new("admin", &[Identity::MASTERS]), method, path, headers, body).await;
+        let (status, _, bytes) =
+            self.send_as(&Identity::new("admin", &[Identity::MASTERS]), method, path, headers, body).await;
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
@@ -81,7 +82,9 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) async fn start(cluster: &Cluster) -> Self {
-        let authority = CertificateAuthority::load_or_create(&cluster.directory.path().join("ca"), maru_time::system_clock()).unwrap();
+        let authority =
+            CertificateAuthority::load_or_create(&cluster.directory.path().join("ca"), maru_time::system_clock())
+                .unwrap();
         let names = ServerNames { dns: vec!["localhost".to_owned()], ips: vec!["127.0.0.1".parse().unwrap()] };
         let tls = authority.server_tls(names, ClientAuth::Optional).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

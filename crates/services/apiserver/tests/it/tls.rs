@@ -38,7 +38,10 @@ async fn strangers_see_health_and_version_only() {
     let wrong = listening.token_client(Some("wrong"));
     let maps: Api<ConfigMap> = Api::namespaced(wrong, "default");
     let error = maps.list(&ListParams::default()).await.unwrap_err();
-    assert!(matches!(&error, kube::Error::Api(status) if status.code == 401 && status.reason == "Unauthorized"), "{error:?}");
+    assert!(
+        matches!(&error, kube::Error::Api(status) if status.code == 401 && status.reason == "Unauthorized"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -56,24 +59,28 @@ async fn a_bound_token_ends_with_its_pod() {
     let (status, body) = cluster.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", &role).await;
     assert_eq!(status, 201, "{body}");
     let maps: Api<ConfigMap> = Api::namespaced(listening.token_client(Some(token)), "default");
-    assert!(matches!(maps.list(&ListParams::default()).await.unwrap_err(), kube::Error::Api(status) if status.code == 403));
+    assert!(
+        matches!(maps.list(&ListParams::default()).await.unwrap_err(), kube::Error::Api(status) if status.code == 403)
+    );
     let binding = json!({
         "metadata": {"name": "reader"},
         "roleRef": {"kind": "Role", "name": "reader", "apiGroup": "rbac.authorization.k8s.io"},
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}],
     });
-    let (status, body) = cluster.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", &binding).await;
+    let (status, body) =
+        cluster.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", &binding).await;
     assert_eq!(status, 201, "{body}");
     maps.list(&ListParams::default()).await.unwrap();
-    let (status, review) = cluster
-        .post("/apis/authentication.k8s.io/v1/tokenreviews", &json!({"spec": {"token": token}}))
-        .await;
+    let (status, review) =
+        cluster.post("/apis/authentication.k8s.io/v1/tokenreviews", &json!({"spec": {"token": token}})).await;
     assert_eq!(status, 201);
     assert_eq!(review["status"]["authenticated"], true, "{review}");
     assert_eq!(review["status"]["user"]["username"], "system:serviceaccount:default:default");
     let (status, body) = cluster.delete("/api/v1/namespaces/default/pods/p").await;
     assert_eq!(status, 200, "{body}");
-    assert!(matches!(maps.list(&ListParams::default()).await.unwrap_err(), kube::Error::Api(status) if status.code == 401));
+    assert!(
+        matches!(maps.list(&ListParams::default()).await.unwrap_err(), kube::Error::Api(status) if status.code == 401)
+    );
 }
 
 #[tokio::test]
@@ -96,9 +103,15 @@ async fn nobody_grants_more_than_they_have() {
     assert_eq!(status, 201, "{body}");
     let jane = listening.certificate_client("jane", &[]);
     let roles: Api<k8s_openapi::api::rbac::v1::Role> = Api::namespaced(jane.clone(), "default");
-    let secrets = serde_json::from_value(json!({"metadata": {"name": "s"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]})).unwrap();
+    let secrets = serde_json::from_value(
+        json!({"metadata": {"name": "s"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}),
+    )
+    .unwrap();
     let error = roles.create(&PostParams::default(), &secrets).await.unwrap_err();
-    assert!(matches!(&error, kube::Error::Api(status) if status.code == 403 && status.message.contains("attempting to grant")), "{error:?}");
+    assert!(
+        matches!(&error, kube::Error::Api(status) if status.code == 403 && status.message.contains("attempting to grant")),
+        "{error:?}"
+    );
     let own = serde_json::from_value(json!({"metadata": {"name": "o"}, "rules": [{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["get"]}]})).unwrap();
     roles.create(&PostParams::default(), &own).await.unwrap();
 }
@@ -116,9 +129,8 @@ async fn acting_as_somebody_else_must_be_allowed() {
     let text = String::from_utf8_lossy(&body).into_owned();
     assert_eq!(status, 403);
     assert!(text.contains("cannot impersonate resource \\\"users\\\""), "{text}");
-    let (status, body) = cluster
-        .send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, "{}")
-        .await;
+    let (status, body) =
+        cluster.send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, "{}").await;
     assert_eq!((status, &body["status"]["userInfo"]["username"]), (201, &json!("jane")), "{body}");
 }
 
