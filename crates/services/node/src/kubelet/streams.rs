@@ -18,7 +18,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::{Refusal, query::Query, running};
 use crate::context::{Context, chain};
@@ -299,6 +300,9 @@ impl Session {
         let mut message = vec![ERROR];
         message.extend(status.to_string().into_bytes());
         if self.to_client.send(Message::Binary(Bytes::from(message))).await.is_ok() {
+            // A close without a code reads as a failure to clients in Go (RFC 6455 §7.1.5: code 1005).
+            let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+            drop(self.to_client.send(Message::Close(Some(normal))).await);
             drop(self.to_client.close().await);
         }
     }
