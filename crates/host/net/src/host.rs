@@ -63,6 +63,12 @@ impl HostLinks {
         Ok(Self { options })
     }
 
+    /// Returns what an earlier process prepared, to tear it down; changes nothing.
+    #[must_use]
+    pub fn adopt(options: HostLinkOptions) -> Self {
+        Self { options }
+    }
+
     /// Removes the address and the route, and turns forwarding off when it was off before.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 mod cidr;
 mod conntrack;
 mod error;
+mod firewall;
 mod host;
 mod netfilter;
 mod netlink;
@@ -26,6 +27,7 @@ mod uplink;
 pub use cidr::{Cidr, CidrError};
 pub use conntrack::{Flow, flush_flows};
 pub use error::NetError;
+pub use firewall::{Firewall, ForeignDrop, foreign_drops};
 pub use host::{HostLinkOptions, HostLinks};
 pub use nft::{Chain, Hook, HookKind, HookPoint, Nft, NftError, NftOptions, Policy, Ruleset, Set, SetKind};
 pub use pods::{POD_LINK_PREFIX, PodAttachment, PodNamespaces, PodNetworkOptions, PodNetworks};

@@ -26,10 +26,11 @@ pub use model::{
 pub use options::{DnsOptions, InProcess, NetworkOptions};
 pub use rules::{Compiled, UdpTargets, compile};
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use maru_client::Client;
-use maru_net::{Nft, NftError, NftOptions};
+use maru_net::{Cidr, Firewall, NetError, Nft, NftError, NftOptions};
 use maru_task::Scope;
 use tokio::sync::watch;
 
@@ -40,6 +41,9 @@ pub enum NetworkError {
     /// The rules were refused.
     #[error("the rules of services could not be written")]
     Rules(#[source] NftError),
+    /// The rules in this machine's firewall could not be removed.
+    #[error("the rules that let pods through this machine's firewall could not be removed")]
+    Firewall(#[source] NetError),
     /// The DNS server could not listen.
     #[error("the DNS server could not start")]
     Dns(#[source] DnsError),
@@ -49,6 +53,7 @@ pub enum NetworkError {
 #[derive(Debug)]
 pub struct Network {
     nft: Nft,
+    firewall: Firewall,
     synced: watch::Receiver<bool>,
 }
 
@@ -63,7 +68,10 @@ impl Network {
         let options = Arc::new(options);
         let nft = Nft::new(NftOptions::for_instance(&options.instance));
         let server = DnsServer::bind(&options.dns, &options, &options.registry).await.map_err(NetworkError::Dns)?;
-        nft.apply(compile(&Cluster::default(), &options).ruleset).await.map_err(NetworkError::Rules)?;
+        // An earlier process's rules serve until the API was heard; without any, refuse rather than fall through.
+        if !nft.exists().await.map_err(NetworkError::Rules)? {
+            nft.apply(compile(&Cluster::default(), &options).ruleset).await.map_err(NetworkError::Rules)?;
+        }
 
         let (clusters, observed) = watch::channel(None);
         let (synced_sender, synced) = watch::channel(false);
@@ -73,11 +81,18 @@ impl Network {
                 tracing::warn!(%error, "rules that others remove will not be put back");
             }
         }));
+        let firewall = Firewall::new(&options.instance, options.service_cidr);
+        let opening = (firewall.clone(), scope.clone());
+        drop(scope.spawn_until_cancelled("firewall", async move {
+            if let Err(error) = opening.0.guard(&opening.1).await {
+                tracing::warn!(%error, "a firewall that starts later may stop pods' packets");
+            }
+        }));
         drop(scope.spawn_until_cancelled("observe", observe::run(client, clusters)));
         let proxy = proxy::Proxy::new(nft.clone(), Arc::clone(&options), synced_sender);
         drop(scope.spawn_until_cancelled("rules", proxy.run(observed.clone())));
         server.serve(scope, observed);
-        Ok(Self { nft, synced })
+        Ok(Self { nft, firewall, synced })
     }
 
     /// Waits until the rules say what the API said when the room started. Cancel safe.
@@ -92,7 +107,7 @@ impl Network {
     /// # Errors
     /// When nftables refuses.
     pub async fn teardown(&self) -> Result<(), NetworkError> {
-        self.nft.teardown().await.map_err(NetworkError::Rules)
+        remove(&self.nft, &self.firewall).await
     }
 }
 
@@ -111,5 +126,12 @@ pub async fn run(scope: Scope, client: Client, options: NetworkOptions) -> Resul
 /// # Errors
 /// When nftables refuses.
 pub async fn teardown(instance: &str) -> Result<(), NetworkError> {
-    Nft::new(NftOptions::for_instance(instance)).teardown().await.map_err(NetworkError::Rules)
+    // Rules are found by the instance's name; the range matters only for making them.
+    let firewall = Firewall::new(instance, Cidr::new(Ipv4Addr::UNSPECIFIED, 0));
+    remove(&Nft::new(NftOptions::for_instance(instance)), &firewall).await
+}
+
+async fn remove(nft: &Nft, firewall: &Firewall) -> Result<(), NetworkError> {
+    nft.teardown().await.map_err(NetworkError::Rules)?;
+    firewall.close().await.map_err(NetworkError::Firewall)
 }

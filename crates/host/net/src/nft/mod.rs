@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::NetError;
-use monitor::{Monitor, Seen};
+pub(crate) use monitor::{Monitor, Seen};
 pub use ruleset::{Chain, Hook, HookKind, HookPoint, Policy, Ruleset, Set, SetKind};
 
 /// Where `nft` is when the search path lacks the administrator's directories.
@@ -78,8 +78,8 @@ pub enum NftError {
         /// What `nft` said.
         message: String,
     },
-    /// Changes by others cannot be watched.
-    #[error("changes of nftables by others cannot be watched")]
+    /// The kernel does not tell about its tables.
+    #[error("the kernel does not tell about its nftables tables")]
     Monitor(#[source] NetError),
 }
 
@@ -144,6 +144,14 @@ impl Nft {
         Ok(())
     }
 
+    /// Tells whether the kernel has the table, for example from an earlier process.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub async fn exists(&self) -> Result<bool, NftError> {
+        monitor::table_exists(&self.options.table).await.map_err(NftError::Monitor)
+    }
+
     /// Writes the whole table again.
     ///
     /// # Errors
@@ -174,7 +182,7 @@ impl Nft {
     /// # Errors
     /// When the kernel's notices cannot be received.
     pub async fn guard(&self, scope: &Scope) -> Result<(), NftError> {
-        let mut monitor = Monitor::open(&self.options.table).map_err(NftError::Monitor)?;
+        let mut monitor = Monitor::for_table(&self.options.table).map_err(NftError::Monitor)?;
         loop {
             let seen = tokio::select! {
                 () = scope.cancelled() => return Ok(()),

@@ -5,10 +5,13 @@
 use std::collections::VecDeque;
 
 use crate::NetError;
-use crate::netfilter::{Message, MessageBuilder, NLM_F_REQUEST, NetfilterSocket, attribute, be_u32, messages, text};
+use crate::netfilter::{
+    FAMILY_IPV4, Message, MessageBuilder, NLM_F_ACK, NLM_F_REQUEST, NetfilterSocket, attribute, be_u32, messages, text,
+};
 
 const SUBSYSTEM_NFTABLES: u8 = 10;
 const GROUP_NFTABLES: u32 = 7;
+const GET_TABLE: u8 = 1;
 const NEW_GENERATION: u8 = 15;
 const GET_GENERATION: u8 = 16;
 const GENERATION_ID: u16 = 1;
@@ -17,7 +20,7 @@ const TABLE_NAME: u16 = 1;
 
 /// What was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// A transaction that ended with this generation touched the table.
     Changed {
         /// The generation's id.
@@ -27,23 +30,34 @@ pub(super) enum Seen {
     Overrun,
 }
 
-/// Receives notices about one table.
-pub(super) struct Monitor {
+/// Receives notices about changes.
+pub(crate) struct Monitor {
     socket: NetfilterSocket,
-    table: Vec<u8>,
+    /// Only this table; `None` for all.
+    table: Option<Vec<u8>>,
     touched: bool,
     queued: VecDeque<Seen>,
 }
 
 impl Monitor {
-    pub(super) fn open(table: &str) -> Result<Self, NetError> {
-        let mut socket = NetfilterSocket::open()?;
-        socket.join(GROUP_NFTABLES)?;
-        Ok(Self { socket, table: table.as_bytes().to_vec(), touched: false, queued: VecDeque::new() })
+    /// Receives notices about one table.
+    pub(super) fn for_table(table: &str) -> Result<Self, NetError> {
+        Self::open(Some(table.as_bytes().to_vec()))
     }
 
-    /// Waits for a transaction that touches the table. Cancel safe.
-    pub(super) async fn next(&mut self) -> Result<Seen, NetError> {
+    /// Receives notices about all tables.
+    pub(crate) fn for_all() -> Result<Self, NetError> {
+        Self::open(None)
+    }
+
+    fn open(table: Option<Vec<u8>>) -> Result<Self, NetError> {
+        let mut socket = NetfilterSocket::open()?;
+        socket.join(GROUP_NFTABLES)?;
+        Ok(Self { socket, table, touched: false, queued: VecDeque::new() })
+    }
+
+    /// Waits for a transaction that touches what is watched. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Seen, NetError> {
         loop {
             if let Some(seen) = self.queued.pop_front() {
                 return Ok(seen);
@@ -59,7 +73,7 @@ impl Monitor {
     }
 
     /// Forgets what was noticed but not yet returned.
-    pub(super) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         self.queued.clear();
     }
 
@@ -70,7 +84,8 @@ impl Monitor {
                 continue;
             };
             if message != NEW_GENERATION {
-                self.touched |= attribute(body, TABLE_NAME).is_some_and(|name| text(name) == self.table);
+                self.touched |= attribute(body, TABLE_NAME)
+                    .is_some_and(|name| self.table.as_ref().is_none_or(|table| text(name) == table));
                 continue;
             }
             if std::mem::take(&mut self.touched) {
@@ -93,4 +108,19 @@ pub(super) async fn current_generation() -> Result<u32, NetError> {
     });
     generation
         .ok_or_else(|| NetError::Protocol { action: action.to_owned(), reason: "the answer has no id".to_owned() })
+}
+
+/// Tells whether there is a table of IPv4 with this name.
+pub(super) async fn table_exists(table: &str) -> Result<bool, NetError> {
+    let mut socket = NetfilterSocket::open()?;
+    let mut request = MessageBuilder::new(SUBSYSTEM_NFTABLES, GET_TABLE, NLM_F_REQUEST | NLM_F_ACK, FAMILY_IPV4);
+    request.attribute(TABLE_NAME, &[table.as_bytes(), &[0]].concat());
+    match socket.acknowledged(&request.build()).await? {
+        0 => Ok(true),
+        code if code == nix::errno::Errno::ENOENT as i32 => Ok(false),
+        code => Err(NetError::kernel(
+            format!("look up nftables table \"{table}\""),
+            std::io::Error::from_raw_os_error(code),
+        )),
+    }
 }

@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, also in its helpers")]
 
+mod firewall;
 mod nft;
 mod pods;

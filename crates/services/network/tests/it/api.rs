@@ -22,20 +22,30 @@ struct State {
 pub(crate) struct Api {
     state: Arc<Mutex<State>>,
     revision: watch::Sender<usize>,
+    open: watch::Sender<bool>,
 }
 
 impl Api {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::default(), revision: watch::Sender::new(0) }
+        Self { state: Arc::default(), revision: watch::Sender::new(0), open: watch::Sender::new(true) }
     }
 
     pub(crate) fn client(&self) -> Client {
         let api = self.clone();
         let handler = Handler::new(move |request| {
             let api = api.clone();
-            async move { api.answer(&request) }
+            async move {
+                // The sender is in `api`, so that it cannot have gone.
+                drop(api.open.subscribe().wait_for(|open| *open).await);
+                api.answer(&request)
+            }
         });
         in_process(&handler, &Identity::new("network", &[]))
+    }
+
+    /// Lets requests wait, or go on.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.open.send_replace(open);
     }
 
     /// Creates or replaces an object.

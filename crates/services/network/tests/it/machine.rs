@@ -32,8 +32,8 @@ pub(crate) struct Machine {
 pub(crate) struct Running {
     pub(crate) networks: PodNetworks,
     pub(crate) network: Network,
-    links: HostLinks,
-    scope: Scope,
+    pub(crate) links: HostLinks,
+    pub(crate) scope: Scope,
 }
 
 impl Machine {
@@ -81,9 +81,15 @@ impl Machine {
             node_address: NODE,
             mtu: 1500,
         });
+        let running = self.start_unsynced(networks, links).await;
+        running.network.synced().await;
+        running
+    }
+
+    /// Starts the rooms upon links that are there, without waiting for the API.
+    pub(crate) async fn start_unsynced(&self, networks: PodNetworks, links: HostLinks) -> Running {
         let scope = Scope::root("test");
         let network = Network::start(&scope, self.api.client(), self.options()).await.unwrap();
-        network.synced().await;
         Running { networks, network, links, scope }
     }
 

@@ -250,6 +250,57 @@ fn rules_come_back_and_survive_a_restart() {
 }
 
 #[test]
+fn services_go_on_while_the_room_restarts() {
+    require_root_or_skip!();
+    let machine = Machine::new();
+    machine.host.block_on(async {
+        let running = machine.start().await;
+        let (client, server) = (running.pod(5).await, running.pod(6).await);
+        serve_tcp(&server, 8080, "server");
+        machine.service("web", json!({ "clusterIP": "10.96.0.20", "ports": http(80) }), &[6]);
+        let from_client = || in_network(&client, || ask("10.96.0.20:80"));
+        until_answers("the service answers", from_client, |_| true).await;
+
+        running.scope.shutdown(SOON).await.unwrap();
+        assert!(from_client().is_ok(), "rules outlive the process");
+        machine.api.set_open(false);
+        let again = machine.start_unsynced(running.networks, running.links).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(from_client().is_ok(), "rules stay until the API was heard");
+        machine.endpoints("web", http(80), &[]);
+        machine.api.set_open(true);
+        again.network.synced().await;
+        assert_eq!(from_client().unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        again.stop(&machine).await;
+    });
+}
+
+#[test]
+fn a_firewall_that_drops_what_passes_does_not_stop_pods() {
+    require_root_or_skip!();
+    if std::process::Command::new("iptables").arg("--version").output().is_err() {
+        println!("skipped: iptables is not installed");
+        return;
+    }
+    let machine = Machine::new();
+    machine.host.block_on(async {
+        let running = machine.start().await;
+        let (client, server) = (running.pod(5).await, running.pod(6).await);
+        serve_tcp(&server, 8080, "server");
+        machine.service("web", json!({ "clusterIP": "10.96.0.20", "ports": http(80) }), &[6]);
+        for chain in ["FORWARD", "INPUT"] {
+            machine.host.output("iptables", &["-P", chain, "DROP"]);
+        }
+        until_answers("the service answers", || in_network(&client, || ask("10.96.0.20:80")), |_| true).await;
+        assert!(in_network(&client, || connect("10.96.0.10:53")).is_ok(), "DNS answers");
+        assert!(in_network(&client, || connect("10.42.0.1:53")).is_err(), "the rest of the machine stays closed");
+        machine.host.output("iptables", &["-P", "INPUT", "ACCEPT"]);
+        running.stop(&machine).await;
+        assert!(!machine.host.output("iptables", &["-S"]).contains("maru"));
+    });
+}
+
+#[test]
 fn a_thousand_services_are_written_in_a_moment() {
     require_root_or_skip!();
     let machine = Machine::new();
