@@ -71,9 +71,8 @@ pub(super) fn merge_map(
         }
         let order = patch.get(&format!("{SET_ELEMENT_ORDER}{key}"));
         let property = node.and_then(|n| n.property(key));
-        match merge_value(property, object.remove(key), value, order)? {
-            Some(merged) => drop(object.insert(key.clone(), merged)),
-            None => {}
+        if let Some(merged) = merge_value(property, object.remove(key), value, order)? {
+            object.insert(key.clone(), merged);
         }
     }
     for (key, order) in patch {

@@ -20,8 +20,11 @@ static BUILTIN: LazyLock<Schemas> = LazyLock::new(Schemas::load);
 #[derive(Debug)]
 pub struct Schemas {
     definitions: BTreeMap<&'static str, Definition>,
-    kinds: BTreeMap<(Box<str>, Box<str>, Box<str>), &'static str>,
+    kinds: BTreeMap<GroupVersionKind, &'static str>,
 }
+
+/// Group, version and kind.
+type GroupVersionKind = (Box<str>, Box<str>, Box<str>);
 
 #[derive(Debug)]
 struct Definition {

@@ -59,7 +59,7 @@ fn add_embedded_fields(node: &mut Node) {
     if node.is_embedded_resource {
         node.add_object_fields();
     }
-    for (_, property) in &mut node.properties {
+    for property in node.properties.values_mut() {
         add_embedded_fields(property);
     }
     if let Some(additional) = &mut node.additional {
