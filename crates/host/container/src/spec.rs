@@ -140,7 +140,12 @@ fn oom_score(wanted: i32, may_lower: bool) -> i32 {
 
 fn rlimit(limit: &Rlimit, may_raise: bool) -> Result<Value, ConfigError> {
     let ours = maru_sys::resource_limit(&limit.kind).ok_or_else(|| ConfigError::Rlimit { name: limit.kind.clone() })?;
-    let hard = if may_raise { limit.hard } else { limit.hard.min(ours.hard) };
+    let mut hard = if may_raise { limit.hard } else { limit.hard.min(ours.hard) };
+    if limit.kind == "RLIMIT_NOFILE" {
+        // Above this nobody may go.
+        let most = std::fs::read_to_string("/proc/sys/fs/nr_open").ok().and_then(|text| text.trim().parse().ok());
+        hard = hard.min(most.unwrap_or(hard));
+    }
     Ok(json!({ "type": limit.kind, "hard": hard, "soft": limit.soft.min(hard) }))
 }
 
@@ -499,7 +504,9 @@ mod tests {
         let ours = maru_sys::resource_limit("RLIMIT_NOFILE").unwrap();
         let wanted = Rlimit { kind: "RLIMIT_NOFILE".into(), soft: u64::MAX, hard: u64::MAX };
         assert_eq!(rlimit(&wanted, false).unwrap()["hard"], ours.hard);
-        assert_eq!(rlimit(&wanted, true).unwrap()["hard"], u64::MAX);
+        assert!(rlimit(&wanted, true).unwrap()["hard"].as_u64().unwrap() < u64::MAX);
+        let core = Rlimit { kind: "RLIMIT_CORE".into(), soft: 0, hard: u64::MAX };
+        assert_eq!(rlimit(&core, true).unwrap()["hard"], u64::MAX);
     }
 
     #[test]
