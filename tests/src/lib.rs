@@ -35,6 +35,7 @@ pub fn binary() -> PathBuf {
 
 /// Tells whether the test can run here; prints one line when not.
 #[must_use]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub fn can_run(programs: &[&str]) -> bool {
     if !maru_testkit::is_root() {
         println!("skipped: containers need root");
@@ -106,8 +107,26 @@ impl System {
         &self.host
     }
 
-    /// Starts the server; the pods of a server before it are adopted.
+    /// Starts the server and waits until its node is ready; the pods of a server before it are adopted.
     pub fn up(&mut self) {
+        self.spawn();
+        self.wait_ready();
+    }
+
+    /// Returns the server's process.
+    ///
+    /// # Panics
+    /// When it is not running.
+    #[must_use]
+    pub fn server_pid(&self) -> u32 {
+        self.server.as_ref().expect("the server runs").id()
+    }
+
+    /// Starts the server.
+    ///
+    /// # Panics
+    /// When its log cannot be written.
+    pub fn spawn(&mut self) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -116,6 +135,13 @@ impl System {
         let mut command = self.command(&["up", "--node-name", "node"]);
         command.stdout(log.try_clone().expect("a file can be shared")).stderr(log).stdin(Stdio::null());
         self.server = Some(self.host.spawn(&mut command));
+    }
+
+    /// Waits until the node is ready.
+    ///
+    /// # Panics
+    /// When the server ends before.
+    pub fn wait_ready(&mut self) {
         wait_until_blocking(PATIENCE, "the node to be ready", || {
             if let Some(Ok(Some(status))) = self.server.as_mut().map(Child::try_wait) {
                 panic!("the server ended with {status}:\n{}", self.server_log());
@@ -170,7 +196,6 @@ impl System {
 
     /// Returns a command of the built binary on this host's data.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "tests run programs")]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.env_remove("KUBECONFIG").arg("--data").arg(self.data()).args(arguments);
@@ -217,7 +242,6 @@ impl System {
 
     /// Runs kubectl and returns how it ended.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "tests run programs")]
     pub fn try_kubectl(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new("kubectl");
         command
@@ -290,7 +314,6 @@ impl System {
     pub fn http(&self, url: &str, arguments: &[&str]) -> (u16, String) {
         let mut words = vec!["-s", "-k", "-m", "10", "-w", "\n%{http_code}", url];
         words.extend(arguments);
-        #[expect(clippy::disallowed_methods, reason = "tests run programs")]
         let output = self.run(Command::new("curl").args(&words).stdin(Stdio::null()));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));

@@ -13,7 +13,9 @@ fn kubectl_applies_scales_restarts_and_deletes() {
     let file = system.folder().write("web.yaml", WEB);
     let file = file.to_string_lossy().into_owned();
     assert!(system.kubectl(&["apply", "-f", &file]).contains("deployment.apps/web created"));
-    assert!(system.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).contains("successfully rolled out"));
+    assert!(
+        system.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]).contains("successfully rolled out")
+    );
     assert!(system.kubectl(&["apply", "-f", &file]).contains("deployment.apps/web unchanged"));
     let wide = system.kubectl(&["get", "pods", "-o", "wide"]);
     assert!(wide.contains("NODE") && wide.contains("10.42.0."), "{wide}");
@@ -58,7 +60,8 @@ fn kubectl_applies_on_the_server_and_creates_by_protobuf() {
     // Another manager's field is a conflict that names it.
     let other = WEB.replace("replicas: 2", "replicas: 5");
     let other = system.folder().write("other.yaml", other);
-    let refused = system.try_kubectl(&["apply", "--server-side", "--field-manager=other", "-f", &other.to_string_lossy()]);
+    let refused =
+        system.try_kubectl(&["apply", "--server-side", "--field-manager=other", "-f", &other.to_string_lossy()]);
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && message.contains(".spec.replicas"), "{message}");
     system.kubectl(&["delete", "namespace", "other", "--timeout=60s"]);

@@ -62,7 +62,8 @@ spec: {restartPolicy: Never, containers: [{name: main, image: test/busybox, imag
     }
     system.wait("the missing command to be named", || {
         let pod = system.object("default", "pod", "no-command").to_string();
-        pod.contains("/not/there") && (pod.contains("StartError") || pod.contains("ContainerCannotRun") || pod.contains("RunContainerError"))
+        pod.contains("/not/there")
+            && (pod.contains("StartError") || pod.contains("ContainerCannotRun") || pod.contains("RunContainerError"))
     });
     assert_eq!(system.maru(&["logs", "crashing", "--previous"]).trim(), "oops");
     let described = system.maru(&["describe", "pod", "no-config"]);

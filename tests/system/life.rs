@@ -12,7 +12,8 @@ fn a_deployment_answers_and_can_be_looked_into() {
     let system = System::start();
     system.apply(WEB);
     system.maru(&["wait", "deploy/web"]);
-    let address = system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
+    let address =
+        system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
     let (status, body) = system.http(&format!("http://{address}/"), &[]);
     assert_eq!(status, 200, "{body}");
     assert!(body.starts_with("web-"), "{body}");
@@ -41,13 +42,20 @@ fn pods_survive_a_crash_and_a_stop_without_a_restart() {
         let mut ids: Vec<String> = system
             .objects("default", "pods")
             .iter()
-            .map(|pod| format!("{} {}", pod["status"]["containerStatuses"][0]["containerID"], pod["status"]["containerStatuses"][0]["restartCount"]))
+            .map(|pod| {
+                format!(
+                    "{} {}",
+                    pod["status"]["containerStatuses"][0]["containerID"],
+                    pod["status"]["containerStatuses"][0]["restartCount"]
+                )
+            })
             .collect();
         ids.sort();
         ids
     };
     let before = containers(&system);
-    let address = system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
+    let address =
+        system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
     system.kill();
     let (status, _) = system.http(&format!("http://{address}/"), &[]);
     assert_eq!(status, 200, "the service answers while Maru is dead");
@@ -151,5 +159,8 @@ spec:
 "#,
     );
     system.maru(&["wait", "job/once"]);
-    assert_eq!(system.maru(&["logs", "-l", "job-name=once", "-c", "main"]).trim(), "hello swordfish init hello on node\n1234");
+    assert_eq!(
+        system.maru(&["logs", "-l", "job-name=once", "-c", "main"]).trim(),
+        "hello swordfish init hello on node\n1234"
+    );
 }

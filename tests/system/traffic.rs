@@ -25,7 +25,8 @@ fn names_and_addresses_work_from_inside_a_pod() {
     let missing = system.try_maru(&["exec", "deploy/web", "--", "nslookup", "nobody.default.svc.cluster.local"]);
     assert!(!missing.status.success());
     // The API answers on its Service address with the account of the pod.
-    let script = "printf x | nc -w 5 kubernetes.default.svc 443 > /dev/null && ls /var/run/secrets/kubernetes.io/serviceaccount";
+    let script =
+        "printf x | nc -w 5 kubernetes.default.svc 443 > /dev/null && ls /var/run/secrets/kubernetes.io/serviceaccount";
     let account = system.maru(&["exec", "deploy/web", "--", "sh", "-c", script]);
     assert!(account.contains("token") && account.contains("ca.crt"), "{account}");
 }
@@ -63,7 +64,10 @@ spec:
             if status != 200 {
                 failed.push((status, body));
             }
-            system.try_kubectl(&["rollout", "status", "deployment/web", "--watch=false"]).stdout.starts_with(b"deployment \"web\" successfully")
+            system
+                .try_kubectl(&["rollout", "status", "deployment/web", "--watch=false"])
+                .stdout
+                .starts_with(b"deployment \"web\" successfully")
         });
         assert!(failed.is_empty(), "{failed:?}");
     }

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 /// The whole cloud-native way of working in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "maru", version, about, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Examples:\n  sudo maru up                         start on this machine; Ctrl-C stops Maru, not the pods\n  sudo maru up --detach                start in the background\n  maru apply -f app.yaml && maru get pods\n  sudo maru image build -t shop/web . build an image from a Dockerfile\n  sudo maru down                       stop everything, keep the data")]
+#[command(
+    after_help = "Examples:\n  sudo maru up                         start on this machine; Ctrl-C stops Maru, not the pods\n  sudo maru up --detach                start in the background\n  maru apply -f app.yaml && maru get pods\n  sudo maru image build -t shop/web . build an image from a Dockerfile\n  sudo maru down                       stop everything, keep the data"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: GlobalArguments,

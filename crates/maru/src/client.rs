@@ -24,15 +24,11 @@ pub(crate) async fn connect(global: &GlobalArguments, report: Report) -> anyhow:
     Ok(maru_cli::Context {
         client: maru_client::connect_kubeconfig(&path).await?,
         namespace: global.namespace.clone(),
-        printer: maru_cli::Printer { json: report.json },
+        printer: report.0,
     })
 }
 
-pub(crate) async fn run(
-    global: &GlobalArguments,
-    command: maru_cli::Command,
-    report: Report,
-) -> anyhow::Result<u8> {
+pub(crate) async fn run(global: &GlobalArguments, command: maru_cli::Command, report: Report) -> anyhow::Result<u8> {
     let context = connect(global, report).await?;
     Ok(maru_cli::run(command, &context).await?)
 }

@@ -29,11 +29,11 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
     let mut steps = Steps { report, done: Vec::new() };
     if Instance::running(&paths).is_none() {
         let step = steps.begin("start Maru in the background");
-        crate::detach::start(global, &demo.up, Report { json: false }).await?;
+        crate::detach::start(global, &demo.up, Report::new(false)).await?;
         steps.end(step);
     }
     build_images(&paths, &demo.shop, &mut steps).await?;
-    let mut context = crate::client::connect(global, Report { json: false }).await?;
+    let mut context = crate::client::connect(global, Report::new(false)).await?;
     NAMESPACE.clone_into(&mut context.namespace);
     let step = steps.begin("apply the manifests");
     let manifests = maru_cli::read_manifests(&[demo.shop.join("manifests")])?;
@@ -51,7 +51,10 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
     steps.end(step);
     let page = format!("http://{HOST}:{}/", running.http.rsplit(':').next().unwrap_or("8080"));
     report.line(format_args!("\nthe shop runs after {:.1} s: {page}", started.elapsed().as_secs_f64()));
-    report.line(format_args!("its first answer: order {} for {} KRW, payment {}", order["id"], order["total"], order["payment"]));
+    report.line(format_args!(
+        "its first answer: order {} for {} KRW, payment {}",
+        order["id"], order["total"], order["payment"]
+    ));
     report.line(format_args!(
         "\ntry:\n  curl {page}\n  maru get pods -n {NAMESPACE}\n  maru logs -n {NAMESPACE} deploy/orders -f\n  maru describe -n {NAMESPACE} statefulset/orders-db\n  maru down"
     ));
@@ -115,9 +118,8 @@ fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn workloads_of(manifests: &[maru_cli::Manifest]) -> Vec<(String, String)> {
-    let text = |object: &Value, pointer: &str| {
-        object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
+    let text =
+        |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     manifests
         .iter()
         .map(|manifest| (text(&manifest.object, "/kind").to_lowercase(), text(&manifest.object, "/metadata/name")))

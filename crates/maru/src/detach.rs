@@ -31,7 +31,10 @@ pub(crate) async fn start(global: &GlobalArguments, up: &UpArguments, report: Re
     let deadline = tokio::time::Instant::now() + START_TIME_MAX;
     loop {
         if let Some(running) = Instance::running(&paths).filter(|running| running.ready) {
-            report.line(format_args!("Maru runs in the background (process {}), API https://{}", running.pid, running.api));
+            report.line(format_args!(
+                "Maru runs in the background (process {}), API https://{}",
+                running.pid, running.api
+            ));
             report.line(format_args!("its log: {}", paths.logs().join("maru.log").display()));
             report.value(&serde_json::to_value(&running)?);
             return Ok(0);
@@ -49,7 +52,6 @@ pub(crate) async fn start(global: &GlobalArguments, up: &UpArguments, report: Re
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the child is to outlive this process and its runtime")]
 fn spawn(global: &GlobalArguments, up: &UpArguments, settings: &Settings) -> anyhow::Result<()> {
     let folder = settings.paths.logs();
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create \"{}\"", folder.display()))?;

@@ -19,7 +19,11 @@ const STOP_TIME_MAX: Duration = Duration::from_secs(90);
 pub(crate) async fn run(global: &GlobalArguments, down: &DownArguments, report: Report) -> anyhow::Result<u8> {
     anyhow::ensure!(nix::unistd::geteuid().is_root(), "stopping needs root; run: sudo maru down");
     let paths = Paths::new(&global.data);
-    anyhow::ensure!(paths.data.exists(), "there is no Maru at \"{}\"; name its folder with --data", paths.data.display());
+    anyhow::ensure!(
+        paths.data.exists(),
+        "there is no Maru at \"{}\"; name its folder with --data",
+        paths.data.display()
+    );
     if let Some(running) = Instance::running(&paths) {
         report.progress(format_args!("stopping Maru (process {}) and its pods", running.pid));
         std::fs::write(paths.data.join(crate::up::DOWN_MARK), "").context("cannot ask Maru to stop its pods")?;

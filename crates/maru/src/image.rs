@@ -71,7 +71,8 @@ async fn pull(store: &ImageStore, arguments: &PullArguments, report: Report) -> 
         registries.insecure.push(reference.registry().to_owned());
     }
     report.progress(format_args!("pulling {}", reference.familiar()));
-    let options = PullOptions { registries: Arc::new(registries), credentials: Credentials::FromConfig, progress: None };
+    let options =
+        PullOptions { registries: Arc::new(registries), credentials: Credentials::FromConfig, progress: None };
     let digest = store.pull(&reference, options).await?;
     report.line(format_args!("{} {digest}", reference.familiar()));
     report.value(&json!({"image": reference.to_string(), "digest": digest.to_string()}));
@@ -104,7 +105,12 @@ async fn load(store: ImageStore, archive: &Path, report: Report) -> anyhow::Resu
     Ok(())
 }
 
-async fn save(store: ImageStore, images: Vec<String>, output: std::path::PathBuf, report: Report) -> anyhow::Result<()> {
+async fn save(
+    store: ImageStore,
+    images: Vec<String>,
+    output: std::path::PathBuf,
+    report: Report,
+) -> anyhow::Result<()> {
     let references = images.iter().map(|name| parse(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let path = output.clone();
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {

@@ -22,8 +22,7 @@ pub(crate) fn render(server: &str, authority_pem: &str, certificate_pem: &str, k
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)

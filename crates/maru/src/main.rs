@@ -33,11 +33,12 @@ fn main() -> ExitCode {
         Command::Up(up) if up.log_json => LogFormat::Json,
         _ => LogFormat::Text,
     };
-    let default_filter = if matches!(arguments.command, Command::Up(_)) { "info" } else { "warn" };
+    // The client's own lines would repeat what the command says.
+    let default_filter = if matches!(arguments.command, Command::Up(_)) { "info" } else { "warn,kube_client=off" };
     maru_telemetry::init_logs(arguments.global.log.as_deref().unwrap_or(default_filter), format);
     // The one provider of cryptography; an error means that it is set already.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let report = Report { json: arguments.global.json };
+    let report = Report::new(arguments.global.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -78,7 +78,8 @@ fn cgroup_version(mounts: &str) -> Option<&'static str> {
     let has = |kind: &str, option: &str| {
         mounts.lines().any(|line| {
             let mut fields = line.split(' ').skip(2);
-            fields.next() == Some(kind) && fields.next().is_some_and(|options| options.split(',').any(|one| one == option) || option.is_empty())
+            fields.next() == Some(kind)
+                && fields.next().is_some_and(|options| options.split(',').any(|one| one == option) || option.is_empty())
         })
     };
     if ["memory", "cpu", "pids"].iter().all(|controller| has("cgroup", controller)) {
@@ -90,7 +91,6 @@ fn cgroup_version(mounts: &str) -> Option<&'static str> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "runs before any runtime exists")]
 fn nft_version() -> Option<String> {
     let output = std::process::Command::new("nft").arg("--version").output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -115,7 +115,8 @@ pub(crate) fn judge(machine: &Machine) -> Vec<Finding> {
     } else {
         bad("privileges", Missing, "containers, namespaces and packet rules need root", "sudo maru up")
     });
-    let gib = |bytes: u64| format!("{:.1} GB", f64::from(u32::try_from(bytes / (1024 * 1024)).unwrap_or(u32::MAX)) / 1024.0);
+    let gib =
+        |bytes: u64| format!("{:.1} GB", f64::from(u32::try_from(bytes / (1024 * 1024)).unwrap_or(u32::MAX)) / 1024.0);
     // The method's smallest server has 2 cores and 8 GB; 5 % are left to the firmware and the kernel.
     findings.push(if machine.cores >= 2 && machine.memory_bytes >= 8 * GIB * 95 / 100 {
         good("size", format!("{} cores, {}", machine.cores, gib(machine.memory_bytes)))
@@ -131,7 +132,12 @@ pub(crate) fn judge(machine: &Machine) -> Vec<Finding> {
         good("disk", format!("{} free", gib(machine.free_disk_bytes)))
     } else {
         let severity = if machine.free_disk_bytes < GIB / 2 { Missing } else { Warning };
-        bad("disk", severity, format!("only {} free", gib(machine.free_disk_bytes)), "choose a folder on a larger disk with --data")
+        bad(
+            "disk",
+            severity,
+            format!("only {} free", gib(machine.free_disk_bytes)),
+            "choose a folder on a larger disk with --data",
+        )
     });
     findings.push(if machine.filesystems.lines().any(|line| line.ends_with("\toverlay")) {
         good("overlayfs", "present")
@@ -164,7 +170,11 @@ pub(crate) fn judge(machine: &Machine) -> Vec<Finding> {
 
 /// Checks that the ports are free.
 pub(crate) fn check_ports(settings: &Settings) -> Vec<Finding> {
-    let ports = [("the API", "--api-port", settings.api), ("HTTP", "--http-port", settings.http), ("HTTPS", "--https-port", settings.https)];
+    let ports = [
+        ("the API", "--api-port", settings.api),
+        ("HTTP", "--http-port", settings.http),
+        ("HTTPS", "--https-port", settings.https),
+    ];
     ports.into_iter().filter_map(|(what, flag, address)| check_port(what, flag, address)).collect()
 }
 
@@ -196,7 +206,11 @@ mod tests {
     }
 
     fn worst(machine: &Machine) -> Vec<(&'static str, Severity)> {
-        judge(machine).into_iter().filter(|one| one.severity != Severity::Good).map(|one| (one.what, one.severity)).collect()
+        judge(machine)
+            .into_iter()
+            .filter(|one| one.severity != Severity::Good)
+            .map(|one| (one.what, one.severity))
+            .collect()
     }
 
     #[test]

@@ -1,50 +1,45 @@
 //! What the binary says to the person who started it.
 
+use maru_cli::Printer;
 use serde_json::{Value, json};
 
 use crate::preflight::{Finding, Severity};
 
 /// Speaks to a person, or in JSON to a program.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Report {
-    pub(crate) json: bool,
-}
+pub(crate) struct Report(pub(crate) Printer);
 
 impl Report {
-    /// A line of an answer.
-    #[expect(clippy::print_stdout, reason = "the binary's one printer")]
+    pub(crate) fn new(json: bool) -> Self {
+        Self(Printer { json })
+    }
+
+    /// A line of an answer for people.
     pub(crate) fn line(self, text: impl std::fmt::Display) {
-        if !self.json {
-            println!("{text}");
-        }
+        self.0.line(text);
     }
 
     /// An answer as it is, in both modes.
-    #[expect(clippy::print_stdout, reason = "the binary's one printer")]
     pub(crate) fn raw(self, text: impl std::fmt::Display) {
-        println!("{text}");
+        self.0.raw(text);
     }
 
     /// An answer for programs.
     pub(crate) fn value(self, value: &Value) {
-        if self.json {
-            self.raw(value);
-        }
+        self.0.value(value);
     }
 
     /// Progress, beside the answer.
-    #[expect(clippy::print_stderr, reason = "the binary's one printer")]
     pub(crate) fn progress(self, text: impl std::fmt::Display) {
-        eprintln!("{text}");
+        self.0.note(text);
     }
 
     /// What went wrong, with its causes.
-    #[expect(clippy::print_stderr, reason = "the binary's one printer")]
     pub(crate) fn error(self, error: &anyhow::Error) {
-        if self.json {
-            eprintln!("{}", json!({"error": format!("{error:#}")}));
+        if self.0.json {
+            self.0.note(json!({"error": format!("{error:#}")}));
         } else {
-            eprintln!("maru: {error:#}");
+            self.0.note(format_args!("maru: {error:#}"));
         }
     }
 

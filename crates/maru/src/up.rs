@@ -196,7 +196,9 @@ impl House {
         step("API", &format_args!("https://{}", settings.api));
 
         let handler = api.handler();
-        let client = |room: &str| maru_client::in_process(&handler, &Identity::new(&format!("system:maru:{room}"), &[Identity::MASTERS]));
+        let client = |room: &str| {
+            maru_client::in_process(&handler, &Identity::new(&format!("system:maru:{room}"), &[Identity::MASTERS]))
+        };
         install_definitions(&client("gateway")).await?;
         let reconcilers = Scope::root("reconcilers");
         let mut options =
@@ -266,12 +268,8 @@ async fn serve_api(
     settings: &Settings,
     uplink: Option<&Uplink>,
 ) -> anyhow::Result<()> {
-    let mut ips: Vec<IpAddr> = vec![
-        [127, 0, 0, 1].into(),
-        settings.api_service.into(),
-        settings.node_address.into(),
-        settings.api.ip(),
-    ];
+    let mut ips: Vec<IpAddr> =
+        vec![[127, 0, 0, 1].into(), settings.api_service.into(), settings.node_address.into(), settings.api.ip()];
     ips.extend(uplink.map(|uplink| IpAddr::from(uplink.address)));
     ips.retain(|ip| !ip.is_unspecified());
     let short = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
@@ -283,7 +281,8 @@ async fn serve_api(
     }
     for address in addresses {
         let listener = TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("the API cannot listen on {address}; choose another with --api-port"))?;
+        let listener =
+            listener.with_context(|| format!("the API cannot listen on {address}; choose another with --api-port"))?;
         api.serve(listener, Arc::clone(&tls));
     }
     Ok(())
@@ -293,8 +292,7 @@ fn write_kubeconfig(authority: &CertificateAuthority, settings: &Settings) -> an
     let admin = authority.issue_client("maru-admin", &[Identity::MASTERS], ADMIN_VALIDITY)?;
     let host = if settings.api.ip().is_unspecified() { [127, 0, 0, 1].into() } else { settings.api.ip() };
     let server = format!("https://{}", SocketAddr::new(host, settings.api.port()));
-    let text =
-        kubeconfig::render(&server, authority.certificate_pem(), &admin.certificate_pem, admin.key_pem.reveal());
+    let text = kubeconfig::render(&server, authority.certificate_pem(), &admin.certificate_pem, admin.key_pem.reveal());
     let path = settings.paths.kubeconfig();
     kubeconfig::write_private(&path, &text).with_context(|| format!("cannot write \"{}\"", path.display()))
 }

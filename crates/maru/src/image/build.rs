@@ -21,8 +21,10 @@ pub(crate) async fn build_packages(
     tags: &[String],
     progress: Option<Progress>,
 ) -> anyhow::Result<BuildOutcome> {
-    let text = std::fs::read_to_string(description).with_context(|| format!("cannot read \"{}\"", description.display()))?;
-    let spec = PackageSpec::parse(&text).with_context(|| format!("\"{}\" is not a package description", description.display()))?;
+    let text =
+        std::fs::read_to_string(description).with_context(|| format!("cannot read \"{}\"", description.display()))?;
+    let spec = PackageSpec::parse(&text)
+        .with_context(|| format!("\"{}\" is not a package description", description.display()))?;
     let references = references(tags)?;
     let first = references.first().context("an image needs a name")?.clone();
     let mut request = PackageRequest::new(spec, first);

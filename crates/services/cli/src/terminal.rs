@@ -1,5 +1,7 @@
 //! The one place that prints.
 
+use std::io::Write as _;
+
 use serde_json::Value;
 
 /// Where answers go, and how they look.
@@ -11,17 +13,16 @@ pub struct Printer {
 
 impl Printer {
     /// Prints a line for people; silent with `--json`.
-    #[expect(clippy::print_stdout, reason = "the one place that prints")]
     pub fn line(&self, text: impl std::fmt::Display) {
         if !self.json {
-            println!("{text}");
+            self.raw(text);
         }
     }
 
     /// Prints text as it is, in every mode.
-    #[expect(clippy::print_stdout, reason = "the one place that prints")]
     pub fn raw(&self, text: impl std::fmt::Display) {
-        println!("{text}");
+        let mut output = std::io::stdout().lock();
+        end_when_closed(writeln!(output, "{text}"));
     }
 
     /// Prints a JSON value, only with `--json`.
@@ -32,9 +33,17 @@ impl Printer {
     }
 
     /// Prints a note beside the answer, to standard error.
-    #[expect(clippy::print_stderr, reason = "the one place that prints")]
     pub fn note(&self, text: impl std::fmt::Display) {
-        eprintln!("{text}");
+        let mut output = std::io::stderr().lock();
+        end_when_closed(writeln!(output, "{text}"));
+    }
+}
+
+/// A reader that goes away, as `head` does, has seen enough: that is a good end, as for other programs in a pipe.
+#[expect(clippy::exit, reason = "nobody reads what would be printed from here on")]
+fn end_when_closed(written: std::io::Result<()>) {
+    if written.is_err() {
+        std::process::exit(0);
     }
 }
 
