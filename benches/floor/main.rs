@@ -11,10 +11,13 @@ mod writes;
 
 use maru_benches::{Row, print};
 
+/// A bench and its name on the command line.
+type Bench = (&'static str, fn() -> Vec<Row>);
+
 #[expect(clippy::print_stderr, reason = "a bench's progress")]
 fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let benches: [(&str, fn() -> Vec<Row>); 5] = [
+    let benches: [Bench; 5] = [
         ("start", start::run),
         ("pods", pods::run),
         ("writes", writes::run),
