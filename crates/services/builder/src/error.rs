@@ -15,6 +15,55 @@ pub enum BuildError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A `Dockerfile` cannot be understood or followed.
+    #[error("line {line}: {problem}")]
+    Dockerfile {
+        /// Line number from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An instruction failed.
+    #[error("line {line}: {instruction}")]
+    Instruction {
+        /// Line number from 1.
+        line: usize,
+        /// Its name.
+        instruction: String,
+        /// Why.
+        #[source]
+        source: Box<BuildError>,
+    },
+    /// There is no such stage.
+    #[error("there is no stage \"{target}\"; stages: {available}")]
+    Target {
+        /// The stage asked for.
+        target: String,
+        /// Names of stages.
+        available: String,
+    },
+    /// A base image is not here.
+    #[error("image {image} is not on this machine: {hint}")]
+    NoBase {
+        /// Its name.
+        image: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A source of a copy is not there.
+    #[error("\"{source_path}\" is not there, or left out by .dockerignore")]
+    Source {
+        /// The source as written.
+        source_path: String,
+    },
+    /// A URL could not be fetched.
+    #[error("could not fetch {url}: {message}")]
+    Fetch {
+        /// The URL.
+        url: String,
+        /// Why.
+        message: String,
+    },
     /// The host cannot build images from packages.
     #[error(
         "images from packages need {missing} on this host: run `apt-get install apt dpkg` on a Debian or Ubuntu host, or build on one"
@@ -89,6 +138,20 @@ pub enum BuildError {
     /// Work was cut off because the program is ending.
     #[error("the build was interrupted")]
     Interrupted,
+}
+
+impl BuildError {
+    /// Says which instruction failed, unless the error does.
+    pub(crate) fn at(self, instruction: &maru_oci::Instruction) -> Self {
+        match self {
+            Self::Dockerfile { .. } | Self::Instruction { .. } => self,
+            other => Self::Instruction {
+                line: instruction.line,
+                instruction: instruction.text.clone(),
+                source: Box::new(other),
+            },
+        }
+    }
 }
 
 impl From<maru_blobs::BlobError> for BuildError {

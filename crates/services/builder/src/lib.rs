@@ -5,11 +5,14 @@
 //! Source: Dockerfile reference; Debian Policy; apt.conf(5), sources.list(5); CycloneDX 1.6; reproducible-builds.org
 //! "SOURCE_DATE_EPOCH".
 
+mod dockerfile;
 mod error;
 mod inside;
 mod packages;
 mod progress;
+mod work;
 
+pub use dockerfile::{BuildNetwork, BuildRequest, DockerfileSource, HostAccess, build};
 pub use error::BuildError;
 pub use packages::{FileSpec, PackageRequest, PackageSpec, Refresh, UserSpec, build_packages};
 pub use progress::{BuildEvent, Progress, TextProgress};

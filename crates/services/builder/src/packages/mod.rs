@@ -7,18 +7,20 @@ mod sbom;
 mod sources;
 mod spec;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use maru_images::{CachedResult, DirectoryForm, DirectoryLayer, ImageStore};
 use maru_oci::{Digest, HistoryEntry, ImageConfig, Platform, Reference, media_type};
 
+pub(crate) use spec::parse_mode;
 pub use spec::{FileSpec, PackageSpec, UserSpec};
 
 use crate::BuildOutcome;
-use crate::error::{BuildError, blocking, io_error};
+use crate::error::{BuildError, blocking};
 use crate::packages::apt::{Apt, Package};
 use crate::progress::{Progress, Steps};
+use crate::work::Work;
 
 /// Changes when the same input gives another image.
 const SALT: &str = "packages 1";
@@ -160,8 +162,8 @@ async fn finish(
 }
 
 fn make(request: &PackageRequest, store: &ImageStore, suite: &str, packages: &[Package]) -> Result<Digest, BuildError> {
-    let work = Work(store.directory().join("builder").join("work").join(maru_ids::random_suffix(12)));
-    let root = work.0.join("root");
+    let work = Work::new(store)?;
+    let root = work.path("root");
     assemble::fresh_directory(&root)?;
     let assembled = assemble::assemble(&root, &request.spec, suite, packages)?;
     if request.spec.configure {
@@ -194,17 +196,4 @@ fn configuration(spec: &PackageSpec, suite: &str, epoch: i64) -> ImageConfig {
         ..HistoryEntry::default()
     }];
     config
-}
-
-/// A directory that goes when the work is done or has failed.
-pub(crate) struct Work(pub(crate) PathBuf);
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(error = %io_error("remove", &self.0)(error), "a build left files");
-        }
-    }
 }
