@@ -5,9 +5,17 @@
 //! Source: Kubernetes Ingress v1; Gateway API 1.x (HTTPRoute, GRPCRoute, ReferenceGrant); RFC 9110, 9112, 9113; W3C
 //! Trace Context.
 
+mod certificates;
+mod compile;
+mod control;
 mod crds;
 mod gateway;
+mod inputs;
+mod kinds;
 mod options;
+mod plane;
+mod status;
+mod table;
 
 pub use crds::crds;
 pub use gateway::{Gateway, GatewayError};

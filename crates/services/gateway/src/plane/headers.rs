@@ -1,0 +1,272 @@
+//! What a proxy does to headers: hop-by-hop rules, forwarding headers, trace context.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Version};
+
+/// RFC 9110 §7.6.1, with older ones that are still seen.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHORIZATION,
+];
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Removes what is meant for the next hop alone, also what `Connection` names. Returns whether `TE: trailers` was there.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
+    let trailers = headers.get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    trailers
+}
+
+fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value.to_str().is_ok_and(|text| {
+        text.split(',').any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(token))
+    })
+}
+
+/// Returns the protocol that a client wants to change to, if it asks properly (RFC 9110 §7.8).
+pub(crate) fn wanted_upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let asks = request.version() == Version::HTTP_11
+        && request.headers().get_all(header::CONNECTION).iter().any(|value| has_token(value, "upgrade"));
+    if asks { request.headers().get(header::UPGRADE).cloned() } else { None }
+}
+
+/// The host of a request as it was sent and as it is matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Host {
+    /// With the port, as the client said it.
+    pub authority: String,
+    /// Lowercase, without the port and a trailing dot.
+    pub name: String,
+    /// The port that the client said.
+    pub port: Option<u16>,
+}
+
+/// Returns the host, or why the request is refused (RFC 9112 §3.2).
+pub(crate) fn host_of<B>(request: &Request<B>) -> Result<Host, &'static str> {
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err("more than one Host header");
+    }
+    let line = match line {
+        Some(value) => Some(value.to_str().map_err(|_| "a Host header that is not text")?),
+        None => None,
+    };
+    let authority = match (request.uri().authority(), line) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(line)) => line,
+        (None, None) if request.version() == Version::HTTP_11 => return Err("no Host header"),
+        (None, None) => "",
+    };
+    parse_host(authority).ok_or("a Host header that is not a host")
+}
+
+fn parse_host(authority: &str) -> Option<Host> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
+    if !authority.bytes().all(allowed) {
+        return None;
+    }
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => {
+            let port = if port.is_empty() { None } else { Some(port.parse().ok()?) };
+            (name, port)
+        }
+        _ => (authority, None),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    Some(Host { authority: authority.to_owned(), name, port })
+}
+
+/// What is known of the client's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    pub remote: SocketAddr,
+    pub tls: bool,
+    /// The port that objects name.
+    pub port: u16,
+    /// The port that the socket has.
+    pub local_port: u16,
+}
+
+/// Says who asks. What an untrusted peer says of others is not passed on.
+pub(crate) fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &Host, trusted: &[IpAddr]) {
+    let address = client.remote.ip().to_canonical();
+    let believed = trusted.contains(&address);
+    let chain = match headers.get(&FORWARDED_FOR).filter(|_| believed).and_then(|value| value.to_str().ok()) {
+        Some(earlier) => format!("{earlier}, {address}"),
+        None => address.to_string(),
+    };
+    set(headers, FORWARDED_FOR, &chain);
+    if believed && headers.contains_key(&FORWARDED_PROTO) {
+        return;
+    }
+    set(headers, FORWARDED_PROTO, if client.tls { "https" } else { "http" });
+    set(headers, FORWARDED_HOST, &host.authority);
+    set(headers, FORWARDED_PORT, &host.port.unwrap_or(client.local_port).to_string());
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// A trace that a request belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trace {
+    pub id: String,
+}
+
+/// Continues the client's trace with a span of our own, or starts one (W3C Trace Context §3.2).
+pub(crate) fn continue_trace(headers: &mut HeaderMap, mut random: impl FnMut() -> u64) -> Trace {
+    let mut parents = headers.get_all(&TRACE_PARENT).iter();
+    let parent = match (parents.next(), parents.next()) {
+        (Some(one), None) => one.to_str().ok().and_then(parse_trace_parent),
+        _ => None,
+    };
+    let (id, flags) = match parent {
+        Some((id, flags)) => (id.to_owned(), flags.to_owned()),
+        None => {
+            headers.remove(&TRACE_STATE);
+            (format!("{:016x}{:016x}", random(), random() | 1), "01".to_owned())
+        }
+    };
+    let value = format!("00-{id}-{:016x}-{flags}", random() | 1);
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(TRACE_PARENT, value);
+    }
+    Trace { id }
+}
+
+fn parse_trace_parent(text: &str) -> Option<(&str, &str)> {
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let mut parts = text.trim().split('-');
+    let (version, id, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let whole = hex(version, 2) && hex(id, 32) && hex(span, 16) && hex(flags, 2);
+    // Later versions may have more parts; version 00 has not.
+    let known = version != "ff" && (version != "00" || parts.next().is_none());
+    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    (whole && known && !zero(id) && !zero(span)).then_some((id, flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn headers_of_one_hop_end_here() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret"),
+            ("connection", "upgrade"),
+            ("x-secret", "1"),
+            ("te", "trailers;q=1"),
+            ("upgrade", "websocket"),
+            ("keep-alive", "5"),
+            ("transfer-encoding", "chunked"),
+            ("accept", "*/*"),
+        ]);
+        assert!(strip_hop_by_hop(&mut headers));
+        assert_eq!(headers, map(&[("accept", "*/*")]));
+        assert!(!strip_hop_by_hop(&mut headers));
+    }
+
+    #[test]
+    fn hosts_are_read_or_refused() {
+        let ask = |uri: &str, hosts: &[&str], version| {
+            let mut request = Request::builder().uri(uri).version(version);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            host_of(&request.body(()).unwrap()).map(|host| (host.name, host.port))
+        };
+        let v11 = Version::HTTP_11;
+        assert_eq!(ask("/", &["Shop.Example:8080"], v11), Ok(("shop.example".to_owned(), Some(8080))));
+        assert_eq!(ask("/", &["shop.example."], v11), Ok(("shop.example".to_owned(), None)));
+        assert_eq!(ask("/", &["[::1]:80"], v11), Ok(("[::1]".to_owned(), Some(80))));
+        assert_eq!(ask("/", &["[::1]"], v11), Ok(("[::1]".to_owned(), None)));
+        assert_eq!(ask("http://a.example/", &["b.example"], v11), Ok(("a.example".to_owned(), None)));
+        assert_eq!(ask("/", &[], Version::HTTP_10), Ok((String::new(), None)));
+        assert!(ask("/", &[], v11).is_err());
+        assert!(ask("/", &["a", "a"], v11).is_err());
+        assert!(ask("/", &["user@a"], v11).is_err());
+        assert!(ask("/", &["a/b"], v11).is_err());
+        assert!(ask("/", &["a:b"], v11).is_err());
+    }
+
+    #[test]
+    fn only_trusted_peers_are_believed() {
+        let client = Client { remote: "10.0.0.9:5".parse().unwrap(), tls: true, port: 443, local_port: 8443 };
+        let host = parse_host("shop.example").unwrap();
+        let said = map(&[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "http")]);
+        let mut headers = said.clone();
+        set_forwarded(&mut headers, &client, &host, &[]);
+        assert_eq!(headers["x-forwarded-for"], "10.0.0.9");
+        assert_eq!(headers["x-forwarded-proto"], "https");
+        assert_eq!(headers["x-forwarded-port"], "8443");
+        let mut headers = said;
+        set_forwarded(&mut headers, &client, &host, &["10.0.0.9".parse().unwrap()]);
+        assert_eq!(headers["x-forwarded-for"], "1.2.3.4, 10.0.0.9");
+        assert_eq!(headers["x-forwarded-proto"], "http");
+    }
+
+    #[test]
+    fn traces_are_continued_or_started() {
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        let table = [
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true),
+            ("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", true),
+            ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", false),
+            ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false),
+            ("00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
+            ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", false),
+            ("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", false),
+            ("nonsense", false),
+        ];
+        for (parent, continued) in table {
+            let mut headers = map(&[("tracestate", "a=1")]);
+            headers.insert("traceparent", HeaderValue::from_static(parent));
+            let trace = continue_trace(&mut headers, || 7);
+            assert_eq!(trace.id == id, continued, "{parent}");
+            assert_eq!(headers.contains_key("tracestate"), continued, "{parent}");
+            let sent = headers["traceparent"].to_str().unwrap();
+            assert!(sent.contains("-0000000000000007-") && parse_trace_parent(sent).is_some(), "{sent}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Tries of one request at the endpoints of a backend.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Shared;
+use super::body::{Exchange, RequestBody};
+use super::pool::{Checkout, Pool};
+use super::snapshot::{Cluster, InFlight};
+use crate::inputs::Protocol;
+
+/// Tries of one request.
+const TRIES_MAX: u32 = 3;
+/// Time for a mirrored request.
+const COPY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a request got no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub status: StatusCode,
+    pub reason: &'static str,
+}
+
+impl Failure {
+    pub(crate) const NO_ENDPOINT: Self = Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "no endpoint is ready" };
+    const CONNECT: Self = Self { status: StatusCode::BAD_GATEWAY, reason: "no endpoint could be reached" };
+    const BROKEN: Self = Self { status: StatusCode::BAD_GATEWAY, reason: "the upstream broke off" };
+    pub(crate) const LATE: Self = Self { status: StatusCode::GATEWAY_TIMEOUT, reason: "the upstream took too long" };
+}
+
+/// A request as it goes to an upstream, whichever endpoint that is.
+pub(crate) struct Outgoing {
+    pub method: Method,
+    /// Path and query.
+    pub target: Uri,
+    /// The host that the upstream sees.
+    pub authority: String,
+    pub headers: HeaderMap,
+    pub body: RequestBody,
+    /// Resolves when the body has been sent; there is none when there is no body.
+    pub sent: Option<oneshot::Receiver<()>>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The whole request ends by then.
+    pub deadline: Option<Instant>,
+    /// One try's response head, counted from its beginning.
+    pub per_try: Option<Duration>,
+    /// A response head, counted from the end of the request.
+    pub head: Option<Duration>,
+}
+
+/// Sends a request to the endpoints of a cluster until one answers, as far as it may be repeated.
+pub(crate) async fn send(
+    shared: &Shared,
+    pool: &Arc<Pool>,
+    cluster: &Cluster,
+    protocol: Protocol,
+    outgoing: Outgoing,
+    limits: &Limits,
+    exchange: &mut Exchange,
+    mut random: impl FnMut() -> u64,
+) -> Result<(Response<Incoming>, Checkout), Failure> {
+    let Outgoing { method, target, authority, headers, body, mut sent } = outgoing;
+    // Without a body, and by its method (RFC 9110 §9.2.2), it can be made again after it was sent.
+    let repeatable = sent.is_none() && is_idempotent(&method);
+    let head = Head { method, target, authority, headers };
+    let spare = repeatable.then(|| head.clone());
+    let mut request = Some(head.into_request(protocol, body)?);
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    let mut failure = Failure::NO_ENDPOINT;
+    while exchange.tries < TRIES_MAX {
+        let now = u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let Some(endpoint) = cluster.pick(&tried, now, &mut random) else { break };
+        exchange.tries += 1;
+        exchange.upstream = Some(endpoint.address);
+        let mut checkout = match pool.checkout(endpoint.address, protocol).await {
+            Ok(checkout) => checkout,
+            Err(error) => {
+                tracing::debug!(address = %endpoint.address, %error, "an endpoint could not be reached");
+                shared.metrics.upstream_failures.with(&["connect"]).inc();
+                endpoint.failed(now);
+                tried.push(endpoint.address);
+                failure = Failure::CONNECT;
+                continue;
+            }
+        };
+        exchange.in_flight = Some(InFlight::new(endpoint));
+        let again = match request.take() {
+            Some(request) => request,
+            None => match spare.clone() {
+                Some(head) => head.into_request(protocol, RequestBody::empty())?,
+                None => break,
+            },
+        };
+        let result = tokio::select! {
+            result = checkout.send(again) => result,
+            () = too_late(limits, sent.as_mut()) => {
+                shared.metrics.upstream_failures.with(&["timeout"]).inc();
+                return Err(Failure::LATE);
+            }
+        };
+        match result {
+            Ok(response) => return Ok((response, checkout)),
+            Err(error) => {
+                tracing::debug!(address = %endpoint.address, error = %error.source, "an upstream did not answer");
+                shared.metrics.upstream_failures.with(&["broken"]).inc();
+                failure = Failure::BROKEN;
+                request = error.unsent;
+                // A kept connection may be stale: its endpoint deserves another try.
+                if !checkout.reused {
+                    tried.push(endpoint.address);
+                }
+                if request.is_none() && spare.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+    exchange.in_flight = None;
+    Err(failure)
+}
+
+/// Sends a copy of a request and throws the answer away.
+pub(crate) async fn send_copy(pool: &Arc<Pool>, address: SocketAddr, protocol: Protocol, outgoing: Outgoing) {
+    let Outgoing { method, target, authority, headers, body, .. } = outgoing;
+    let Ok(request) = (Head { method, target, authority, headers }).into_request(protocol, body) else { return };
+    let sending = async {
+        let mut checkout = pool.checkout(address, protocol).await.ok()?;
+        let response = checkout.send(request).await.ok()?;
+        http_body_util::BodyExt::collect(response.into_body()).await.ok()?;
+        checkout.give_back();
+        Some(())
+    };
+    if tokio::time::timeout(COPY_TIMEOUT, sending).await.ok().flatten().is_none() {
+        tracing::debug!(%address, "a mirrored request failed");
+    }
+}
+
+/// Waits until a try has taken too long.
+async fn too_late(limits: &Limits, sent: Option<&mut oneshot::Receiver<()>>) {
+    let after = async |limit: Option<Duration>| match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    };
+    let whole = async {
+        match limits.deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    let head = async {
+        if let Some(sent) = sent {
+            // An error says the same: the sender is dropped at the body's end.
+            drop(sent.await);
+        }
+        after(limits.head).await;
+    };
+    tokio::select! {
+        () = whole => {}
+        () = after(limits.per_try) => {}
+        () = head => {}
+    }
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+}
+
+#[derive(Clone)]
+struct Head {
+    method: Method,
+    target: Uri,
+    authority: String,
+    headers: HeaderMap,
+}
+
+impl Head {
+    fn into_request(self, protocol: Protocol, body: RequestBody) -> Result<Request<RequestBody>, Failure> {
+        const BAD: Failure = Failure { status: StatusCode::BAD_REQUEST, reason: "the request cannot be passed on" };
+        let Self { method, target, authority, mut headers } = self;
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        match protocol {
+            Protocol::Http1 => {
+                let host = http::HeaderValue::try_from(authority).map_err(|_| BAD)?;
+                headers.insert(http::header::HOST, host);
+                *request.uri_mut() = target;
+                *request.version_mut() = Version::HTTP_11;
+            }
+            Protocol::H2c => {
+                headers.remove(http::header::HOST);
+                let path = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+                let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build();
+                *request.uri_mut() = uri.map_err(|_| BAD)?;
+                *request.version_mut() = Version::HTTP_2;
+            }
+        }
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
