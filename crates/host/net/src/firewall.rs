@@ -109,7 +109,7 @@ impl Firewall {
     /// # Errors
     /// When the kernel's notices cannot be received.
     pub async fn guard(&self, scope: &Scope) -> Result<(), NetError> {
-        let mut monitor = Monitor::for_all()?;
+        let mut monitor = Monitor::for_others()?;
         let mut named = Vec::new();
         loop {
             if let Err(error) = self.open().await {
@@ -121,7 +121,7 @@ impl Firewall {
                     "an nftables chain drops what it does not know; pods need an accept rule there for links \"mv*\"");
             }
             named = drops;
-            // What the calls above changed is noticed too; it leads to one more look, which then changes nothing.
+            // What iptables changed above is noticed too; it leads to one more look, which then changes nothing.
             tokio::select! {
                 () = scope.cancelled() => return Ok(()),
                 // Cancel safe.
@@ -155,9 +155,7 @@ fn parse_drops(listed: &str) -> Vec<ForeignDrop> {
         match words.as_slice() {
             ["table", family, name, ..] => table = format!("{family} {name}"),
             ["chain", name, ..] => (*name).clone_into(&mut chain),
-            ["type", "filter", "hook", point @ ("forward" | "input"), rest @ ..]
-                if rest.ends_with(&["policy", "drop;"]) =>
-            {
+            ["type", "filter", "hook", point @ ("forward" | "input"), .., "policy", "drop;"] => {
                 // iptables writes into "ip filter"; IPv6 is not ours.
                 let concerns_us = table != "ip filter" && !table.starts_with("ip maru_") && !table.starts_with("ip6 ");
                 if concerns_us {

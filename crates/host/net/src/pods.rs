@@ -137,6 +137,18 @@ impl PodNetworks {
         Ok(found)
     }
 
+    /// Returns the uids of all pods of which there is anything, also what a crash or a reboot left half; for removing what no
+    /// pod owns any more.
+    ///
+    /// # Errors
+    /// When the runtime directory cannot be read.
+    pub fn remains(&self) -> Result<Vec<String>, NetError> {
+        let names = self.directories()?.into_iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+        let mut uids: Vec<String> = names.filter(|name| check_uid(name).is_ok()).collect();
+        uids.sort();
+        Ok(uids)
+    }
+
     /// Returns where the namespaces of a pod are, or would be.
     #[must_use]
     pub fn namespaces(&self, uid: &str) -> PodNamespaces {

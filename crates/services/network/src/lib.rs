@@ -67,7 +67,7 @@ impl Network {
     pub async fn start(scope: &Scope, client: Client, options: NetworkOptions) -> Result<Self, NetworkError> {
         let options = Arc::new(options);
         let nft = Nft::new(NftOptions::for_instance(&options.instance));
-        let server = DnsServer::bind(&options.dns, &options, &options.registry).await.map_err(NetworkError::Dns)?;
+        let server = DnsServer::bind(&options).await.map_err(NetworkError::Dns)?;
         // An earlier process's rules serve until the API was heard; without any, refuse rather than fall through.
         if !nft.exists().await.map_err(NetworkError::Rules)? {
             nft.apply(compile(&Cluster::default(), &options).ruleset).await.map_err(NetworkError::Rules)?;

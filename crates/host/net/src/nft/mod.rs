@@ -17,6 +17,8 @@ use crate::NetError;
 pub(crate) use monitor::{Monitor, Seen};
 pub use ruleset::{Chain, Hook, HookKind, HookPoint, Policy, Ruleset, Set, SetKind};
 
+/// What the tables of all instances are called.
+const TABLE_PREFIX: &str = "maru_";
 /// Where `nft` is when the search path lacks the administrator's directories.
 const FALLBACK_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/sbin"];
 /// Time for one call of `nft`.
@@ -41,7 +43,7 @@ impl NftOptions {
     pub fn for_instance(instance: &str) -> Self {
         let name: String =
             instance.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
-        Self { table: format!("maru_{name}"), program: "nft".to_owned() }
+        Self { table: format!("{TABLE_PREFIX}{name}"), program: "nft".to_owned() }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::TABLE_PREFIX;
 use crate::NetError;
 use crate::netfilter::{
     FAMILY_IPV4, Message, MessageBuilder, NLM_F_ACK, NLM_F_REQUEST, NetfilterSocket, attribute, be_u32, messages, text,
@@ -30,11 +31,27 @@ pub(crate) enum Seen {
     Overrun,
 }
 
+/// Whose changes count.
+enum Watched {
+    /// One table's.
+    Table(Vec<u8>),
+    /// All but ours, of any instance: services change all the time.
+    Others,
+}
+
+impl Watched {
+    fn includes(&self, table: &[u8]) -> bool {
+        match self {
+            Self::Table(own) => table == own,
+            Self::Others => !table.starts_with(TABLE_PREFIX.as_bytes()),
+        }
+    }
+}
+
 /// Receives notices about changes.
 pub(crate) struct Monitor {
     socket: NetfilterSocket,
-    /// Only this table; `None` for all.
-    table: Option<Vec<u8>>,
+    scope: Watched,
     touched: bool,
     queued: VecDeque<Seen>,
 }
@@ -42,18 +59,18 @@ pub(crate) struct Monitor {
 impl Monitor {
     /// Receives notices about one table.
     pub(super) fn for_table(table: &str) -> Result<Self, NetError> {
-        Self::open(Some(table.as_bytes().to_vec()))
+        Self::open(Watched::Table(table.as_bytes().to_vec()))
     }
 
-    /// Receives notices about all tables.
-    pub(crate) fn for_all() -> Result<Self, NetError> {
-        Self::open(None)
+    /// Receives notices about tables of other software.
+    pub(crate) fn for_others() -> Result<Self, NetError> {
+        Self::open(Watched::Others)
     }
 
-    fn open(table: Option<Vec<u8>>) -> Result<Self, NetError> {
+    fn open(scope: Watched) -> Result<Self, NetError> {
         let mut socket = NetfilterSocket::open()?;
         socket.join(GROUP_NFTABLES)?;
-        Ok(Self { socket, table, touched: false, queued: VecDeque::new() })
+        Ok(Self { socket, scope, touched: false, queued: VecDeque::new() })
     }
 
     /// Waits for a transaction that touches what is watched. Cancel safe.
@@ -84,8 +101,7 @@ impl Monitor {
                 continue;
             };
             if message != NEW_GENERATION {
-                self.touched |= attribute(body, TABLE_NAME)
-                    .is_some_and(|name| self.table.as_ref().is_none_or(|table| text(name) == table));
+                self.touched |= attribute(body, TABLE_NAME).is_some_and(|name| self.scope.includes(text(name)));
                 continue;
             }
             if std::mem::take(&mut self.touched) {

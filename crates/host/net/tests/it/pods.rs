@@ -175,6 +175,7 @@ fn attaching_again_keeps_the_namespace_and_repairs_the_link() {
         networks.detach("pod-5").await.unwrap();
         machine.directory.write("run/pods/pod-9/net", "");
         assert_eq!(networks.existing().unwrap(), []);
+        assert_eq!(networks.remains().unwrap(), ["pod-9"]);
         networks.attach(&pod(9)).await.unwrap();
         assert_eq!(networks.existing().unwrap(), [pod(9)]);
         networks.teardown().await.unwrap();

@@ -12,8 +12,9 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::foreign::Foreign;
 use super::metrics::Metrics;
-use super::wire::{Foreign, Query};
+use super::wire::Query;
 use crate::NetworkOptions;
 
 /// One server gets this long before the next is asked.

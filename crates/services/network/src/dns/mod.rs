@@ -4,8 +4,10 @@
 //! the key of a hash map. Only questions for other servers get a task.
 
 mod answer;
+mod foreign;
 mod forward;
 mod metrics;
+mod name;
 mod names;
 mod wire;
 
@@ -16,7 +18,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use maru_task::Scope;
-use maru_telemetry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, watch};
@@ -26,10 +27,11 @@ use answer::{Reply, Terms, answer};
 use forward::Forwarder;
 pub use forward::Upstreams;
 use metrics::{Metrics, Source, Transport, foreign_code};
+use name::to_wire;
 pub use names::Names;
-use wire::{Code, NotAQuery, Query, Response, error, to_wire};
+use wire::{Code, NotAQuery, Query, Response, error};
 
-use crate::{Cluster, DnsOptions, NetworkOptions};
+use crate::{Cluster, NetworkOptions};
 
 /// The longest packet that is read; queries are far shorter.
 const QUERY_BYTES_MAX: usize = 4096;
@@ -92,7 +94,8 @@ impl DnsServer {
     ///
     /// # Errors
     /// When an address is taken or is not this machine's, or when the domain cannot be one.
-    pub async fn bind(dns: &DnsOptions, options: &NetworkOptions, registry: &Registry) -> Result<Self, DnsError> {
+    pub async fn bind(options: &NetworkOptions) -> Result<Self, DnsError> {
+        let dns = &options.dns;
         let domain = || DnsError::Domain { domain: dns.cluster_domain.clone() };
         let zone = to_wire(&dns.cluster_domain).filter(|zone| !zone.is_empty()).ok_or_else(domain)?;
         let mut sockets = Vec::new();
@@ -102,7 +105,7 @@ impl DnsServer {
             let bound = tcp.local_addr().map_err(wrap("TCP"))?;
             sockets.push((UdpSocket::bind(bound).await.map_err(wrap("UDP"))?, tcp));
         }
-        let metrics = Arc::new(Metrics::new(registry));
+        let metrics = Arc::new(Metrics::new(&options.registry));
         let own = sockets.iter().filter_map(|(udp, _)| udp.local_addr().ok()).collect();
         let shared = Shared {
             zone,

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use maru_net::Cidr;
 
-use super::wire::{labels, to_wire};
+use super::name::{labels, to_wire};
 use crate::model::{Endpoint, ServiceEntry, ServicePort};
 use crate::{Cluster, NetworkOptions};
 

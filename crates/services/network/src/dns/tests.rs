@@ -5,7 +5,8 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_proto::serialize::binary::BinDecodable as _;
 
 use super::answer::{Reply, Terms, answer};
-use super::wire::{Query, UDP_BYTES_MAX, to_wire};
+use super::name::to_wire;
+use super::wire::{Query, UDP_BYTES_MAX};
 use super::*;
 use crate::test_cluster::{cluster, endpoint, options, service, with};
 

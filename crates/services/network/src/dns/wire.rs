@@ -5,6 +5,8 @@
 
 use std::net::Ipv4Addr;
 
+use super::name::{LABEL_BYTES_MAX, NAME_BYTES_MAX, skip_name};
+
 pub(crate) const KIND_A: u16 = 1;
 pub(crate) const KIND_NS: u16 = 2;
 pub(crate) const KIND_CNAME: u16 = 5;
@@ -19,20 +21,18 @@ pub(crate) const KIND_ANY: u16 = 255;
 pub(crate) const CLASS_IN: u16 = 1;
 const CLASS_ANY: u16 = 255;
 
-const HEADER_BYTES: usize = 12;
-const NAME_BYTES_MAX: usize = 254;
-const LABEL_BYTES_MAX: usize = 63;
-const OPT_BYTES: usize = 11;
+pub(super) const HEADER_BYTES: usize = 12;
+pub(super) const OPT_BYTES: usize = 11;
 /// What a client takes over UDP unless it says more.
 const UDP_BYTES_DEFAULT: usize = 512;
 /// What fits into one packet on any usual path.
 pub(crate) const UDP_BYTES_MAX: usize = 1232;
 
-const FLAG_RESPONSE: u16 = 0x8000;
+pub(super) const FLAG_RESPONSE: u16 = 0x8000;
 const FLAG_AUTHORITATIVE: u16 = 0x0400;
-const FLAG_TRUNCATED: u16 = 0x0200;
-const FLAG_RECURSION_DESIRED: u16 = 0x0100;
-const FLAG_RECURSION_AVAILABLE: u16 = 0x0080;
+pub(super) const FLAG_TRUNCATED: u16 = 0x0200;
+pub(super) const FLAG_RECURSION_DESIRED: u16 = 0x0100;
+pub(super) const FLAG_RECURSION_AVAILABLE: u16 = 0x0080;
 const FLAG_CHECKING_DISABLED: u16 = 0x0010;
 
 /// What a response says about the question.
@@ -196,7 +196,7 @@ fn header(id: u16, flags: u16) -> Vec<u8> {
     packet
 }
 
-fn push_opt(packet: &mut Vec<u8>, code: Code, dnssec_ok: bool) {
+pub(super) fn push_opt(packet: &mut Vec<u8>, code: Code, dnssec_ok: bool) {
     let [upper, _] = (code.bits() >> 4 << 8).to_be_bytes();
     let bytes = u16::try_from(UDP_BYTES_MAX).unwrap_or(u16::MAX).to_be_bytes();
     packet.push(0);
@@ -205,7 +205,7 @@ fn push_opt(packet: &mut Vec<u8>, code: Code, dnssec_ok: bool) {
     packet.extend([upper, 0, if dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
 }
 
-fn set_count(packet: &mut [u8], offset: usize, count: u16) {
+pub(super) fn set_count(packet: &mut [u8], offset: usize, count: u16) {
     if let Some(field) = packet.get_mut(offset..offset + 2) {
         field.copy_from_slice(&count.to_be_bytes());
     }
@@ -227,47 +227,6 @@ fn read_question_name(packet: &[u8]) -> Option<(Vec<u8>, usize)> {
     let name = packet.get(HEADER_BYTES..position)?;
     // Length bytes are below 64 and so no letters.
     (name.len() <= NAME_BYTES_MAX).then(|| (name.to_ascii_lowercase(), position + 1))
-}
-
-/// Returns the position after a name, which may end in a pointer.
-fn skip_name(packet: &[u8], mut position: usize) -> Option<usize> {
-    loop {
-        let length = usize::from(*packet.get(position)?);
-        match length {
-            0 => return Some(position + 1),
-            1..=LABEL_BYTES_MAX => position += length + 1,
-            0xc0.. => return packet.get(position + 1).map(|_| position + 2),
-            _ => return None,
-        }
-    }
-}
-
-/// Returns a name without compression, in lower case.
-pub(crate) fn expand_name(packet: &[u8], mut position: usize) -> Option<Vec<u8>> {
-    let mut name = Vec::new();
-    // Each pointer leads further back, so that none is followed twice.
-    let mut bound = position + 1;
-    loop {
-        let length = usize::from(*packet.get(position)?);
-        match length {
-            0 => return Some(name),
-            1..=LABEL_BYTES_MAX => {
-                name.extend(packet.get(position..position + length + 1)?.to_ascii_lowercase());
-                position += length + 1;
-            }
-            0xc0.. => {
-                let target = usize::from(u16_at(packet, position)? & 0x3fff);
-                if target >= bound.min(position) {
-                    return None;
-                }
-                (position, bound) = (target, target);
-            }
-            _ => return None,
-        }
-        if name.len() > NAME_BYTES_MAX {
-            return None;
-        }
-    }
 }
 
 /// A record as it stands in a packet.
@@ -307,31 +266,6 @@ pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
 
 pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?))
-}
-
-/// Returns the wire form of a name, lower case; `None` when it cannot be one.
-pub(crate) fn to_wire(name: &str) -> Option<Vec<u8>> {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let mut wire = Vec::with_capacity(name.len() + 1);
-    if name.is_empty() {
-        return Some(wire);
-    }
-    for label in name.split('.') {
-        let length = u8::try_from(label.len()).ok().filter(|length| (1..=63).contains(length))?;
-        wire.push(length);
-        wire.extend(label.to_ascii_lowercase().bytes());
-    }
-    (wire.len() <= NAME_BYTES_MAX).then_some(wire)
-}
-
-/// Splits a name in wire form into its labels.
-pub(crate) fn labels(mut name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (length, rest) = name.split_first()?;
-        let label = rest.get(..usize::from(*length))?;
-        name = rest.get(usize::from(*length)..)?;
-        Some(label)
-    })
 }
 
 /// What a record says.
@@ -474,7 +408,7 @@ impl Response {
     }
 }
 
-fn mark_truncated(packet: &mut [u8]) {
+pub(super) fn mark_truncated(packet: &mut [u8]) {
     if let Some(flags) = packet.get_mut(2) {
         *flags |= FLAG_TRUNCATED.to_be_bytes()[0];
     }
@@ -498,123 +432,6 @@ impl Data<'_> {
 /// Returns a response without records.
 pub(crate) fn error(query: &Query, code: Code) -> Vec<u8> {
     Response::new(query, code, false, UDP_BYTES_MAX).finish()
-}
-
-/// Another server's response, checked, and ready to be sent to others who ask the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Foreign {
-    /// Without its OPT record.
-    packet: Vec<u8>,
-    records: Vec<Record>,
-    answers: usize,
-    pub(crate) code: u8,
-    pub(crate) truncated: bool,
-}
-
-impl Foreign {
-    /// Reads a response; `None` unless it answers this query under this id.
-    pub(crate) fn parse(packet: &[u8], query: &Query, id: u16) -> Option<Self> {
-        let flags = u16_at(packet, 2)?;
-        let question_end = HEADER_BYTES + query.question.len();
-        let question = packet.get(HEADER_BYTES..question_end)?;
-        let same = question.eq_ignore_ascii_case(&query.question);
-        if u16_at(packet, 0)? != id || flags & FLAG_RESPONSE == 0 || u16_at(packet, 4)? != 1 || !same {
-            return None;
-        }
-        let answers = usize::from(u16_at(packet, 6)?);
-        let count = answers + usize::from(u16_at(packet, 8)?) + usize::from(u16_at(packet, 10)?);
-        let mut records = Vec::new();
-        let mut position = question_end;
-        for _ in 0..count {
-            let record = Record::read(packet, position)?;
-            position = record.end;
-            records.push(record);
-        }
-        let mut packet = packet.get(..position)?.to_vec();
-        if let Some(last) = records.last().copied().filter(|last| last.kind == KIND_OPT) {
-            // Ours to say, not to pass on. Only the last one can go without moving others.
-            packet.truncate(last.start);
-            records.pop();
-            let additional = u16_at(&packet, 10)?.saturating_sub(1);
-            set_count(&mut packet, 10, additional);
-        }
-        let code = u8::try_from(flags & 0xf).ok()?;
-        Some(Self { packet, records, answers, code, truncated: flags & FLAG_TRUNCATED != 0 })
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.packet.len()
-    }
-
-    /// Returns for how many seconds it may be kept: the least of its records' times, and for negative answers what the
-    /// zone's authority says (RFC 2308 §5).
-    pub(crate) fn ttl_seconds(&self, positive_max: u32, negative_max: u32) -> u32 {
-        let of_records =
-            |records: &[Record]| records.iter().filter(|one| one.kind != KIND_OPT).map(|one| one.ttl).min();
-        let answers = self.records.get(..self.answers).unwrap_or_default();
-        match (self.code, answers.iter().any(|record| record.kind != KIND_CNAME)) {
-            (0, true) => of_records(&self.records).unwrap_or(0).min(positive_max),
-            (0 | 3, _) => {
-                let authority = self.records.iter().find(|record| record.kind == KIND_SOA);
-                let minimum = authority
-                    .and_then(|record| u32_at(&self.packet, record.end - 4).map(|found| found.min(record.ttl)));
-                minimum.unwrap_or(0).min(negative_max)
-            }
-            _ => 0,
-        }
-    }
-
-    /// Returns the response for a client, aged by so many seconds.
-    pub(crate) fn answer(&self, query: &Query, age_seconds: u32, limit: usize) -> Vec<u8> {
-        let reserved = if query.edns.is_some() { OPT_BYTES } else { 0 };
-        let mut packet = self.packet.clone();
-        let upstream_flags = u16_at(&packet, 2).unwrap_or_default();
-        let mut flags = FLAG_RESPONSE | FLAG_RECURSION_AVAILABLE | upstream_flags & 0x003f;
-        if query.recursion_desired {
-            flags |= FLAG_RECURSION_DESIRED;
-        }
-        set_count(&mut packet, 0, query.id);
-        set_count(&mut packet, 2, flags);
-        if let Some(question) = packet.get_mut(HEADER_BYTES..HEADER_BYTES + query.question.len()) {
-            question.copy_from_slice(&query.question);
-        }
-        for record in &self.records {
-            if record.kind != KIND_OPT
-                && let Some(ttl) = packet.get_mut(record.ttl_at..record.ttl_at + 4)
-            {
-                ttl.copy_from_slice(&record.ttl.saturating_sub(age_seconds).to_be_bytes());
-            }
-        }
-        if packet.len() + reserved > limit {
-            packet.truncate(HEADER_BYTES + query.question.len());
-            for offset in [6, 8, 10] {
-                set_count(&mut packet, offset, 0);
-            }
-            mark_truncated(&mut packet);
-        }
-        if let Some(edns) = query.edns {
-            push_opt(&mut packet, Code::NoError, edns.dnssec_ok);
-            let additional = u16_at(&packet, 10).unwrap_or_default().saturating_add(1);
-            set_count(&mut packet, 10, additional);
-        }
-        packet
-    }
-
-    /// Appends the addresses and aliases that it holds to another response, whose alias it was asked for.
-    pub(crate) fn append_to(&self, response: &mut Response, ttl_max: u32) {
-        for record in self.records.get(..self.answers).unwrap_or_default() {
-            let Some(owner) = expand_name(&self.packet, record.start) else { continue };
-            let ttl = record.ttl.min(ttl_max);
-            if record.kind == KIND_CNAME {
-                let Some(target) = expand_name(&self.packet, record.data_at) else { continue };
-                response.push(Section::Answer, Some(&owner), ttl, &Data::Alias(&target));
-            } else if matches!(record.kind, KIND_A | KIND_AAAA)
-                && let Some(data) = self.packet.get(record.data_at..record.end)
-            {
-                response.push(Section::Answer, Some(&owner), ttl, &Data::Raw { kind: record.kind, data });
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,7 @@
+//! Packets that are whole, damaged and arbitrary.
+
+use super::super::foreign::Foreign;
+use super::super::name::{expand_name, to_wire};
 use super::*;
 use proptest::prelude::*;
 

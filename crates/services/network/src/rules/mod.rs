@@ -79,7 +79,8 @@ fn base(options: &NetworkOptions) -> Ruleset {
         format!("ip daddr != {service_cidr} fib daddr type local meta l4proto . th dport vmap @node_ports"),
     ];
     add("services", plain_chain(services));
-    add("forward", base_chain(HookKind::Filter, HookPoint::Forward, 0, Vec::new()));
+    // A packet that belongs to no tracked connection would pass untranslated, and its receiver would answer with a reset.
+    add("forward", base_chain(HookKind::Filter, HookPoint::Forward, 0, vec!["ct state invalid drop".to_owned()]));
     let input = vec![format!(
         "ip daddr {service_cidr} meta l4proto {{ tcp, udp, sctp }} ip daddr . meta l4proto . th dport != @in_process goto refuse"
     )];

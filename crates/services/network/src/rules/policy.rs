@@ -84,7 +84,7 @@ fn hook(options: &NetworkOptions, ruleset: &mut Ruleset) {
     let egress = "ip saddr vmap @policy_egress".to_owned();
     let ingress = "ip daddr vmap @policy_ingress".to_owned();
     if let Some(forward) = ruleset.chains.get_mut("forward") {
-        forward.rules = vec![replies.clone(), egress.clone(), ingress];
+        forward.rules.extend([replies.clone(), egress.clone(), ingress]);
     }
     if let Some(input) = ruleset.chains.get_mut("input") {
         let dns = options.all_in_process().into_iter().filter(|one| {

@@ -1,3 +1,5 @@
+//! Rules of small clusters, read as text.
+
 use std::sync::Arc;
 
 use super::*;
@@ -133,8 +135,10 @@ fn policies(policies: Vec<PolicyModel>) -> Compiled {
 }
 
 #[test]
-fn without_policies_nothing_is_filtered() {
-    assert_eq!(policies(Vec::new()).ruleset.chains["forward"].rules, [] as [String; 0]);
+fn without_policies_only_invalid_packets_are_filtered() {
+    let compiled = policies(Vec::new());
+    assert_eq!(compiled.ruleset.chains["forward"].rules, ["ct state invalid drop"]);
+    assert!(!compiled.ruleset.sets.contains_key("policy_ingress"));
 }
 
 #[test]
