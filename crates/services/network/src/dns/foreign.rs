@@ -3,8 +3,8 @@
 use super::name::expand_name;
 use super::wire::{
     Code, Data, FLAG_RECURSION_AVAILABLE, FLAG_RECURSION_DESIRED, FLAG_RESPONSE, FLAG_TRUNCATED, HEADER_BYTES, KIND_A,
-    KIND_AAAA, KIND_CNAME, KIND_OPT, KIND_SOA, OPT_BYTES, Query, Record, Response, Section, expand_name,
-    mark_truncated, push_opt, set_count, u16_at, u32_at,
+    KIND_AAAA, KIND_CNAME, KIND_OPT, KIND_SOA, OPT_BYTES, Query, Record, Response, Section, mark_truncated, push_opt,
+    set_count, u16_at, u32_at,
 };
 
 /// Another server's response, checked, and ready to be sent to others who ask the same.
