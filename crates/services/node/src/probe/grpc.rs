@@ -146,7 +146,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let scope = Scope::root("test");
         let handler = Handler::new(|request| async move {
-            let body = maru_http::collect_limited(request.into_body(), 1024).await.unwrap();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
             let (status, grpc) = match body.get(7..).unwrap_or_default() {
                 b"good" => (1, "0"),
                 b"bad" => (2, "0"),

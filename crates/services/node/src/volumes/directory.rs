@@ -55,7 +55,8 @@ pub(crate) fn unmount_below(directory: &Path) -> io::Result<()> {
 
 /// Returns the mount points at or below a directory in the order in which they were made.
 fn mounts_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let table = fs::read("/proc/self/mountinfo")?;
+    // Of this thread: it may be in a mount namespace of its own.
+    let table = fs::read("/proc/thread-self/mountinfo")?;
     let points = table.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
     Ok(points.map(unescape).filter(|path| path.starts_with(directory)).collect())
 }

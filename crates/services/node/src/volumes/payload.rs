@@ -187,7 +187,11 @@ mod tests {
                 continue;
             }
             let path = directory.join(&name);
-            if path.is_dir() { list(directory, Path::new(&name), &mut found).unwrap() } else { drop(found.insert(PathBuf::from(name))) }
+            if path.is_dir() {
+                list(directory, Path::new(&name), &mut found).unwrap();
+            } else {
+                found.insert(PathBuf::from(name));
+            }
         }
         found.into_iter().map(|path| (path.display().to_string(), fs::read_to_string(directory.join(&path)).unwrap())).collect()
     }
@@ -222,14 +226,15 @@ mod tests {
     fn modes_are_exact_and_the_group_may_read() {
         let directory = tempfile::tempdir().unwrap();
         write(directory.path(), &files(&[("a", "1")]), None).unwrap();
-        let mode = |path: &str| fs::metadata(directory.path().join(path)).unwrap().mode() & 0o7777;
-        assert_eq!(mode("a"), 0o640);
+        let mode = |directory: &Path, path: &str| fs::metadata(directory.join(path)).unwrap().mode() & 0o7777;
+        assert_eq!(mode(directory.path(), "a"), 0o640);
+        let directory = tempfile::tempdir().unwrap();
         let own = nix::unistd::getegid().as_raw();
         let mut strict = files(&[("a", "1")]);
         strict.get_mut("a").unwrap().mode = 0o600;
         assert!(write(directory.path(), &strict, Some(own)).unwrap());
-        assert_eq!(mode("a"), 0o640);
-        assert_eq!(mode("..data"), 0o2755);
+        assert_eq!(mode(directory.path(), "a"), 0o640);
+        assert_eq!(mode(directory.path(), "..data"), 0o2755);
     }
 
     #[test]
