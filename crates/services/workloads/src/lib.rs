@@ -11,17 +11,21 @@
 //! one watch cache a kind that also sees our own writes at once, keyed work queues, and the event recorder.
 
 mod catalog;
+mod daemon_set;
 mod deployment;
 mod endpoints;
 mod garbage;
+mod job;
 mod machinery;
 mod namespaces;
 mod node_affinity;
 mod options;
 mod pods;
 mod replica_set;
+mod revisions;
 mod scheduler;
 mod service_accounts;
+mod stateful_set;
 mod volumes;
 mod wiring;
 

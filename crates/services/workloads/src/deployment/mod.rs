@@ -13,7 +13,7 @@ use maru_time::SharedClock;
 use serde_json::json;
 
 use self::plan::{Action, Observed, plan, replicas};
-pub(crate) use self::rolling::{Rounding, resolve};
+pub(crate) use self::rolling::resolve;
 use self::status::NewSet;
 use crate::machinery::{
     Claims, Done, ExecuteError, Key, Kind, Matcher, MetaExt as _, Reconcile, Recorder, claim, controller_of,

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-pub(crate) use maru_kube::Rounding;
+use maru_kube::Rounding;
 
 /// How many pods a rollout may have and must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

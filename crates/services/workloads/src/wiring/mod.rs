@@ -6,22 +6,25 @@ mod wake;
 use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, join_all};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
 use maru_task::Scope;
 
 use self::kinds::Kinds;
 use self::wake::{controller_key, controllers_or_selectors, wake, wake_self};
 use crate::WorkloadOptions;
+use crate::daemon_set::DaemonSets;
 use crate::deployment::Deployments;
 use crate::endpoints::{EndpointMirrors, MANAGED_BY, MIRROR_MANAGER, SERVICE_NAME, ServiceEndpoints};
 use crate::garbage::{Collector, GarbageCollector};
+use crate::job::Jobs;
 use crate::machinery::{ControllerMetrics, Key, Matcher, MetaExt as _, Reconcile, Recorder, WorkQueue, drive};
 use crate::namespaces::Namespaces;
 use crate::pods::{PodControl, is_finished, node_name};
 use crate::replica_set::ReplicaSets;
 use crate::scheduler::{SCHEDULER_NAME, Scheduler, claim_name, scheduler_key};
 use crate::service_accounts::{ROOT_CA_NAME, ServiceAccounts};
+use crate::stateful_set::StatefulSets;
 use crate::volumes::{
     CLASS_NAME, DefaultClass, EphemeralClaims, PersistentVolumes, VolumeClaims, has_ephemeral, is_bound,
 };
@@ -41,6 +44,9 @@ pub async fn run(scope: Scope, client: Client, options: WorkloadOptions) {
     wiring.service_accounts();
     wiring.deployments();
     wiring.replica_sets();
+    wiring.stateful_sets();
+    wiring.daemon_sets();
+    wiring.jobs();
     wiring.scheduler();
     wiring.endpoints();
     wiring.endpoint_mirrors();
@@ -180,6 +186,74 @@ impl Wiring {
             clock: Arc::clone(&self.options.clock),
         };
         self.drive(queue, reconciler, [kinds.replica_sets.synced(), kinds.pods.synced()]);
+    }
+
+    fn stateful_sets(&self) {
+        let kinds = &self.kinds;
+        let queue = Arc::new(WorkQueue::default());
+        wake_self(kinds.stateful_sets.cache(), &queue);
+        let owners = kinds.stateful_sets.clone();
+        wake(kinds.pods.cache(), &queue, move |pod| {
+            let selector =
+                |owner: &k8s_openapi::api::apps::v1::StatefulSet| Some(Matcher::new(&owner.spec.as_ref()?.selector));
+            controllers_or_selectors(pod, "StatefulSet", &owners, selector)
+        });
+        wake(kinds.revisions.cache(), &queue, |revision| controller_key(revision, "StatefulSet"));
+        let reconciler = StatefulSets {
+            sets: kinds.stateful_sets.clone(),
+            pods: kinds.pods.clone(),
+            claims: kinds.claims.clone(),
+            revisions: kinds.revisions.clone(),
+            recorder: self.recorder.of_component("statefulset-controller"),
+            clock: Arc::clone(&self.options.clock),
+        };
+        let synced =
+            [kinds.stateful_sets.synced(), kinds.pods.synced(), kinds.claims.synced(), kinds.revisions.synced()];
+        self.drive(queue, reconciler, synced);
+    }
+
+    fn daemon_sets(&self) {
+        let kinds = &self.kinds;
+        let queue = Arc::new(WorkQueue::default());
+        wake_self(kinds.daemon_sets.cache(), &queue);
+        let owners = kinds.daemon_sets.clone();
+        wake(kinds.pods.cache(), &queue, move |pod| {
+            let selector =
+                |owner: &k8s_openapi::api::apps::v1::DaemonSet| Some(Matcher::new(&owner.spec.as_ref()?.selector));
+            controllers_or_selectors(pod, "DaemonSet", &owners, selector)
+        });
+        wake(kinds.revisions.cache(), &queue, |revision| controller_key(revision, "DaemonSet"));
+        // A node's labels and taints say which daemons run there; its heartbeat does not.
+        let (sets, node_queue) = (kinds.daemon_sets.clone(), Arc::clone(&queue));
+        kinds.nodes.cache().on_change(move |change| {
+            let shape =
+                |node: &Option<Arc<Node>>| node.as_ref().map(|node| (node.metadata.labels.clone(), node.spec.clone()));
+            if shape(&change.before) != shape(&change.after) {
+                sets.all().iter().for_each(|set| node_queue.add(Key::of(set.as_ref())));
+            }
+        });
+        let reconciler = DaemonSets {
+            sets: kinds.daemon_sets.clone(),
+            nodes: kinds.nodes.clone(),
+            control: self.pod_control("daemonset-controller"),
+            revisions: kinds.revisions.clone(),
+            clock: Arc::clone(&self.options.clock),
+        };
+        let synced = [kinds.daemon_sets.synced(), kinds.nodes.synced(), kinds.pods.synced(), kinds.revisions.synced()];
+        self.drive(queue, reconciler, synced);
+    }
+
+    fn jobs(&self) {
+        let kinds = &self.kinds;
+        let queue = Arc::new(WorkQueue::default());
+        wake_self(kinds.jobs.cache(), &queue);
+        wake(kinds.pods.cache(), &queue, |pod| controller_key(pod, "Job"));
+        let reconciler = Jobs {
+            jobs: kinds.jobs.clone(),
+            control: self.pod_control("job-controller"),
+            clock: Arc::clone(&self.options.clock),
+        };
+        self.drive(queue, reconciler, [kinds.jobs.synced(), kinds.pods.synced()]);
     }
 
     fn scheduler(&self) {
