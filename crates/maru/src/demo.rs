@@ -87,7 +87,7 @@ async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::
     for description in sorted(&shop.join("images"))? {
         let tag = format!("maru/{}", description.file_stem().unwrap_or_default().to_string_lossy());
         let step = steps.begin(&format!("build {tag} from packages"));
-        image::build_packages(paths, &store, &description, std::slice::from_ref(&tag), None).await?;
+        image::build_packages(&store, &description, std::slice::from_ref(&tag), None).await?;
         steps.end(step);
     }
     for folder in sorted(shop)? {
@@ -99,7 +99,13 @@ async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::
         let tag = format!("shop/{name}");
         let step = steps.begin(&format!("build {tag}"));
         let context = if has_own_context(&name) { folder.clone() } else { shop.to_owned() };
-        image::build_dockerfile(paths, &store, &dockerfile, &context, std::slice::from_ref(&tag), None).await?;
+        let build = image::DockerfileBuild {
+            dockerfile: Some(dockerfile),
+            context,
+            tags: vec![tag],
+            ..image::DockerfileBuild::default()
+        };
+        image::build_dockerfile(&store, build, None).await?;
         steps.end(step);
     }
     Ok(())

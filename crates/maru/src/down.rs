@@ -67,9 +67,7 @@ pub(crate) async fn sweep(paths: &Paths) -> anyhow::Result<()> {
     networks.teardown().await.context("cannot remove the pods' networks")?;
     maru_network::teardown(&paths.instance()).await.context("cannot remove the packet rules")?;
     if let Some(options) = read_host_links(paths) {
-        if let Ok(links) = HostLinks::prepare(options).await {
-            links.teardown().await.context("cannot remove the machine's own links")?;
-        }
+        HostLinks::adopt(options).teardown().await.context("cannot remove the machine's own links")?;
     }
     unmount_below(&paths.data)?;
     match std::fs::remove_dir_all(paths.namespaces()) {

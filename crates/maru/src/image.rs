@@ -18,14 +18,14 @@ use crate::settings::Paths;
 
 mod build;
 
-pub(crate) use build::{build_dockerfile, build_packages};
+pub(crate) use build::{DockerfileBuild, build_dockerfile, build_packages};
 
 pub(crate) async fn run(global: &GlobalArguments, command: ImageCommand, report: Report) -> anyhow::Result<u8> {
     let paths = Paths::new(&global.data);
     let store = open(&paths)?;
     match command {
-        ImageCommand::Build(arguments) => build::run_build(&paths, &store, &arguments, report).await?,
-        ImageCommand::Packages(arguments) => build::run_packages(&paths, &store, &arguments, report).await?,
+        ImageCommand::Build(arguments) => build::run_build(&store, arguments, report).await?,
+        ImageCommand::Packages(arguments) => build::run_packages(&store, &arguments, report).await?,
         ImageCommand::Pull(arguments) => pull(&store, &arguments, report).await?,
         ImageCommand::Load { archive } => load(store, &archive, report).await?,
         ImageCommand::Save { images, output } => save(store, images, output, report).await?,

@@ -1,21 +1,23 @@
 //! `maru image build` and `maru image packages`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use maru_builder::{BuildOutcome, PackageRequest, PackageSpec, Progress, TextProgress};
-use maru_images::ImageStore;
+use maru_builder::{
+    BuildOutcome, BuildRequest, DockerfileSource, HostAccess, PackageRequest, PackageSpec, Progress, TextProgress,
+};
+use maru_images::{ImageStore, PullOptions};
 use maru_oci::Reference;
 use serde_json::json;
 
 use crate::arguments::{BuildArguments, PackagesArguments};
 use crate::report::Report;
-use crate::settings::Paths;
 
 /// Builds an image from a description of packages.
 pub(crate) async fn build_packages(
-    _paths: &Paths,
     store: &ImageStore,
     description: &Path,
     tags: &[String],
@@ -43,12 +45,11 @@ fn progress() -> Progress {
 }
 
 pub(crate) async fn run_packages(
-    paths: &Paths,
     store: &ImageStore,
     arguments: &PackagesArguments,
     report: Report,
 ) -> anyhow::Result<()> {
-    let outcome = build_packages(paths, store, &arguments.description, &arguments.tag, Some(progress())).await?;
+    let outcome = build_packages(store, &arguments.description, &arguments.tag, Some(progress())).await?;
     tell(&outcome, &arguments.tag, report);
     Ok(())
 }
@@ -65,27 +66,69 @@ fn tell(outcome: &BuildOutcome, tags: &[String], report: Report) {
     }));
 }
 
-/// Builds an image from a Dockerfile.
-pub(crate) async fn build_dockerfile(
-    _paths: &Paths,
-    _store: &ImageStore,
-    _dockerfile: &Path,
-    _context: &Path,
-    _tags: &[String],
-    _progress: Option<Progress>,
-) -> anyhow::Result<BuildOutcome> {
-    anyhow::bail!("building from a Dockerfile is not supported yet")
+/// What a Dockerfile build is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct DockerfileBuild {
+    pub(crate) dockerfile: Option<PathBuf>,
+    pub(crate) context: PathBuf,
+    pub(crate) tags: Vec<String>,
+    pub(crate) build_arguments: BTreeMap<String, String>,
+    pub(crate) target: Option<String>,
+    pub(crate) no_cache: bool,
 }
 
-pub(crate) async fn run_build(
-    paths: &Paths,
+/// Builds an image from a Dockerfile; bases that are not here are pulled.
+pub(crate) async fn build_dockerfile(
     store: &ImageStore,
-    arguments: &BuildArguments,
-    report: Report,
-) -> anyhow::Result<()> {
-    let dockerfile = arguments.file.clone().unwrap_or_else(|| arguments.context.join("Dockerfile"));
-    let outcome =
-        build_dockerfile(paths, store, &dockerfile, &arguments.context, &arguments.tag, Some(progress())).await?;
+    build: DockerfileBuild,
+    progress: Option<Progress>,
+) -> anyhow::Result<BuildOutcome> {
+    let references = references(&build.tags)?;
+    let first = references.first().context("an image needs a name")?.clone();
+    let registries = super::registry_options();
+    let mut request = BuildRequest::new(build.context, first);
+    request.references = references;
+    request.dockerfile = build.dockerfile.map_or(DockerfileSource::Context, DockerfileSource::File);
+    request.build_arguments = build.build_arguments;
+    request.target = build.target;
+    request.cache = !build.no_cache;
+    request.access = HostAccess {
+        http_proxy: registries.http_proxy.clone(),
+        https_proxy: registries.https_proxy.clone(),
+        no_proxy: registries.no_proxy.clone(),
+        ca_bundle: registries.ca_bundle.clone().or_else(host_ca_bundle),
+    };
+    request.pull = Some(PullOptions { registries: Arc::new(registries), ..PullOptions::default() });
+    request.progress = progress;
+    Ok(maru_builder::build(request, store).await?)
+}
+
+/// Returns the host's own file of trusted certificates, where distributions keep it.
+fn host_ca_bundle() -> Option<PathBuf> {
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.is_file())
+}
+
+pub(crate) async fn run_build(store: &ImageStore, arguments: BuildArguments, report: Report) -> anyhow::Result<()> {
+    let build_arguments = arguments
+        .build_arg
+        .iter()
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').with_context(|| format!("--build-arg \"{pair}\" is not NAME=VALUE"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let build = DockerfileBuild {
+        dockerfile: arguments.file,
+        context: arguments.context,
+        tags: arguments.tag.clone(),
+        build_arguments,
+        target: arguments.target,
+        no_cache: arguments.no_cache,
+    };
+    let outcome = build_dockerfile(store, build, Some(progress())).await?;
     tell(&outcome, &arguments.tag, report);
     Ok(())
 }
