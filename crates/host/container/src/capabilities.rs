@@ -48,8 +48,8 @@ const NAMES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// What programs in images commonly expect of root. MKNOD is left out, unlike elsewhere: on cgroup v2 no device rules are
-/// enforced yet, so that whoever can make device nodes can read the host's disks.
+/// What programs in images commonly expect of root. MKNOD is left out, unlike elsewhere: device rules alone, which some hosts
+/// cannot enforce, would stand between a container and the host's disks, and hardly a program makes device nodes.
 const DEFAULT: [&str; 13] = [
     "CHOWN",
     "DAC_OVERRIDE",

@@ -213,7 +213,10 @@ mod tests {
         assert_eq!(find("foo", "/bin").unwrap_err(), "executable \"foo\" not found in $PATH");
         assert_eq!(find("/no/foo", "").unwrap_err(), "executable \"/no/foo\" not found: no such file");
         assert_eq!(find("/etc/", "").unwrap_err(), "executable \"/etc/\" is a directory");
-        assert!(find("/etc/hostname", "").unwrap_err().contains("permission denied"));
-        assert!(find("hostname", "/etc").unwrap_err().contains("permission denied"));
+        let directory = tempfile::tempdir().unwrap();
+        let plain = directory.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        assert!(find(plain.to_str().unwrap(), "").unwrap_err().contains("permission denied"));
+        assert!(find("plain", directory.path().to_str().unwrap()).unwrap_err().contains("permission denied"));
     }
 }

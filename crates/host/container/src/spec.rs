@@ -360,7 +360,7 @@ fn resources(limits: &Resources, devices: Vec<Value>) -> Value {
     all
 }
 
-/// Enforced on cgroup v1 only; the runtime adds the usual harmless devices.
+/// The runtime adds the usual harmless devices.
 fn device_rules(privileged: bool, devices: &[(Value, Value)]) -> Vec<Value> {
     let mut rules = vec![json!({ "allow": privileged, "access": "rwm" })];
     if !privileged {

@@ -145,6 +145,14 @@ impl Cgroup {
         }
     }
 
+    /// Returns its directory on a host with version 2 alone.
+    pub(crate) fn unified_directory(&self) -> Option<PathBuf> {
+        match layout() {
+            Layout::Unified { root } => Some(join(root, &self.path)),
+            Layout::Legacy(_) => None,
+        }
+    }
+
     /// Returns how often the kernel killed a process of this very cgroup for lack of memory.
     pub(crate) fn oom_kills(&self) -> u64 {
         let file = match layout() {

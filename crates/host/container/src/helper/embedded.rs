@@ -8,6 +8,7 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use serde_json::Value;
 
+use super::devices::DeviceRules;
 use super::diagnostics::Diagnostics;
 use super::{Runtime, read_json, write_json};
 use crate::executor::{ConfinedExecutor, Privileges};
@@ -68,6 +69,7 @@ fn builder(
 fn start(bundle: &Path, spec: Value, builder: Result<ContainerBuilder, String>) -> Result<i32, String> {
     let bundle = own_bundle(bundle);
     std::fs::create_dir_all(&bundle).map_err(|error| format!("could not make {}: {error}", bundle.display()))?;
+    let devices = DeviceRules::read(&spec);
     write_json(&bundle.join("config.json"), &without_privileges(spec))?;
     let mut container = builder?
         .as_init(&bundle)
@@ -77,6 +79,12 @@ fn start(bundle: &Path, spec: Value, builder: Result<ContainerBuilder, String>) 
         .build()
         .map_err(|error| format!("could not create the container: {error}"))?;
     let pid = container.pid().ok_or("the container has no process")?;
+    // The program does not run yet, and its cgroup exists.
+    if let Err(message) = devices.enforce() {
+        // Whatever is left of it is deleted with the container.
+        drop(maru_sys::send_signal(pid.as_raw(), libc::SIGKILL));
+        return Err(message);
+    }
     container.start().map_err(|error| format!("could not start the container: {error}"))?;
     Ok(pid.as_raw())
 }

@@ -2,6 +2,7 @@
 //!
 //! Single-threaded from start to end: libcontainer clones without execve.
 
+mod devices;
 mod diagnostics;
 mod embedded;
 mod external;

@@ -542,7 +542,9 @@ impl Container {
 
 impl Ended {
     fn status(self, started_at: Timestamp, oom_killed: bool) -> ExitStatus {
-        ExitStatus { code: self.code, signal: self.signal, oom_killed, started_at, finished_at: self.at }
+        // The end of a short program is seen before the report of its start.
+        let finished_at = self.at.max(started_at);
+        ExitStatus { code: self.code, signal: self.signal, oom_killed, started_at, finished_at }
     }
 }
 

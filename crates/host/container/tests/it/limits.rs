@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use maru_container::{
-    Capabilities, Cgroup, ContainerConfig, ContainerId, ContainerPhase, Mount, MountSource, Namespace, Namespaces,
-    Propagation, Resources, Rlimit, Seccomp, User,
+    Capabilities, Cgroup, ContainerConfig, ContainerId, ContainerPhase, Device, Mount, MountSource, Namespace,
+    Namespaces, Propagation, Resources, Rlimit, Seccomp, User,
 };
 
 use crate::pod::{Pod, program, sh, skip};
@@ -304,5 +304,36 @@ async fn a_privileged_container_sees_the_hosts_devices() {
                   touch /proc/sys/kernel/hostname && echo writable";
     let (_, output) = pod.script("app", script, ContainerConfig { privileged: true, ..plain() }).await;
     assert_eq!(output, "Seccomp:\t0\nmounted\nmade\nwritable\n");
+    pod.finish().await;
+}
+
+#[tokio::test]
+async fn devices_are_those_granted() {
+    if skip() {
+        return;
+    }
+    let pod = Pod::new().await;
+    // The kernel's log: in no container unless granted.
+    let config = |devices: Vec<Device>| ContainerConfig {
+        capabilities: Capabilities { add: vec!["MKNOD".into(), "SYSLOG".into()], drop: Vec::new() },
+        devices,
+        ..plain()
+    };
+    let script = "mknod /tmp/$0 c 1 11 && echo made; (: < /tmp/$0) && echo opened; (: < /dev/zero) && echo usual";
+    let args = |name: &str| vec!["/bin/sh".into(), "-c".into(), script.into(), name.to_owned()];
+    pod.start("none", ContainerConfig { args: args("none"), ..config(Vec::new()) }).await.unwrap();
+    pod.exit("none").await;
+    let output = pod.output("none");
+    assert!(output.contains("made\n") && output.contains("usual\n") && !output.contains("opened"), "{output}");
+    assert!(output.contains("Operation not permitted"), "{output}");
+    let kmsg = Device {
+        host_path: "/dev/kmsg".into(),
+        container_path: "/dev/log-of-kernel".into(),
+        permissions: "rwm".into(),
+    };
+    pod.start("some", ContainerConfig { args: args("some"), ..config(vec![kmsg]) }).await.unwrap();
+    pod.exit("some").await;
+    let output = pod.output("some");
+    assert!(output.contains("opened\n"), "{output}");
     pod.finish().await;
 }
