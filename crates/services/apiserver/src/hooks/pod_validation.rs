@@ -15,7 +15,7 @@ pub(crate) fn pod(object: &Value, old: Option<&Value>, part: Part) -> Vec<FieldE
     if part == Part::Status {
         return Vec::new();
     }
-    let mut issues = spec_issues(spec, "spec", &["Always", "OnFailure", "Never"]);
+    let mut issues = spec_issues(spec, "spec", &["Always", "OnFailure", "Never"], &[]);
     if let (Some(old), Part::Main) = (old, part) {
         issues.extend(update_issues(object, old));
     }
@@ -31,13 +31,18 @@ pub(crate) fn template(object: &Value, path: &str, restart_policies: &[&str]) ->
     let mut issues =
         crate::validation::labels(meta::at(template, &["metadata", "labels"]), &format!("{path}.metadata.labels"));
     match template.get("spec") {
-        Some(spec) => issues.extend(spec_issues(spec, &format!("{path}.spec"), restart_policies)),
+        Some(spec) => {
+            // A StatefulSet's claims become volumes of its pods under their names.
+            let claims = meta::list(object, &["spec", "volumeClaimTemplates"]);
+            let claims: Vec<&str> = claims.iter().map(|claim| meta::text(claim, &["metadata", "name"])).collect();
+            issues.extend(spec_issues(spec, &format!("{path}.spec"), restart_policies, &claims));
+        }
         None => issues.push(issue::required(format!("{path}.spec"), "")),
     }
     issues
 }
 
-fn spec_issues(spec: &Value, field: &str, restart_policies: &[&str]) -> Vec<FieldError> {
+fn spec_issues(spec: &Value, field: &str, restart_policies: &[&str], claims: &[&str]) -> Vec<FieldError> {
     let mut issues = Vec::new();
     let policy = meta::text(spec, &["restartPolicy"]);
     if !policy.is_empty() && !restart_policies.contains(&policy) {
@@ -59,6 +64,7 @@ fn spec_issues(spec: &Value, field: &str, restart_policies: &[&str]) -> Vec<Fiel
             issues.push(issue::forbidden(path, "may not specify more than 1 volume type"));
         }
     }
+    volumes.extend(claims.iter().copied());
     let mut names = BTreeSet::new();
     if meta::list(spec, &["containers"]).is_empty() {
         issues.push(issue::required(format!("{field}.containers"), ""));
@@ -271,6 +277,18 @@ mod tests {
                 "spec.containers[1].livenessProbe",
             ]
         );
+    }
+
+    #[test]
+    fn a_claim_template_can_be_mounted() {
+        let object = json!({"spec": {
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+            "template": {"spec": {"containers": [
+                {"name": "a", "image": "i", "volumeMounts": [{"name": "data", "mountPath": "/d"}, {"name": "x", "mountPath": "/x"}]},
+            ]}},
+        }});
+        let issues = template(&object, "spec.template", &["Always"]);
+        assert_eq!(fields(&issues), ["spec.template.spec.containers[0].volumeMounts[1].name"]);
     }
 
     #[test]
