@@ -124,6 +124,9 @@ pub enum ImageError {
         #[source]
         source: io::Error,
     },
+    /// Work was cut off because the program is ending.
+    #[error("the work on an image was interrupted")]
+    Interrupted,
     /// The store is being pulled into or built into, so nothing was collected.
     #[error("images are in use by a pull or a build; collect again later")]
     Busy,

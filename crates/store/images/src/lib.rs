@@ -10,6 +10,7 @@
 
 mod archive;
 mod cache;
+mod credentials;
 mod error;
 mod mount;
 mod pull;
