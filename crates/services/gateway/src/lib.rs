@@ -9,6 +9,8 @@ mod certificates;
 mod compile;
 mod control;
 mod crds;
+#[cfg(test)]
+mod fixtures;
 mod gateway;
 mod inputs;
 mod kinds;

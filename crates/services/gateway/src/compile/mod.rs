@@ -4,6 +4,8 @@ mod gateways;
 mod ingress;
 mod routes;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

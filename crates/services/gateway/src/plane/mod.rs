@@ -7,6 +7,8 @@ mod metrics;
 mod pool;
 mod proxy;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 mod upstream;
 mod worker;

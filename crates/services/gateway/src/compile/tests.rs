@@ -1,0 +1,246 @@
+//! Objects in, routes and statuses out.
+
+use http::{HeaderMap, Method};
+use serde_json::json;
+
+use super::{Condition, HTTP_PORT, ParentStatus, Plan};
+use crate::fixtures::{add_gateway, add_http_route, add_ingress, add_secret, add_service, parse, plan, world};
+use crate::inputs::{Inputs, Protocol};
+use crate::table::RequestView;
+
+/// Returns the series that a request is counted under: route and service.
+fn ask(plan: &Plan, port: u16, host: &str, path: &str) -> Option<(String, String)> {
+    let headers = HeaderMap::new();
+    let view = RequestView { host, path, query: "", method: &Method::GET, headers: &headers };
+    let (action, _) = plan.entrances.get(&port)?.hosts.find(&view)?;
+    let (route, service) = &plan.series[action.targets.first()?.series];
+    Some((route.to_string(), service.to_string()))
+}
+
+fn service_for(plan: &Plan, host: &str, path: &str) -> String {
+    ask(plan, HTTP_PORT, host, path).map_or_else(|| "404".to_owned(), |(_, service)| service)
+}
+
+fn one(name: &str, conditions: &[Condition]) -> (bool, &'static str) {
+    let condition = conditions.iter().find(|condition| condition.kind == name).unwrap();
+    (condition.holds, condition.reason)
+}
+
+fn parent<'a>(plan: &'a Plan, route: &str) -> &'a ParentStatus {
+    &plan.statuses.http_routes[&("shop".to_owned(), route.to_owned())][0]
+}
+
+fn services() -> Inputs {
+    let mut inputs = world();
+    for name in ["a", "b", "c"] {
+        add_service(&mut inputs, name, &[([10, 0, 0, 1], 8080).into()], None);
+    }
+    inputs
+}
+
+#[test]
+fn ingresses_route_by_host_and_path() {
+    let mut inputs = services();
+    add_ingress(&mut inputs, Some("shop.example"), "/", "a");
+    add_ingress(&mut inputs, Some("shop.example"), "/api", "b");
+    add_ingress(&mut inputs, Some("*.example"), "/", "c");
+    add_ingress(&mut inputs, None, "/any", "c");
+    add_ingress(&mut inputs, Some("lost.example"), "/", "missing");
+    let plan = plan(&inputs);
+    let table = [
+        ("shop.example", "/", "shop/a:80"),
+        ("shop.example", "/api/x", "shop/b:80"),
+        ("shop.example", "/apix", "shop/a:80"),
+        ("x.example", "/", "shop/c:80"),
+        ("x.y.example", "/", "404"),
+        ("elsewhere", "/any", "shop/c:80"),
+        ("elsewhere", "/", "404"),
+        ("lost.example", "/", "none"),
+    ];
+    for (host, path, expected) in table {
+        assert_eq!(service_for(&plan, host, path), expected, "{host}{path}");
+    }
+    assert_eq!(plan.statuses.ingresses.len(), 5);
+}
+
+#[test]
+fn only_our_ingresses_are_served() {
+    let mut inputs = services();
+    inputs.ingress_classes.push(parse(json!({"metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/nginx"}})));
+    let ingress = |name: &str, class: Option<&str>| {
+        parse(json!({
+            "metadata": {"name": name, "namespace": "shop"},
+            "spec": {
+                "ingressClassName": class,
+                "defaultBackend": {"service": {"name": name, "port": {"number": 80}}},
+            },
+        }))
+    };
+    inputs.ingresses = vec![ingress("a", Some("nginx"))];
+    assert!(plan(&inputs).entrances[&HTTP_PORT].hosts.is_empty());
+    inputs.ingresses.push(ingress("b", Some("maru")));
+    let plan = plan(&inputs);
+    assert_eq!(service_for(&plan, "anything", "/"), "shop/b:80");
+    assert_eq!(plan.statuses.ingresses, [("shop".to_owned(), "b".to_owned())]);
+}
+
+#[test]
+fn endpoints_are_the_ready_ones() {
+    let mut inputs = services();
+    inputs.endpoint_slices.push(parse(json!({
+        "metadata": {"name": "a-9", "namespace": "shop", "labels": {"kubernetes.io/service-name": "a"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "admin", "port": 1}, {"name": "web", "port": 8081}],
+        "endpoints": [
+            {"addresses": ["10.0.0.2"], "conditions": {"ready": false}},
+            {"addresses": ["10.0.0.3"], "conditions": {}},
+        ],
+    })));
+    add_ingress(&mut inputs, None, "/", "a");
+    let plan = plan(&inputs);
+    assert_eq!(plan.backends.len(), 1);
+    assert_eq!(plan.backends[0].endpoints, [([10, 0, 0, 1], 8080).into(), ([10, 0, 0, 3], 8081).into()]);
+    assert_eq!(plan.backends[0].protocol, Protocol::Http1);
+}
+
+#[test]
+fn routes_attach_where_hosts_and_namespaces_allow() {
+    let mut inputs = services();
+    add_gateway(
+        &mut inputs,
+        json!([
+            {"name": "web", "port": 80, "protocol": "HTTP", "hostname": "*.shop.example"},
+            {"name": "open", "port": 8080, "protocol": "HTTP",
+             "allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}},
+        ]),
+    );
+    let to = |service: &str| json!([{"backendRefs": [{"name": service, "port": 80}]}]);
+    add_http_route(&mut inputs, "shop", json!(["a.shop.example", "elsewhere"]), to("a"));
+    add_http_route(&mut inputs, "other", json!([]), to("a"));
+    let plan = plan(&inputs);
+    assert_eq!(service_for(&plan, "a.shop.example", "/"), "shop/a:80");
+    assert_eq!(service_for(&plan, "elsewhere", "/"), "404", "the listener does not serve it");
+    assert_eq!(ask(&plan, 8080, "elsewhere", "/").unwrap().0, "httproute/shop/route0");
+    assert_eq!(one("Accepted", &parent(&plan, "route0").conditions), (true, "Accepted"));
+    let foreign = &plan.statuses.http_routes[&("other".to_owned(), "route1".to_owned())][0];
+    assert_eq!(one("Accepted", &foreign.conditions), (false, "NotAllowedByListeners"));
+    let gateway = &plan.statuses.gateways[&("shop".to_owned(), "gate".to_owned())];
+    let attached: Vec<usize> = gateway.listeners.iter().map(|listener| listener.attached).collect();
+    assert_eq!(attached, [1, 1]);
+    assert_eq!(one("Programmed", &gateway.conditions), (true, "Programmed"));
+}
+
+#[test]
+fn wrong_listeners_say_what_is_wrong() {
+    let mut inputs = services();
+    add_secret(&mut inputs, "good", "shop.example");
+    inputs.secrets.push(parse(json!({"metadata": {"name": "bad", "namespace": "shop"}, "data": {}})));
+    let tls = |name: &str, namespace: Option<&str>| json!({"certificateRefs": [{"name": name, "namespace": namespace}]});
+    let table = [
+        (json!({"port": 80, "protocol": "HTTP"}), "Accepted", (true, "Accepted")),
+        (json!({"port": 90, "protocol": "TCP"}), "Accepted", (false, "UnsupportedProtocol")),
+        (json!({"port": 80, "protocol": "HTTPS", "tls": tls("good", None)}), "Accepted", (false, "ProtocolConflict")),
+        (json!({"port": 443, "protocol": "HTTPS", "tls": tls("good", None)}), "ResolvedRefs", (true, "ResolvedRefs")),
+        (json!({"port": 443, "protocol": "HTTPS", "tls": tls("bad", None)}), "ResolvedRefs", (false, "InvalidCertificateRef")),
+        (json!({"port": 443, "protocol": "HTTPS", "tls": tls("none", None)}), "Programmed", (false, "Invalid")),
+        (json!({"port": 443, "protocol": "HTTPS"}), "ResolvedRefs", (false, "InvalidCertificateRef")),
+        (json!({"port": 443, "protocol": "HTTPS", "tls": tls("x", Some("other"))}), "ResolvedRefs", (false, "RefNotPermitted")),
+        (
+            json!({"port": 80, "protocol": "HTTP", "allowedRoutes": {"kinds": [{"kind": "TCPRoute"}]}}),
+            "ResolvedRefs",
+            (false, "InvalidRouteKinds"),
+        ),
+    ];
+    for (mut listener, kind, expected) in table {
+        listener["name"] = json!("one");
+        let shown = listener.to_string();
+        inputs.gateways.clear();
+        add_gateway(&mut inputs, json!([listener]));
+        let plan = plan(&inputs);
+        let gateway = &plan.statuses.gateways[&("shop".to_owned(), "gate".to_owned())];
+        assert_eq!(one(kind, &gateway.listeners[0].conditions), expected, "{shown}");
+    }
+}
+
+#[test]
+fn references_over_namespaces_need_a_grant() {
+    let mut inputs = services();
+    add_gateway(
+        &mut inputs,
+        json!([{"name": "web", "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}]),
+    );
+    let rules = json!([{"backendRefs": [{"name": "a", "namespace": "shop", "port": 80}]}]);
+    add_http_route(&mut inputs, "other", json!([]), rules);
+    let key = ("other".to_owned(), "route0".to_owned());
+    let refused = plan(&inputs);
+    let conditions = &refused.statuses.http_routes[&key][0].conditions;
+    assert_eq!(one("ResolvedRefs", conditions), (false, "RefNotPermitted"));
+    assert_eq!(one("Accepted", conditions), (true, "Accepted"));
+    assert_eq!(service_for(&refused, "x", "/"), "none");
+    inputs.reference_grants.push(parse(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant",
+        "metadata": {"name": "grant", "namespace": "shop"},
+        "spec": {
+            "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "other"}],
+            "to": [{"group": "", "kind": "Service"}],
+        },
+    })));
+    let granted = plan(&inputs);
+    assert_eq!(one("ResolvedRefs", &granted.statuses.http_routes[&key][0].conditions), (true, "ResolvedRefs"));
+    assert_eq!(service_for(&granted, "x", "/"), "shop/a:80");
+}
+
+#[test]
+fn wrong_routes_say_what_is_wrong() {
+    let mut inputs = services();
+    add_gateway(&mut inputs, json!([{"name": "web", "port": 80, "protocol": "HTTP", "hostname": "a.example"}]));
+    let backend = json!([{"name": "a", "port": 80}]);
+    let table = [
+        (json!(["b.example"]), json!([]), "Accepted", (false, "NoMatchingListenerHostname")),
+        (json!([]), json!([{"backendRefs": [{"name": "nobody", "port": 80}]}]), "ResolvedRefs", (false, "BackendNotFound")),
+        (json!([]), json!([{"backendRefs": [{"name": "a", "port": 81}]}]), "ResolvedRefs", (false, "BackendNotFound")),
+        (json!([]), json!([{"backendRefs": [{"name": "a", "kind": "Bucket"}]}]), "ResolvedRefs", (false, "InvalidKind")),
+        (
+            json!([]),
+            json!([{"backendRefs": backend, "filters": [{"type": "ExtensionRef"}]}]),
+            "Accepted",
+            (false, "UnsupportedValue"),
+        ),
+        (
+            json!([]),
+            json!([{"backendRefs": backend, "matches": [{"path": {"type": "RegularExpression", "value": "("}}]}]),
+            "Accepted",
+            (false, "UnsupportedValue"),
+        ),
+    ];
+    for (hostnames, rules, kind, expected) in table {
+        let shown = rules.to_string();
+        inputs.http_routes.clear();
+        add_http_route(&mut inputs, "shop", hostnames, rules);
+        let plan = plan(&inputs);
+        assert_eq!(one(kind, &parent(&plan, "route0").conditions), expected, "{shown}");
+    }
+}
+
+#[test]
+fn grpc_routes_match_services_and_methods() {
+    let mut inputs = services();
+    add_gateway(&mut inputs, json!([{"name": "web", "port": 80, "protocol": "HTTP"}]));
+    inputs.grpc_routes.push(parse(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GRPCRoute",
+        "metadata": {"name": "rpc", "namespace": "shop"},
+        "spec": {
+            "parentRefs": [{"name": "gate", "sectionName": "web"}],
+            "rules": [
+                {"matches": [{"method": {"service": "shop.Orders", "method": "Place"}}],
+                 "backendRefs": [{"name": "a", "port": 80}]},
+                {"matches": [{"method": {"service": "shop.Orders"}}], "backendRefs": [{"name": "b", "port": 80}]},
+            ],
+        },
+    })));
+    let plan = plan(&inputs);
+    assert_eq!(service_for(&plan, "x", "/shop.Orders/Place"), "shop/a:80");
+    assert_eq!(service_for(&plan, "x", "/shop.Orders/List"), "shop/b:80");
+    assert_eq!(service_for(&plan, "x", "/shop.OrdersX/List"), "404");
+    assert!(plan.backends.iter().all(|backend| backend.protocol == Protocol::H2c));
+}
