@@ -64,7 +64,14 @@ impl Events {
     }
 
     /// Tells something about a pod, or about one of its containers.
-    pub(crate) fn note(&self, pod: &Pod, container: Option<&str>, severity: Severity, reason: &'static str, message: &str) {
+    pub(crate) fn note(
+        &self,
+        pod: &Pod,
+        container: Option<&str>,
+        severity: Severity,
+        reason: &'static str,
+        message: &str,
+    ) {
         let field_path = container.map(|name| {
             let kind = match pod::member(pod, name).map(|member| member.role) {
                 Some(pod::Role::Init | pod::Role::Sidecar) => "initContainers",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use maru_images::ImageError;
 use maru_oci::Digest;
 
-use crate::context::Context;
+use crate::context::{Context, chain};
 use crate::manager::Pods;
 
 /// How often unused content is looked for.
@@ -24,11 +24,23 @@ pub(crate) async fn collect_images(context: Arc<Context>, pods: Pods) {
             .filter_map(|container| container.image.as_ref()?.parse().ok())
             .collect();
         let images = context.images.clone();
-        let collected = tokio::task::spawn_blocking(move || images.collect_garbage(&in_use, &BTreeSet::new())).await;
-        match collected {
-            Ok(Ok(freed)) => tracing::info!(blobs = freed.blobs, snapshots = freed.snapshots, bytes = freed.bytes, "images collected"),
-            Ok(Err(ImageError::Busy)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "unused images could not be collected"),
+        let collect = move || match images.collect_garbage(&in_use, &BTreeSet::new()) {
+            Ok(freed) => Ok(Some(freed)),
+            // Somebody pulls or builds: the next time will do.
+            Err(ImageError::Busy) => Ok(None),
+            Err(error) => Err(chain(&error)),
+        };
+        match tokio::task::spawn_blocking(collect).await {
+            Ok(Ok(Some(freed))) => {
+                tracing::info!(
+                    blobs = freed.blobs,
+                    snapshots = freed.snapshots,
+                    bytes = freed.bytes,
+                    "images collected"
+                );
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(error, "unused images could not be collected"),
             Err(error) => tracing::warn!(%error, "collecting images broke off"),
         }
     }

@@ -8,8 +8,8 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
 use kube::api::Api;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
 use maru_task::Scope;
 
 use crate::context::{Context, chain};
@@ -42,7 +42,9 @@ impl Pods {
             let view = handle.view.borrow();
             pod::namespace(&view.pod) == namespace && pod::name(&view.pod) == name
         });
-        matching.max_by_key(|handle| handle.view.borrow().pod.metadata.creation_timestamp.clone().map(|time| time.0)).cloned()
+        matching
+            .max_by_key(|handle| handle.view.borrow().pod.metadata.creation_timestamp.clone().map(|time| time.0))
+            .cloned()
     }
 
     pub(crate) fn longest_grace(&self) -> Duration {
@@ -82,9 +84,15 @@ impl Manager {
         let manager = Self { context: Arc::clone(&context), pods: pods.clone() };
         drop(scope.spawn_until_cancelled("pods", manager.follow()));
         let named = |namespace: String, name: String| Dependency::ConfigMap { namespace, name };
-        drop(scope.spawn_until_cancelled("config maps", follow_dependencies::<ConfigMap>(Arc::clone(&context), pods.clone(), named)));
+        drop(scope.spawn_until_cancelled(
+            "config maps",
+            follow_dependencies::<ConfigMap>(Arc::clone(&context), pods.clone(), named),
+        ));
         let named = |namespace: String, name: String| Dependency::Secret { namespace, name };
-        drop(scope.spawn_until_cancelled("secrets", follow_dependencies::<Secret>(Arc::clone(&context), pods.clone(), named)));
+        drop(scope.spawn_until_cancelled(
+            "secrets",
+            follow_dependencies::<Secret>(Arc::clone(&context), pods.clone(), named),
+        ));
         let named = |namespace: String, name: String| Dependency::Claim { namespace, name };
         drop(scope.spawn_until_cancelled("claims", follow_dependencies::<PersistentVolumeClaim>(context, pods, named)));
     }
@@ -174,7 +182,12 @@ impl Manager {
 /// Follows objects by their metadata alone; their content is read when a pod needs it.
 async fn follow_dependencies<K>(context: Arc<Context>, pods: Pods, named: fn(String, String) -> Dependency)
 where
-    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + std::fmt::Debug + Send + Sync + 'static,
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
 {
     let api = Api::<PartialObjectMeta<K>>::all(context.client.0.clone());
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());

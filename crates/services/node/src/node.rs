@@ -87,7 +87,10 @@ impl Node {
         let following = scope.child("following");
         Manager::start(&following, Arc::clone(&context), pods.clone());
         drop(following.spawn_until_cancelled("node status", machine::keep(Arc::clone(&context))));
-        drop(following.spawn_until_cancelled("image garbage", crate::garbage::collect_images(Arc::clone(&context), pods.clone())));
+        drop(following.spawn_until_cancelled(
+            "image garbage",
+            crate::garbage::collect_images(Arc::clone(&context), pods.clone()),
+        ));
         let handler = kubelet::handler(Arc::clone(&context), pods.clone());
         Ok(Self { context, pods, handler, following })
     }
@@ -118,7 +121,9 @@ impl Node {
         }
         match problem {
             Ok(()) if left == 0 => Ok(()),
-            Ok(()) => Err(NodeError::Remaining { count: left, problem: "their directories are still there".to_owned() }),
+            Ok(()) => {
+                Err(NodeError::Remaining { count: left, problem: "their directories are still there".to_owned() })
+            }
             Err(problem) => Err(NodeError::Remaining { count: left, problem }),
         }
     }

@@ -91,7 +91,11 @@ impl Objects {
 
     pub(crate) async fn services(&self, namespace: &str) -> Result<Vec<Service>, ObjectError> {
         let api = Api::<Service>::namespaced(self.client.clone(), namespace);
-        let wrap = |source| ObjectError::Api { kind: "services of namespace", name: namespace.to_owned(), source: Box::new(source) };
+        let wrap = |source| ObjectError::Api {
+            kind: "services of namespace",
+            name: namespace.to_owned(),
+            source: Box::new(source),
+        };
         Ok(api.list(&ListParams::default()).await.map_err(wrap)?.items)
     }
 
@@ -104,7 +108,11 @@ impl Objects {
         now: Timestamp,
     ) -> Result<Token, ObjectError> {
         let account = pod::service_account(pod);
-        let wrap = |source| ObjectError::Api { kind: "a token of serviceaccount", name: account.to_owned(), source: Box::new(source) };
+        let wrap = |source| ObjectError::Api {
+            kind: "a token of serviceaccount",
+            name: account.to_owned(),
+            source: Box::new(source),
+        };
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
                 audiences: audience.map(|audience| vec![audience.to_owned()]),
@@ -122,7 +130,9 @@ impl Objects {
         let answer = api.create_token_request(account, &PostParams::default(), &request).await.map_err(wrap)?;
         let status = answer.status.unwrap_or_default();
         match (status.token, status.expiration_timestamp) {
-            (Some(token), Some(expires_at)) => Ok(Token { text: Secrecy(token), issued_at: now, expires_at: expires_at.0 }),
+            (Some(token), Some(expires_at)) => {
+                Ok(Token { text: Secrecy(token), issued_at: now, expires_at: expires_at.0 })
+            }
             _ => Err(ObjectError::Missing { kind: "token of serviceaccount", name: account.to_owned() }),
         }
     }

@@ -173,7 +173,10 @@ mod tests {
     #[test]
     fn a_record_is_found_again_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
-        let pod: Pod = serde_json::from_value(serde_json::json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}})).unwrap();
+        let pod: Pod = serde_json::from_value(
+            serde_json::json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}),
+        )
+        .unwrap();
         let mut record = PodRecord::new(pod, Timestamp::UNIX_EPOCH);
         record.address = Some(Ipv4Addr::new(10, 42, 0, 5));
         record.container("c").attempts = 3;

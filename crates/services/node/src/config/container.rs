@@ -73,7 +73,11 @@ pub(crate) fn container_config(input: ContainerInput<'_>) -> Result<ContainerCon
     })
 }
 
-fn arguments(container: &Container, image: &RuntimeConfig, environment: &Environment) -> Result<Vec<String>, ConfigError> {
+fn arguments(
+    container: &Container,
+    image: &RuntimeConfig,
+    environment: &Environment,
+) -> Result<Vec<String>, ConfigError> {
     let expand = |list: &[String]| list.iter().map(|one| environment.expand(one)).collect::<Vec<_>>();
     let command = container.command.as_deref().filter(|list| !list.is_empty());
     let own = container.args.as_deref().filter(|list| !list.is_empty());
@@ -140,7 +144,9 @@ impl PodFiles {
 
     /// Returns the mounts, except those whose target the container mounts itself.
     pub(crate) fn mounts(&self, container: &Container) -> Vec<Mount> {
-        let is_taken = |target: &str| container.volume_mounts.iter().flatten().any(|mount| mount.mount_path.trim_end_matches('/') == target);
+        let is_taken = |target: &str| {
+            container.volume_mounts.iter().flatten().any(|mount| mount.mount_path.trim_end_matches('/') == target)
+        };
         [
             (&self.hosts, "/etc/hosts"),
             (&self.resolv_conf, "/etc/resolv.conf"),
@@ -160,7 +166,8 @@ mod tests {
     use serde_json::json;
 
     fn config(container: serde_json::Value, image: RuntimeConfig) -> Result<ContainerConfig, ConfigError> {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}})).unwrap();
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}})).unwrap();
         let mut environment = Environment::default();
         environment.set("A", "1".to_owned());
         container_config(ContainerInput {

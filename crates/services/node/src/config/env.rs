@@ -131,7 +131,10 @@ async fn from_source(
     source: &EnvVarSource,
 ) -> Result<Option<String>, EnvironmentError> {
     let namespace = pod::namespace(pod);
-    let refuse = |source_text: &str| EnvironmentError::Source { variable: variable.to_owned(), source_text: source_text.to_owned() };
+    let refuse = |source_text: &str| EnvironmentError::Source {
+        variable: variable.to_owned(),
+        source_text: source_text.to_owned(),
+    };
     let keyed = |data: Option<BTreeMap<String, Vec<u8>>>, key: &str, kind, name: &str, is_optional: Option<bool>| {
         let Some(mut data) = data else { return Ok(None) };
         match data.remove(key) {
@@ -150,7 +153,9 @@ async fn from_source(
     }
     if let Some(selector) = &source.resource_field_ref {
         let of = match selector.container_name.as_deref().filter(|name| !name.is_empty()) {
-            Some(name) => pod::member(pod, name).map(|member| member.container).ok_or_else(|| refuse(&selector.resource))?,
+            Some(name) => {
+                pod::member(pod, name).map(|member| member.container).ok_or_else(|| refuse(&selector.resource))?
+            }
             None => container.clone(),
         };
         return resource_field(&of, selector, facts).map(Some).ok_or_else(|| refuse(&selector.resource));
@@ -181,7 +186,9 @@ async fn linked_services(
     };
     if pod::spec(pod).enable_service_links.unwrap_or(true) {
         let own = objects.services(namespace).await?;
-        services.extend(own.into_iter().filter(|one| namespace != own_namespace || one.metadata.name.as_deref() != Some(own_name)));
+        services.extend(
+            own.into_iter().filter(|one| namespace != own_namespace || one.metadata.name.as_deref() != Some(own_name)),
+        );
     }
     Ok(services)
 }
@@ -224,14 +231,23 @@ mod tests {
     use crate::test_api::objects;
     use serde_json::json;
 
-    async fn env(container: serde_json::Value, existing: Vec<serde_json::Value>) -> Result<Environment, EnvironmentError> {
+    async fn env(
+        container: serde_json::Value,
+        existing: Vec<serde_json::Value>,
+    ) -> Result<Environment, EnvironmentError> {
         let pod: Pod = serde_json::from_value(json!({
             "metadata": {"name": "p", "namespace": "n", "uid": "u"},
             "spec": {"containers": [container]},
         }))
         .unwrap();
-        environment(&objects(existing), &pod, &pod::spec(&pod).containers[0], &FieldFacts::default(), ("default", "kubernetes"))
-            .await
+        environment(
+            &objects(existing),
+            &pod,
+            &pod::spec(&pod).containers[0],
+            &FieldFacts::default(),
+            ("default", "kubernetes"),
+        )
+        .await
     }
 
     fn config_map() -> serde_json::Value {
@@ -243,19 +259,25 @@ mod tests {
     async fn later_sources_win_and_values_see_earlier_variables() {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "data": {"A": "c2VjcmV0"}});
         let container = json!({"name": "x",
-            "envFrom": [{"configMapRef": {"name": "c"}}, {"prefix": "S_", "secretRef": {"name": "s"}},
-                        {"configMapRef": {"name": "none", "optional": true}}],
-            "env": [
-                {"name": "A", "value": "over"},
-                {"name": "TWO", "value": "$(A)-$(S_A)-$(NONE)"},
-                {"name": "KEY", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "B"}}},
-                {"name": "OPT", "valueFrom": {"secretKeyRef": {"name": "s", "key": "none", "optional": true}}},
-                {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            ]});
+        "envFrom": [{"configMapRef": {"name": "c"}}, {"prefix": "S_", "secretRef": {"name": "s"}},
+                    {"configMapRef": {"name": "none", "optional": true}}],
+        "env": [
+            {"name": "A", "value": "over"},
+            {"name": "TWO", "value": "$(A)-$(S_A)-$(NONE)"},
+            {"name": "KEY", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "B"}}},
+            {"name": "OPT", "valueFrom": {"secretKeyRef": {"name": "s", "key": "none", "optional": true}}},
+            {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ]});
         let env = env(container, vec![config_map(), secret]).await.unwrap();
         for (name, expected) in [
-            ("A", Some("over")), ("B", Some("2")), ("S_A", Some("secret")), ("TWO", Some("over-secret-$(NONE)")),
-            ("KEY", Some("2")), ("OPT", None), ("POD", Some("p")), ("with=sign", None),
+            ("A", Some("over")),
+            ("B", Some("2")),
+            ("S_A", Some("secret")),
+            ("TWO", Some("over-secret-$(NONE)")),
+            ("KEY", Some("2")),
+            ("OPT", None),
+            ("POD", Some("p")),
+            ("with=sign", None),
         ] {
             assert_eq!(env.get(name), expected, "{name}");
         }

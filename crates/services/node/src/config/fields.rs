@@ -135,7 +135,8 @@ mod tests {
     #[test]
     fn resources_are_divided_and_rounded_up() {
         let pod = example();
-        let facts = FieldFacts { allocatable: BTreeMap::from([("memory".to_owned(), 8_000_000)]), ..FieldFacts::default() };
+        let facts =
+            FieldFacts { allocatable: BTreeMap::from([("memory".to_owned(), 8_000_000)]), ..FieldFacts::default() };
         for (container, resource, divisor, expected) in [
             (0, "limits.cpu", None, Some("2")),
             (0, "limits.cpu", Some("1m"), Some("1500")),

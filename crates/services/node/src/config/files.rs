@@ -53,7 +53,9 @@ pub(crate) fn hosts(input: &HostsInput<'_>) -> String {
         }
     } else {
         out.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-        out.push_str("fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
+        out.push_str(
+            "fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n",
+        );
         let (host, full) = hostname(input.pod, input.cluster_domain);
         for address in input.addresses {
             let names = match &full {
@@ -102,7 +104,11 @@ pub(crate) fn resolv_conf(pod: &Pod, cluster_dns: &[IpAddr], cluster_domain: &st
             cluster_domain.to_owned(),
         ];
         search.extend(host.search);
-        Resolver { servers: cluster_dns.iter().map(ToString::to_string).collect(), search, options: vec!["ndots:5".to_owned()] }
+        Resolver {
+            servers: cluster_dns.iter().map(ToString::to_string).collect(),
+            search,
+            options: vec!["ndots:5".to_owned()],
+        }
     } else {
         host
     };
@@ -127,7 +133,9 @@ fn parse(file: &str) -> Resolver {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("nameserver") => resolver.servers.extend(words.next().map(str::to_owned)),
-            Some("search" | "domain") => resolver.search = words.filter(|word| *word != ".").map(str::to_owned).collect(),
+            Some("search" | "domain") => {
+                resolver.search = words.filter(|word| *word != ".").map(str::to_owned).collect()
+            }
             Some("options") => resolver.options.extend(words.map(str::to_owned)),
             _ => {}
         }
@@ -206,9 +214,12 @@ mod tests {
 
     #[test]
     fn hosts_name_the_pod_and_its_aliases() {
-        let pod = pod(json!({"containers": [], "subdomain": "web", "hostAliases": [{"ip": "192.0.2.9", "hostnames": ["a", "b"]}]}));
+        let pod = pod(
+            json!({"containers": [], "subdomain": "web", "hostAliases": [{"ip": "192.0.2.9", "hostnames": ["a", "b"]}]}),
+        );
         let addresses = ["10.42.0.3".parse().unwrap()];
-        let text = hosts(&HostsInput { pod: &pod, addresses: &addresses, cluster_domain: "cluster.local", host_file: "" });
+        let text =
+            hosts(&HostsInput { pod: &pod, addresses: &addresses, cluster_domain: "cluster.local", host_file: "" });
         assert!(text.contains("10.42.0.3\tweb-0.web.shop.svc.cluster.local\tweb-0\n"), "{text}");
         assert!(text.ends_with("192.0.2.9\ta\tb\n"), "{text}");
     }

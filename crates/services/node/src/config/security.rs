@@ -56,8 +56,19 @@ pub(super) fn user(pod: &Pod, container: &Container, image_user: &str) -> Result
     })
 }
 
-fn check_non_root(pod: &Pod, container: &Container, run_as_user: Option<i64>, image_user: &str) -> Result<(), ConfigError> {
-    let place = format!("(pod: \"{}_{}({})\", container: {})", pod::name(pod), pod::namespace(pod), pod::uid(pod), container.name);
+fn check_non_root(
+    pod: &Pod,
+    container: &Container,
+    run_as_user: Option<i64>,
+    image_user: &str,
+) -> Result<(), ConfigError> {
+    let place = format!(
+        "(pod: \"{}_{}({})\", container: {})",
+        pod::name(pod),
+        pod::namespace(pod),
+        pod::uid(pod),
+        container.name
+    );
     let refuse = |problem: String| Err(ConfigError::Refused { problem });
     match run_as_user {
         Some(0) => return refuse(format!("container's runAsUser breaks non-root policy {place}")),
@@ -91,7 +102,9 @@ pub(super) fn seccomp(pod: &Pod, container: &Container, profiles: &Path) -> Resu
             let name = localhost_profile.unwrap_or_default();
             let is_safe = !name.is_empty() && !name.starts_with('/') && name.split('/').all(|part| part != "..");
             if !is_safe {
-                return Err(ConfigError::Refused { problem: format!("localhostProfile \"{name}\" must be a path below the profile directory") });
+                return Err(ConfigError::Refused {
+                    problem: format!("localhostProfile \"{name}\" must be a path below the profile directory"),
+                });
             }
             Ok(Seccomp::Localhost(profiles.join(name)))
         }
@@ -107,7 +120,8 @@ pub(crate) fn sysctls(pod: &Pod) -> Result<BTreeMap<String, String>, ConfigError
         // Pods have a network of their own, so that ports below 1024 protect nobody there.
         all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
     }
-    let wanted = pod::spec(pod).security_context.as_ref().and_then(|context| context.sysctls.clone()).unwrap_or_default();
+    let wanted =
+        pod::spec(pod).security_context.as_ref().and_then(|context| context.sysctls.clone()).unwrap_or_default();
     for sysctl in wanted {
         let name = sysctl.name.replace('/', ".");
         let is_safe = SAFE_SYSCTLS.contains(&name.as_str()) && !(host_network && name.starts_with("net."));
@@ -194,7 +208,10 @@ mod tests {
         for (profile, expected) in [
             (json!(null), Some(Seccomp::RuntimeDefault)),
             (json!({"type": "Unconfined"}), Some(Seccomp::Unconfined)),
-            (json!({"type": "Localhost", "localhostProfile": "a/b.json"}), Some(Seccomp::Localhost("/profiles/a/b.json".into()))),
+            (
+                json!({"type": "Localhost", "localhostProfile": "a/b.json"}),
+                Some(Seccomp::Localhost("/profiles/a/b.json".into())),
+            ),
             (json!({"type": "Localhost", "localhostProfile": "../b.json"}), None),
         ] {
             let (pod, container) = example(json!({}), json!({"seccompProfile": profile}));

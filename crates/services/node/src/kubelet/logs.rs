@@ -45,9 +45,12 @@ pub(super) async fn answer(
         Ok(reader) => Some(reader),
         // It has not written anything, and the log is made with the first line.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !query.flag(&["follow"]) => None,
-        Err(error) => return Err(Refusal::Failed(format!("the log of container \"{container}\" could not be read: {error}"))),
+        Err(error) => {
+            return Err(Refusal::Failed(format!("the log of container \"{container}\" could not be read: {error}")));
+        }
     };
-    let follow = query.flag(&["follow"]).then(|| Follow { handle: handle.clone(), container: container.to_owned(), attempt });
+    let follow =
+        query.flag(&["follow"]).then(|| Follow { handle: handle.clone(), container: container.to_owned(), attempt });
     let body = match reader {
         Some(reader) => maru_http::stream(chunks(reader, follow)),
         None => maru_http::empty(),
@@ -66,7 +69,10 @@ fn waiting_reason(pod: &k8s_openapi::api::core::v1::Pod, container: &str) -> Opt
 fn options(context: &Context, query: &Query) -> Result<LogOptions, Refusal> {
     let number = |name: &str| match query.get(name) {
         None | Some("") => Ok(None),
-        Some(text) => text.parse::<u64>().map(Some).map_err(|_| Refusal::Bad(format!("{name} \"{text}\" is not a number of at least 0"))),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| Refusal::Bad(format!("{name} \"{text}\" is not a number of at least 0"))),
     };
     let since = match (number("sinceSeconds")?, query.get("sinceTime").filter(|text| !text.is_empty())) {
         (Some(seconds), _) => {
@@ -107,7 +113,8 @@ impl Follow {
         let view = self.handle.view.borrow();
         let container = view.containers.get(&self.container);
         let runs = container.and_then(|one| one.running).is_some_and(|(attempt, _)| attempt == self.attempt);
-        let is_starting = container.is_some_and(|one| one.attempts == self.attempt + 1 && one.running.is_none() && !one.ended);
+        let is_starting =
+            container.is_some_and(|one| one.attempts == self.attempt + 1 && one.running.is_none() && !one.ended);
         !runs && !is_starting
     }
 }

@@ -30,7 +30,9 @@ impl Query {
 fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let bytes = text.as_bytes();
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: Option<&u8>| {
+        byte.and_then(|byte| char::from(*byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok())
+    };
     let mut index = 0;
     while let Some(&byte) = bytes.get(index) {
         match (byte, digit(bytes.get(index + 1)), digit(bytes.get(index + 2))) {

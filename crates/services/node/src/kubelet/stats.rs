@@ -55,7 +55,8 @@ async fn node_sample(context: &Context) -> CgroupStats {
 /// Returns the summary as metrics clients read it.
 pub(super) async fn summary(context: &Arc<Context>, pods: &Pods) -> Value {
     let now = rfc3339_seconds(context.now());
-    let mut by_pod: std::collections::BTreeMap<(String, String, String), Vec<Value>> = std::collections::BTreeMap::new();
+    let mut by_pod: std::collections::BTreeMap<(String, String, String), Vec<Value>> =
+        std::collections::BTreeMap::new();
     for sample in samples(context, pods).await {
         let mut entry = usage(&sample.stats, &now);
         entry["name"] = json!(sample.container);
@@ -114,17 +115,27 @@ pub(super) async fn resource(context: &Arc<Context>, pods: &Pods) -> String {
             out.sample(name, &labels, value(sample));
         }
     };
-    family("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the container in core-seconds", &|one| {
-        one.stats.cpu_usage.as_secs_f64()
-    });
+    family(
+        "container_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the container in core-seconds",
+        &|one| one.stats.cpu_usage.as_secs_f64(),
+    );
     family("container_memory_working_set_bytes", "gauge", "Current working set of the container in bytes", &|one| {
         as_f64(one.stats.memory_working_set_bytes)
     });
-    family("container_start_time_seconds", "gauge", "Start time of the container since unix epoch in seconds", &|one| {
-        one.started_at.as_duration().as_secs_f64()
-    });
+    family(
+        "container_start_time_seconds",
+        "gauge",
+        "Start time of the container since unix epoch in seconds",
+        &|one| one.started_at.as_duration().as_secs_f64(),
+    );
     let node = node_sample(context).await;
-    out.head("node_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the node's pods in core-seconds");
+    out.head(
+        "node_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the node's pods in core-seconds",
+    );
     out.sample("node_cpu_usage_seconds_total", &[], node.cpu_usage.as_secs_f64());
     out.head("node_memory_working_set_bytes", "gauge", "Current working set of the node's pods in bytes");
     out.sample("node_memory_working_set_bytes", &[], node.memory_working_set_bytes);
@@ -147,26 +158,47 @@ pub(super) async fn cadvisor(context: &Arc<Context>, pods: &Pods) -> String {
             out.sample(name, &labels, value(&one.stats));
         }
     };
-    family("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.", &|one| one.cpu_usage.as_secs_f64());
-    family("container_cpu_cfs_throttled_seconds_total", "counter", "Total time duration the container has been throttled.", &|one| {
-        one.cpu_throttled.as_secs_f64()
+    family("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.", &|one| {
+        one.cpu_usage.as_secs_f64()
     });
+    family(
+        "container_cpu_cfs_throttled_seconds_total",
+        "counter",
+        "Total time duration the container has been throttled.",
+        &|one| one.cpu_throttled.as_secs_f64(),
+    );
     family("container_memory_usage_bytes", "gauge", "Current memory usage in bytes, including all memory.", &|one| {
         as_f64(one.memory_current_bytes)
     });
-    family("container_memory_working_set_bytes", "gauge", "Current working set in bytes.", &|one| as_f64(one.memory_working_set_bytes));
+    family("container_memory_working_set_bytes", "gauge", "Current working set in bytes.", &|one| {
+        as_f64(one.memory_working_set_bytes)
+    });
     family("container_memory_rss", "gauge", "Size of RSS in bytes.", &|one| as_f64(one.memory_rss_bytes));
     family("container_spec_memory_limit_bytes", "gauge", "Memory limit for the container.", &|one| {
         as_f64(one.memory_limit_bytes.unwrap_or(0))
     });
-    family("container_oom_events_total", "counter", "Count of out of memory events observed for the container", &|one| as_f64(one.oom_kills));
-    family("container_processes", "gauge", "Number of processes and threads running inside the container.", &|one| as_f64(one.pids));
-    family("container_fs_reads_bytes_total", "counter", "Cumulative count of bytes read", &|one| as_f64(one.io_read_bytes));
-    family("container_fs_writes_bytes_total", "counter", "Cumulative count of bytes written", &|one| as_f64(one.io_write_bytes));
+    family(
+        "container_oom_events_total",
+        "counter",
+        "Count of out of memory events observed for the container",
+        &|one| as_f64(one.oom_kills),
+    );
+    family("container_processes", "gauge", "Number of processes and threads running inside the container.", &|one| {
+        as_f64(one.pids)
+    });
+    family("container_fs_reads_bytes_total", "counter", "Cumulative count of bytes read", &|one| {
+        as_f64(one.io_read_bytes)
+    });
+    family("container_fs_writes_bytes_total", "counter", "Cumulative count of bytes written", &|one| {
+        as_f64(one.io_write_bytes)
+    });
     out.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "samples are floating-point numbers; 2^53 bytes is more than a machine has")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "samples are floating-point numbers; 2^53 bytes is more than a machine has"
+)]
 fn as_f64(value: u64) -> f64 {
     value as f64
 }

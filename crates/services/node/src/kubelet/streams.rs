@@ -151,9 +151,11 @@ impl Upgrade {
     fn accept(mut request: Request<Body>) -> Result<Self, Refusal> {
         let headers = request.headers();
         let says = |name: header::HeaderName, word: &str| {
-            headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-                value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
-            })
+            headers
+                .get_all(name)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
         };
         if says(header::UPGRADE, "SPDY/3.1") {
             return Err(Refusal::Unsupported(
@@ -362,11 +364,11 @@ async fn receive(
         let Some((channel, content)) = data.split_first() else { continue };
         match *channel {
             STDIN => {
-                if let Some(input) = &mut stdin {
-                    if input.write_all(content).await.is_err() {
-                        // The program does not read any more; its output still counts.
-                        stdin = None;
-                    }
+                if let Some(input) = &mut stdin
+                    && input.write_all(content).await.is_err()
+                {
+                    // The program does not read any more; its output still counts.
+                    stdin = None;
                 }
             }
             RESIZE => {
@@ -434,7 +436,8 @@ mod tests {
         assert_eq!(terminal_size(br#"{"Width":80,"Height":24}"#), Some(TerminalSize { width: 80, height: 24 }));
         assert_eq!(terminal_size(b"{}"), None);
         let mut headers = HeaderMap::new();
-        headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("v5.channel.k8s.io, v4.channel.k8s.io"));
+        headers
+            .append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("v5.channel.k8s.io, v4.channel.k8s.io"));
         headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("channel.k8s.io"));
         assert_eq!(offered(&headers), ["v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"]);
     }

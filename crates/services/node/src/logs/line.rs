@@ -46,7 +46,8 @@ mod tests {
             ("2026-11-22T09:00:00.5Z stderr X a", None),
             ("garbage", None),
         ] {
-            let line = Line::parse(text.as_bytes()).map(|line| (line.is_complete, std::str::from_utf8(line.text).unwrap()));
+            let line =
+                Line::parse(text.as_bytes()).map(|line| (line.is_complete, std::str::from_utf8(line.text).unwrap()));
             assert_eq!(line, expected, "{text}");
         }
     }

@@ -55,8 +55,10 @@ mod tests {
             fs::write(directory.path().join(name), "").unwrap();
         }
         remove_older(directory.path(), 1).unwrap();
-        let mut left: Vec<String> =
-            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<String> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
         assert_eq!(left, ["1.log", "2.log", "2.log.1", "other"]);
         remove_older(&directory.path().join("none"), 1).unwrap();

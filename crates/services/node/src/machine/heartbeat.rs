@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{
-    ContainerImage, DaemonEndpoint, Namespace, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
+    ContainerImage, DaemonEndpoint, Namespace, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec,
+    NodeStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference, Time};
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -114,7 +115,11 @@ async fn keep_status(context: Arc<Context>) {
 }
 
 /// Writes the status when it has changed since it was last written, or after long enough.
-async fn look(context: &Arc<Context>, api: &Api<Node>, written: &mut Option<(Value, Timestamp)>) -> Result<(), kube::Error> {
+async fn look(
+    context: &Arc<Context>,
+    api: &Api<Node>,
+    written: &mut Option<(Value, Timestamp)>,
+) -> Result<(), kube::Error> {
     let now = context.now();
     let gathering = Arc::clone(context);
     let status = tokio::task::spawn_blocking(move || status(&gathering)).await.unwrap_or_default();
@@ -161,7 +166,11 @@ fn fresh(context: &Context) -> Node {
     let (network, length) = context.options.pod_cidr;
     let cidr = format!("{network}/{length}");
     Node {
-        metadata: ObjectMeta { name: Some(context.options.name.clone()), labels: Some(labels(context)), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(context.options.name.clone()),
+            labels: Some(labels(context)),
+            ..ObjectMeta::default()
+        },
         spec: Some(NodeSpec { pod_cidr: Some(cidr.clone()), pod_cidrs: Some(vec![cidr]), ..NodeSpec::default() }),
         status: None,
     }
@@ -211,9 +220,8 @@ fn conditions(context: &Context) -> Vec<NodeCondition> {
         ..NodeCondition::default()
     };
     let memory_low = super::facts::memory_available().is_some_and(|free| free < MEMORY_FREE_MIN);
-    let disk_low = nix::sys::statvfs::statvfs(&context.options.directory).is_ok_and(|disk| {
-        disk.blocks_available().saturating_mul(100) < disk.blocks().saturating_mul(DISK_FREE_MIN)
-    });
+    let disk_low = nix::sys::statvfs::statvfs(&context.options.directory)
+        .is_ok_and(|disk| disk.blocks_available().saturating_mul(100) < disk.blocks().saturating_mul(DISK_FREE_MIN));
     vec![
         if memory_low {
             one("MemoryPressure", true, "KubeletHasInsufficientMemory", "kubelet has insufficient memory available")
@@ -238,7 +246,8 @@ fn with_times(conditions: Vec<NodeCondition>, present: &Node, now: Timestamp) ->
         .into_iter()
         .map(|mut one| {
             let same = before.iter().find(|other| other.type_ == one.type_ && other.status == one.status);
-            one.last_transition_time = same.and_then(|other| other.last_transition_time.clone()).or_else(|| Some(now.clone()));
+            one.last_transition_time =
+                same.and_then(|other| other.last_transition_time.clone()).or_else(|| Some(now.clone()));
             one.last_heartbeat_time = Some(now.clone());
             one
         })

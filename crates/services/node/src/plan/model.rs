@@ -37,17 +37,9 @@ pub(crate) enum Life {
     /// Being made; ends with `Running`, or with `Exited` when it cannot run.
     Starting,
     /// Its program runs; ends with `Stopping` or `Exited`.
-    Running {
-        attempt: u32,
-        at: Timestamp,
-        hook: Hook,
-    },
+    Running { attempt: u32, at: Timestamp, hook: Hook },
     /// It was asked to stop; ends with `Exited`, at the latest soon after the deadline.
-    Stopping {
-        attempt: u32,
-        at: Timestamp,
-        deadline: Timestamp,
-    },
+    Stopping { attempt: u32, at: Timestamp, deadline: Timestamp },
     /// It has ended; ends with `Starting` when it may start again.
     Exited(Exit),
 }
@@ -148,10 +140,7 @@ pub(crate) enum Part {
     /// There.
     Ready,
     /// Could not be made; tried again at `retry_at`.
-    Failed {
-        message: String,
-        retry_at: Timestamp,
-    },
+    Failed { message: String, retry_at: Timestamp },
 }
 
 /// All that is known of a pod on this machine.

@@ -83,7 +83,8 @@ fn container_status(pod: &Pod, member: &Member, observed: &Observed, plan: &Plan
     let name = member.name();
     let seen = observed.container(name);
     let id = |attempt: u32| Some(container_id(pod, name, attempt));
-    let terminated = |exit: &Exit| ContainerState { terminated: Some(terminated(pod, name, exit)), ..ContainerState::default() };
+    let terminated =
+        |exit: &Exit| ContainerState { terminated: Some(terminated(pod, name, exit)), ..ContainerState::default() };
     let mut last_state = seen.last_exit.as_ref().map(terminated);
     let mut container_id = seen.attempts.checked_sub(1).and_then(id);
     let state = match &seen.life {
@@ -146,7 +147,10 @@ fn waiting(observed: &Observed, plan: &Plan, member: &Member, pod: &Pod) -> Cont
             (if initializing { "PodInitializing" } else { "ContainerCreating" }.to_owned(), None)
         }
     };
-    ContainerState { waiting: Some(ContainerStateWaiting { reason: Some(reason), message }), ..ContainerState::default() }
+    ContainerState {
+        waiting: Some(ContainerStateWaiting { reason: Some(reason), message }),
+        ..ContainerState::default()
+    }
 }
 
 fn terminated(pod: &Pod, name: &str, exit: &Exit) -> ContainerStateTerminated {
@@ -177,14 +181,12 @@ fn phase(pod: &Pod, before: &PodStatus, members: &[Member], observed: &Observed,
         Course::Ending(EndReason::InitFailed) | Course::Ended(EndReason::InitFailed) if !alive => return "Failed",
         Course::Live | Course::Ending(_) | Course::Ended(_) => {}
     }
-    let lives: Vec<Life> = members
-        .iter()
-        .filter(|one| one.role == Role::Main)
-        .map(|one| observed.container(one.name()).life)
-        .collect();
+    let lives: Vec<Life> =
+        members.iter().filter(|one| one.role == Role::Main).map(|one| observed.container(one.name()).life).collect();
     let never = lives.iter().any(|life| matches!(life, Life::Never));
     if !alive && !lives.is_empty() {
-        let ends: Vec<&Exit> = lives.iter().filter_map(|life| if let Life::Exited(exit) = life { Some(exit) } else { None }).collect();
+        let ends: Vec<&Exit> =
+            lives.iter().filter_map(|life| if let Life::Exited(exit) = life { Some(exit) } else { None }).collect();
         let is_over = match &plan.course {
             Course::Live => false,
             Course::Ending(_) | Course::Ended(_) => true,
@@ -196,14 +198,11 @@ fn phase(pod: &Pod, before: &PodStatus, members: &[Member], observed: &Observed,
             return "Failed";
         }
     }
-    let starting_first = members
-        .iter()
-        .filter(|one| one.role == Role::Main)
-        .any(|one| {
-            let seen = observed.container(one.name());
-            let pending = matches!(seen.life, Life::Starting | Life::Running { hook: Hook::Pending, .. });
-            pending && seen.last_exit.is_none() && seen.attempts <= 1
-        });
+    let starting_first = members.iter().filter(|one| one.role == Role::Main).any(|one| {
+        let seen = observed.container(one.name());
+        let pending = matches!(seen.life, Life::Starting | Life::Running { hook: Hook::Pending, .. });
+        pending && seen.last_exit.is_none() && seen.attempts <= 1
+    });
     if never || starting_first { "Pending" } else { "Running" }
 }
 
@@ -222,11 +221,8 @@ fn conditions(
         condition("PodReadyToStartContainers", sandbox, None, None),
         initialized_condition(pod, status, observed, plan, phase),
     ];
-    let (ready, ready_reason, ready_message) = if containers_ready {
-        readiness_gates(pod, before)
-    } else {
-        (false, reason.clone(), message.clone())
-    };
+    let (ready, ready_reason, ready_message) =
+        if containers_ready { readiness_gates(pod, before) } else { (false, reason.clone(), message.clone()) };
     own.push(condition("Ready", ready, ready_reason, ready_message));
     own.push(condition("ContainersReady", containers_ready, reason, message));
     if !before.conditions.iter().flatten().any(|one| one.type_ == "PodScheduled") {
@@ -287,11 +283,8 @@ fn containers_ready(pod: &Pod, status: &PodStatus, phase: &str) -> (bool, Option
         "Failed" => return (false, Some("PodFailed".to_owned()), None),
         _ => {}
     }
-    let sidecars: Vec<String> = pod::members(pod)
-        .iter()
-        .filter(|one| one.role == Role::Sidecar)
-        .map(|one| one.name().to_owned())
-        .collect();
+    let sidecars: Vec<String> =
+        pod::members(pod).iter().filter(|one| one.role == Role::Sidecar).map(|one| one.name().to_owned()).collect();
     let unready: Vec<&str> = status
         .init_container_statuses
         .iter()
@@ -314,10 +307,9 @@ fn readiness_gates(pod: &Pod, before: &PodStatus) -> (bool, Option<String>, Opti
         let kind = &gate.condition_type;
         match before.conditions.iter().flatten().find(|one| &one.type_ == kind) {
             None => unmet.push(format!("corresponding condition of pod readiness gate \"{kind}\" does not exist.")),
-            Some(found) if found.status != "True" => unmet.push(format!(
-                "the status of pod readiness gate \"{kind}\" is not \"True\", but {}",
-                found.status
-            )),
+            Some(found) if found.status != "True" => {
+                unmet.push(format!("the status of pod readiness gate \"{kind}\" is not \"True\", but {}", found.status))
+            }
             Some(_) => {}
         }
     }

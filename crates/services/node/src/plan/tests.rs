@@ -23,7 +23,9 @@ fn full_pod(restart_policy: &str) -> Pod {
 }
 
 fn single(restart_policy: &str) -> Pod {
-    pod_of(json!({"restartPolicy": restart_policy, "terminationGracePeriodSeconds": 30, "containers": [{"name": "a", "image": "i"}]}))
+    pod_of(
+        json!({"restartPolicy": restart_policy, "terminationGracePeriodSeconds": 30, "containers": [{"name": "a", "image": "i"}]}),
+    )
 }
 
 fn exit(code: i32, second: i64) -> Exit {
@@ -43,7 +45,14 @@ fn seen(life: Life) -> ContainerObserved {
         Life::Never => 0,
         Life::Starting | Life::Running { .. } | Life::Stopping { .. } | Life::Exited(_) => 1,
     };
-    ContainerObserved { life, attempts, image: Image::Present, started: true, ready: true, ..ContainerObserved::default() }
+    ContainerObserved {
+        life,
+        attempts,
+        image: Image::Present,
+        started: true,
+        ready: true,
+        ..ContainerObserved::default()
+    }
 }
 
 fn running() -> ContainerObserved {
@@ -158,11 +167,7 @@ fn init_containers_run_in_order_before_main_ones() {
         (vec![("init", never())], start("init"), false),
         (vec![("init", running())], vec![], false),
         (vec![("init", ended(0)), ("side", never())], start("side"), false),
-        (
-            vec![("init", ended(0)), ("side", ContainerObserved { started: false, ..running() })],
-            vec![],
-            false,
-        ),
+        (vec![("init", ended(0)), ("side", ContainerObserved { started: false, ..running() })], vec![], false),
         (
             vec![("init", ended(0)), ("side", running()), ("a", never()), ("b", never())],
             vec!["start a 0".to_owned(), "start b 0".to_owned()],
@@ -250,7 +255,11 @@ fn a_crashing_container_waits_with_crash_loop_back_off() {
 #[test]
 fn a_program_that_cannot_run_is_first_shown_by_name() {
     let pod = single("Always");
-    let mut crashed = seen(Life::Exited(Exit { reason: "ContainerCannotRun".to_owned(), message: Some("no such file".to_owned()), ..exit(127, 50) }));
+    let mut crashed = seen(Life::Exited(Exit {
+        reason: "ContainerCannotRun".to_owned(),
+        message: Some("no such file".to_owned()),
+        ..exit(127, 50)
+    }));
     crashed.backoff.restarted(at(40));
     let now = observed(vec![("a", crashed)]);
     let reason = |second| {
@@ -264,13 +273,16 @@ fn a_program_that_cannot_run_is_first_shown_by_name() {
 #[test]
 fn images_that_fail_are_tried_again_with_back_off() {
     let pod = single("Always");
-    let image = Image::Failed { reason: "ErrImagePull".to_owned(), message: "no such image".to_owned(), at: at(10), retry_at: at(20) };
+    let image = Image::Failed {
+        reason: "ErrImagePull".to_owned(),
+        message: "no such image".to_owned(),
+        at: at(10),
+        retry_at: at(20),
+    };
     let now = observed(vec![("a", ContainerObserved { image, ..never() })]);
-    for (second, reason, actions) in [
-        (11, "ErrImagePull", vec![]),
-        (14, "ImagePullBackOff", vec![]),
-        (20, "ImagePullBackOff", vec!["image a"]),
-    ] {
+    for (second, reason, actions) in
+        [(11, "ErrImagePull", vec![]), (14, "ImagePullBackOff", vec![]), (20, "ImagePullBackOff", vec!["image a"])]
+    {
         let plan = run(&pod, &now, second);
         assert_eq!(words(&plan), actions, "{second}");
         assert_eq!(waiting_reason(&status_of(&pod, &now, &plan, second), 0).as_deref(), Some(reason), "{second}");
@@ -280,7 +292,11 @@ fn images_that_fail_are_tried_again_with_back_off() {
 #[test]
 fn a_configuration_that_cannot_be_used_is_shown_and_tried_again() {
     let pod = single("Always");
-    let problem = Problem { reason: "CreateContainerConfigError".to_owned(), message: "secret \"s\" not found".to_owned(), retry_at: at(20) };
+    let problem = Problem {
+        reason: "CreateContainerConfigError".to_owned(),
+        message: "secret \"s\" not found".to_owned(),
+        retry_at: at(20),
+    };
     let now = observed(vec![("a", ContainerObserved { problem: Some(problem), ..never() })]);
     let plan = run(&pod, &now, 15);
     assert_eq!(words(&plan), Vec::<String>::new());
@@ -295,7 +311,10 @@ fn probes_and_hooks_stop_a_container_within_their_grace() {
     let unhealthy = |grace| Unhealthy { probe: "liveness", grace };
     for (container, expected) in [
         (ContainerObserved { unhealthy: Some(unhealthy(None)), ..running() }, vec!["stop a by 90"]),
-        (ContainerObserved { unhealthy: Some(unhealthy(Some(Duration::from_secs(5)))), ..running() }, vec!["stop a by 65"]),
+        (
+            ContainerObserved { unhealthy: Some(unhealthy(Some(Duration::from_secs(5)))), ..running() },
+            vec!["stop a by 65"],
+        ),
         (seen(Life::Running { attempt: 0, at: at(1), hook: Hook::Failed(String::new()) }), vec!["stop a by 90"]),
         (seen(Life::Running { attempt: 0, at: at(1), hook: Hook::Pending }), vec![]),
         (stopping(90), vec![]),
@@ -405,7 +424,11 @@ fn readiness_follows_probes_and_gates() {
     pod.spec.as_mut().unwrap().readiness_gates =
         Some(vec![k8s_openapi::api::core::v1::PodReadinessGate { condition_type: "example.com/gate".to_owned() }]);
     assert_eq!(ready(&pod, running()), (yes.clone(), no("ReadinessGatesNotReady")));
-    let gate = k8s_openapi::api::core::v1::PodCondition { type_: "example.com/gate".to_owned(), status: "True".to_owned(), ..Default::default() };
+    let gate = k8s_openapi::api::core::v1::PodCondition {
+        type_: "example.com/gate".to_owned(),
+        status: "True".to_owned(),
+        ..Default::default()
+    };
     pod.status = Some(PodStatus { conditions: Some(vec![gate]), ..PodStatus::default() });
     assert_eq!(ready(&pod, running()), (yes.clone(), yes));
 }
@@ -413,7 +436,10 @@ fn readiness_follows_probes_and_gates() {
 #[test]
 fn a_running_pod_shows_addresses_ids_and_times() {
     let pod = single("Always");
-    let now = observed(vec![("a", ContainerObserved { image_id: Some("docker.io/library/i@sha256:1".to_owned()), ..running() })]);
+    let now = observed(vec![(
+        "a",
+        ContainerObserved { image_id: Some("docker.io/library/i@sha256:1".to_owned()), ..running() },
+    )]);
     let plan = run(&pod, &now, 60);
     let status = status_of(&pod, &now, &plan, 60);
     assert_eq!((status.pod_ip.as_deref(), status.host_ip.as_deref()), (Some("10.42.0.5"), Some("192.0.2.1")));

@@ -231,9 +231,11 @@ mod tests {
 
     #[test]
     fn the_deletion_s_grace_wins_and_is_at_least_a_second() {
-        let mut value = serde_json::json!({"metadata": {}, "spec": {"containers": [], "terminationGracePeriodSeconds": 7}});
+        let mut value =
+            serde_json::json!({"metadata": {}, "spec": {"containers": [], "terminationGracePeriodSeconds": 7}});
         assert_eq!(grace(&pod(value.clone())), Duration::from_secs(7));
-        value["metadata"] = serde_json::json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0});
+        value["metadata"] =
+            serde_json::json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0});
         assert_eq!(grace(&pod(value)), Duration::from_secs(1));
         assert_eq!(grace(&pod(serde_json::json!({"spec": {"containers": []}}))), DEFAULT_GRACE);
     }

@@ -25,10 +25,7 @@ async fn run_to_end(config: ExecConfig, target: &Target) -> Result<(), String> {
     let shim = target.shim.as_ref().ok_or("no program can be run in the container")?;
     let mut handle = shim.exec(&target.id, config).await.map_err(|error| error.to_string())?;
     let (stdout, stderr) = (handle.stdout.take(), handle.stderr.take());
-    let ((mut output, errors), exit) = tokio::join!(
-        async { tokio::join!(read(stdout), read(stderr)) },
-        handle.exit(),
-    );
+    let ((mut output, errors), exit) = tokio::join!(async { tokio::join!(read(stdout), read(stderr)) }, handle.exit(),);
     let exit = exit.map_err(|error| error.to_string())?;
     if exit.is_success() {
         return Ok(());

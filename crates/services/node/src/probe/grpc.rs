@@ -27,7 +27,10 @@ pub(super) async fn health(action: &GRPCAction, target: &Target, timeout: Durati
     };
     match tokio::time::timeout(timeout, call).await {
         Ok(result) => result,
-        Err(_) => Err(format!("timeout: failed to connect service \"{address}\" within {}s: context deadline exceeded", timeout.as_secs())),
+        Err(_) => Err(format!(
+            "timeout: failed to connect service \"{address}\" within {}s: context deadline exceeded",
+            timeout.as_secs()
+        )),
     }
 }
 
@@ -44,8 +47,14 @@ async fn call(stream: tokio::net::TcpStream, address: &str, service: &str) -> Re
     let mut connection = std::pin::pin!(connection);
     let answer = async {
         let (head, body) = sender.send_request(request).await.map_err(words)?.into_parts();
-        let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(|error| format!("error: health rpc failed: {error}"))?;
-        let code = body.trailers().and_then(|trailers| trailers.get("grpc-status")).or_else(|| head.headers.get("grpc-status"));
+        let body = Limited::new(body, ANSWER_MAX)
+            .collect()
+            .await
+            .map_err(|error| format!("error: health rpc failed: {error}"))?;
+        let code = body
+            .trailers()
+            .and_then(|trailers| trailers.get("grpc-status"))
+            .or_else(|| head.headers.get("grpc-status"));
         let code = code.and_then(|code| code.to_str().ok()).unwrap_or("2").to_owned();
         judge(head.status.as_u16(), &code, &body.to_bytes())
     };
@@ -85,7 +94,11 @@ fn put_varint(out: &mut BytesMut, mut value: u64) {
 fn judge(http_status: u16, grpc_status: &str, body: &[u8]) -> Result<(), String> {
     match grpc_status {
         "0" if http_status == 200 => {}
-        "12" => return Err("error: this server does not implement the grpc health protocol (grpc.health.v1.Health)".to_owned()),
+        "12" => {
+            return Err(
+                "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)".to_owned()
+            );
+        }
         "5" => return Err("error: health rpc failed: the service is not known to the server".to_owned()),
         code => return Err(format!("error: health rpc failed: status {http_status}, grpc-status {code}")),
     }

@@ -92,7 +92,9 @@ async fn get_once(action: &HTTPGetAction, place: &Place, timeout: Duration) -> R
     match tokio::time::timeout(timeout, exchange).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(format!("Get \"{url}\": {error}")),
-        Err(_) => Err(format!("Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)")),
+        Err(_) => {
+            Err(format!("Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"))
+        }
     }
 }
 

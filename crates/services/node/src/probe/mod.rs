@@ -83,7 +83,9 @@ impl Target {
         let number = number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number > 0);
         number.ok_or_else(|| match port {
             IntOrString::Int(number) => format!("invalid port number: {number}"),
-            IntOrString::String(name) => format!("couldn't find port \"{name}\" in container \"{}\"", self.container.name),
+            IntOrString::String(name) => {
+                format!("couldn't find port \"{name}\" in container \"{}\"", self.container.name)
+            }
         })
     }
 }
@@ -140,7 +142,8 @@ pub(crate) mod tests {
 
     #[test]
     fn ports_are_found_by_name_or_number() {
-        let target = target("127.0.0.1", serde_json::json!({"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}));
+        let target =
+            target("127.0.0.1", serde_json::json!({"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}));
         assert_eq!(target.port(&IntOrString::String("web".to_owned())), Ok(8080));
         assert_eq!(target.port(&IntOrString::Int(9)), Ok(9));
         assert!(target.port(&IntOrString::Int(0)).is_err());

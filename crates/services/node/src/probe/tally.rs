@@ -11,7 +11,12 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new(successes_needed: u32, failures_needed: u32) -> Self {
-        Self { successes_needed: successes_needed.max(1), failures_needed: failures_needed.max(1), last: None, in_a_row: 0 }
+        Self {
+            successes_needed: successes_needed.max(1),
+            failures_needed: failures_needed.max(1),
+            last: None,
+            in_a_row: 0,
+        }
     }
 
     /// Returns the verdict once enough equal answers came in a row.

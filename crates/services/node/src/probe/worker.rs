@@ -66,7 +66,8 @@ impl Settings {
         let seconds = |value: Option<i32>, default: u64, least: u64| {
             Duration::from_secs(value.and_then(|value| u64::try_from(value).ok()).unwrap_or(default).max(least))
         };
-        let number = |value: Option<i32>, default: u32| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
+        let number =
+            |value: Option<i32>, default: u32| value.and_then(|value| u32::try_from(value).ok()).unwrap_or(default);
         Some(Self {
             kind,
             check: Check::of_probe(probe)?,
@@ -99,7 +100,10 @@ impl ProbePlan {
             one(ProbeKind::Liveness, &container.liveness_probe),
             one(ProbeKind::Readiness, &container.readiness_probe),
         ];
-        Self { startup: one(ProbeKind::Startup, &container.startup_probe), others: others.into_iter().flatten().collect() }
+        Self {
+            startup: one(ProbeKind::Startup, &container.startup_probe),
+            others: others.into_iter().flatten().collect(),
+        }
     }
 
     pub(crate) fn has_startup(&self) -> bool {
@@ -130,7 +134,14 @@ pub(crate) async fn run_probes(
         all.push(repeat(startup, target.clone(), began, running_for, Gate::Opens(has_started), events.clone()));
     }
     for settings in plan.others {
-        all.push(repeat(settings, target.clone(), began, running_for, Gate::Waits(wait_started.clone()), events.clone()));
+        all.push(repeat(
+            settings,
+            target.clone(),
+            began,
+            running_for,
+            Gate::Waits(wait_started.clone()),
+            events.clone(),
+        ));
     }
     futures::future::join_all(all).await;
 }
@@ -168,10 +179,10 @@ async fn repeat(
         ticks.tick().await;
         let answer = check(&settings.check, &target, settings.timeout).await;
         let success = answer.is_ok();
-        if let Err(message) = answer {
-            if events.send(ProbeEvent::Failure { kind, message }).await.is_err() {
-                return;
-            }
+        if let Err(message) = answer
+            && events.send(ProbeEvent::Failure { kind, message }).await.is_err()
+        {
+            return;
         }
         let Some(success) = tally.count(success) else { continue };
         if events.send(ProbeEvent::Verdict { kind, success, grace: settings.grace }).await.is_err() {

@@ -106,7 +106,11 @@ impl Collector<'_, '_> {
         self.keys(data, items, optional, mode)
     }
 
-    fn allow_missing<T>(&self, found: Result<T, ObjectError>, optional: Option<bool>) -> Result<Option<T>, VolumeError> {
+    fn allow_missing<T>(
+        &self,
+        found: Result<T, ObjectError>,
+        optional: Option<bool>,
+    ) -> Result<Option<T>, VolumeError> {
         match found {
             Ok(object) => Ok(Some(object)),
             Err(ObjectError::Missing { .. }) if optional == Some(true) => Ok(None),
@@ -129,7 +133,9 @@ impl Collector<'_, '_> {
         };
         for item in items {
             match data.remove(&item.key) {
-                Some(content) => self.add(&item.path, content.clone(), item.mode.map_or(default_mode, |m| mode(Some(m))), None)?,
+                Some(content) => {
+                    self.add(&item.path, content.clone(), item.mode.map_or(default_mode, |m| mode(Some(m))), None)?
+                }
                 None if optional == Some(true) => {}
                 None => return Err(VolumeError::Key { volume: self.volume.to_owned(), key: item.key.clone() }),
             }
@@ -143,7 +149,8 @@ impl Collector<'_, '_> {
                 field(self.input.pod, &selector.field_path, self.input.facts)
             } else if let Some(selector) = &item.resource_field_ref {
                 let name = selector.container_name.as_deref().unwrap_or_default();
-                pod::member(self.input.pod, name).and_then(|one| resource_field(&one.container, selector, self.input.facts))
+                pod::member(self.input.pod, name)
+                    .and_then(|one| resource_field(&one.container, selector, self.input.facts))
             } else {
                 None
             };
@@ -159,13 +166,15 @@ impl Collector<'_, '_> {
     async fn token(&mut self, source: &ServiceAccountTokenProjection, mode: u32) -> Result<(), VolumeError> {
         let key = (self.volume.to_owned(), source.path.clone());
         let lifetime = source.expiration_seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS);
-        let present = self.input.tokens.get(&key).filter(|token| replace_at(token.issued_at, token.expires_at) > self.input.now);
+        let present =
+            self.input.tokens.get(&key).filter(|token| replace_at(token.issued_at, token.expires_at) > self.input.now);
         let token = match present {
             Some(token) => token.clone(),
             None => {
                 let audience = source.audience.as_deref().filter(|audience| !audience.is_empty());
                 let asked = self.input.objects.token(self.input.pod, audience, lifetime, self.input.now).await;
-                let token = asked.map_err(|error| VolumeError::Object { volume: self.volume.to_owned(), source: error })?;
+                let token =
+                    asked.map_err(|error| VolumeError::Object { volume: self.volume.to_owned(), source: error })?;
                 self.input.tokens.insert(key, token.clone());
                 token
             }
@@ -235,7 +244,11 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
         };
         let content = collect(&mut input, &volume).await.map_err(|error| error.to_string())?.unwrap();
-        Ok(content.files.into_iter().map(|(path, file)| (path, String::from_utf8(file.data).unwrap(), file.mode)).collect())
+        Ok(content
+            .files
+            .into_iter()
+            .map(|(path, file)| (path, String::from_utf8(file.data).unwrap(), file.mode))
+            .collect())
     }
 
     fn file(path: &str, text: &str, mode: u32) -> (String, String, u32) {
@@ -246,7 +259,10 @@ mod tests {
     async fn keys_become_files_with_their_modes() {
         let all = files(json!({"name": "v", "configMap": {"name": "c", "defaultMode": 0o400}})).await.unwrap();
         assert_eq!(all, [file("a", "1", 0o400), file("b", "2", 0o400)]);
-        let some = files(json!({"name": "v", "secret": {"secretName": "s", "items": [{"key": "p", "path": "d/q", "mode": 0o440}]}})).await;
+        let some = files(
+            json!({"name": "v", "secret": {"secretName": "s", "items": [{"key": "p", "path": "d/q", "mode": 0o440}]}}),
+        )
+        .await;
         assert_eq!(some.unwrap(), [file("d/q", "x", 0o440)]);
     }
 

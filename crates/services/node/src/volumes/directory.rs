@@ -66,7 +66,9 @@ fn unescape(text: &[u8]) -> PathBuf {
     let mut out = Vec::with_capacity(text.len());
     let mut index = 0;
     while let Some(&byte) = text.get(index) {
-        let digits = text.get(index + 1..index + 4).filter(|digits| byte == b'\\' && digits.iter().all(|d| (b'0'..b'8').contains(d)));
+        let digits = text
+            .get(index + 1..index + 4)
+            .filter(|digits| byte == b'\\' && digits.iter().all(|d| (b'0'..b'8').contains(d)));
         match digits {
             Some([high, middle, low]) => {
                 out.push(((high - b'0') << 6) | ((middle - b'0') << 3) | (low - b'0'));

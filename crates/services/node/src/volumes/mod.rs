@@ -199,7 +199,8 @@ async fn claimed(
         return Err(refuse(format!("persistentvolumeclaim \"{claim_name}\" is being deleted")));
     }
     let is_bound = claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
-    let bound_to = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty() && is_bound);
+    let bound_to =
+        claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty() && is_bound);
     let Some(bound_to) = bound_to else {
         return Err(refuse(format!("persistentvolumeclaim \"{claim_name}\" is not bound yet")));
     };
@@ -222,7 +223,8 @@ async fn claimed(
     };
     let source = host_source(volume, &local.path, "Directory", read_only).await?;
     if let Some(group) = group {
-        let policy = pod::spec(input.pod).security_context.as_ref().and_then(|context| context.fs_group_change_policy.clone());
+        let policy =
+            pod::spec(input.pod).security_context.as_ref().and_then(|context| context.fs_group_change_policy.clone());
         let path = source.path.clone();
         let on_mismatch = policy.as_deref() == Some("OnRootMismatch");
         blocking(&volume.name, &source.path.clone(), move || owner::give(&path, group, on_mismatch)).await?;

@@ -193,7 +193,10 @@ mod tests {
                 found.insert(PathBuf::from(name));
             }
         }
-        found.into_iter().map(|path| (path.display().to_string(), fs::read_to_string(directory.join(&path)).unwrap())).collect()
+        found
+            .into_iter()
+            .map(|path| (path.display().to_string(), fs::read_to_string(directory.join(&path)).unwrap()))
+            .collect()
     }
 
     fn expected(list: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -217,7 +220,9 @@ mod tests {
             let version = fs::read_link(directory.path().join(DATA)).unwrap();
             assert_eq!(before.as_ref() != Some(&version), changes);
             before = Some(version);
-            let versions = fs::read_dir(directory.path()).unwrap().filter(|one| one.as_ref().unwrap().file_type().unwrap().is_dir());
+            let versions = fs::read_dir(directory.path())
+                .unwrap()
+                .filter(|one| one.as_ref().unwrap().file_type().unwrap().is_dir());
             assert_eq!(versions.count(), 1);
         }
     }

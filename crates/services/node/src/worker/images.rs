@@ -88,15 +88,20 @@ async fn ensure(context: &Context, pod: &Pod, container: &Container) -> Result<P
     let name = Some(container.name.as_str());
     let note = |severity, reason, message: &str| context.events.note(pod, name, severity, reason, message);
     let reference: Reference = image.parse().map_err(|error: maru_oci::ReferenceError| {
-        let message = format!("Failed to apply default image tag \"{image}\": couldn't parse image name: {}", chain(&error));
+        let message =
+            format!("Failed to apply default image tag \"{image}\": couldn't parse image name: {}", chain(&error));
         note(Severity::Warning, "InspectFailed", &message);
         ImageFailure { reason: "InvalidImageName", message }
     })?;
     let policy = pull_policy(container, &reference);
     let store = context.images.clone();
     let wanted = reference.clone();
-    let present = tokio::task::spawn_blocking(move || store.resolve(&wanted)).await;
-    let present = present.ok().and_then(Result::ok).flatten();
+    let resolve = move || store.resolve(&wanted).map_err(|error| chain(&error));
+    let present = match tokio::task::spawn_blocking(resolve).await {
+        Ok(Ok(present)) => present,
+        Ok(Err(message)) => return Err(ImageFailure { reason: "ImageInspectError", message }),
+        Err(error) => return Err(ImageFailure { reason: "ImageInspectError", message: error.to_string() }),
+    };
     match (present, policy) {
         (Some(digest), PullPolicy::IfNotPresent | PullPolicy::Never) => {
             note(Severity::Normal, "Pulled", &format!("Container image \"{image}\" already present on machine"));
@@ -116,7 +121,12 @@ fn pulled(reference: &Reference, digest: Digest) -> PulledImage {
     PulledImage { digest, image_id }
 }
 
-async fn pull(context: &Context, pod: &Pod, container: &Container, reference: &Reference) -> Result<PulledImage, ImageFailure> {
+async fn pull(
+    context: &Context,
+    pod: &Pod,
+    container: &Container,
+    reference: &Reference,
+) -> Result<PulledImage, ImageFailure> {
     let image = container.image.as_deref().unwrap_or_default();
     let name = Some(container.name.as_str());
     let permit = context.pulls.acquire().await;
@@ -139,14 +149,21 @@ async fn pull(context: &Context, pod: &Pod, container: &Container, reference: &R
     drop(permit);
     context.metrics.pulls.with(&["failure"]).inc();
     let message = last.unwrap_or_default();
-    context.events.note(pod, name, Severity::Warning, "Failed", &format!("Failed to pull image \"{image}\": {message}"));
+    context.events.note(
+        pod,
+        name,
+        Severity::Warning,
+        "Failed",
+        &format!("Failed to pull image \"{image}\": {message}"),
+    );
     Err(ImageFailure { reason: "ErrImagePull", message })
 }
 
 /// Returns what to try, in order: the pod's pull secrets, its ServiceAccount's, the node's own configuration.
 async fn credentials(context: &Context, pod: &Pod, reference: &Reference) -> Vec<Credentials> {
     let namespace = pod::namespace(pod);
-    let mut names: Vec<String> = pod::spec(pod).image_pull_secrets.iter().flatten().map(|one| one.name.clone()).collect();
+    let mut names: Vec<String> =
+        pod::spec(pod).image_pull_secrets.iter().flatten().map(|one| one.name.clone()).collect();
     if let Ok(account) = context.objects.service_account(namespace, pod::service_account(pod)).await {
         names.extend(account.image_pull_secrets.into_iter().flatten().map(|one| one.name));
     }
@@ -216,7 +233,10 @@ mod tests {
             "https://registry.example/v2/": {"auth": "dTpwOnE="},
             "index.docker.io/v1/": {"username": "n", "password": "s"},
         }});
-        let basic = |username: &str, password: &str| Credentials::Basic { username: username.to_owned(), password: password.to_owned() };
+        let basic = |username: &str, password: &str| Credentials::Basic {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        };
         assert_eq!(registry_credentials(&config, "registry.example"), Some(basic("u", "p:q")));
         assert_eq!(registry_credentials(&config, "docker.io"), Some(basic("n", "s")));
         assert_eq!(registry_credentials(&config, "other.example"), None);

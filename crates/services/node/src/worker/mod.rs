@@ -55,10 +55,25 @@ pub(crate) enum Report {
     Sandbox(Result<Sandbox, String>),
     SandboxRemoved(Result<(), String>),
     Volumes(Box<(Result<Sources, String>, Tokens)>),
-    Image { container: String, result: Result<PulledImage, images::ImageFailure> },
-    Start { container: String, attempt: u32, result: Result<Started, start::StartFailure> },
-    Hook { container: String, attempt: u32, result: Result<(), String> },
-    Probe { container: String, attempt: u32, event: ProbeEvent },
+    Image {
+        container: String,
+        result: Result<PulledImage, images::ImageFailure>,
+    },
+    Start {
+        container: String,
+        attempt: u32,
+        result: Result<Started, start::StartFailure>,
+    },
+    Hook {
+        container: String,
+        attempt: u32,
+        result: Result<(), String>,
+    },
+    Probe {
+        container: String,
+        attempt: u32,
+        event: ProbeEvent,
+    },
     States(PodState),
     ShimGone,
 }
@@ -241,7 +256,12 @@ impl Worker {
 
     async fn execute(&mut self, plan: &Plan) -> Next {
         for action in &plan.actions {
-            tracing::debug!(namespace = pod::namespace(&self.record.pod), name = pod::name(&self.record.pod), ?action, "act");
+            tracing::debug!(
+                namespace = pod::namespace(&self.record.pod),
+                name = pod::name(&self.record.pod),
+                ?action,
+                "act"
+            );
             match action {
                 Action::PrepareSandbox => self.prepare_sandbox(),
                 Action::PrepareVolumes => self.prepare_volumes(),
@@ -252,9 +272,10 @@ impl Worker {
                 Action::Finish => return self.finish().await,
             }
         }
-        let stale = self.memory.volumes_stale
-            || self.memory.sources.refresh_at.is_some_and(|at| at <= self.context.now());
-        if stale && self.memory.volumes == Part::Ready && !self.memory.volumes_refreshing && plan.course == Course::Live {
+        let stale =
+            self.memory.volumes_stale || self.memory.sources.refresh_at.is_some_and(|at| at <= self.context.now());
+        if stale && self.memory.volumes == Part::Ready && !self.memory.volumes_refreshing && plan.course == Course::Live
+        {
             self.refresh_volumes();
         }
         Next::Wait

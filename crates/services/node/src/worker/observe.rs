@@ -5,10 +5,10 @@ use maru_time::Timestamp;
 
 use super::memory::ContainerMemory;
 use super::{ContainerView, PodView, Report, Sandbox, Worker};
-use crate::plan::Wish;
 use crate::context::chain;
 use crate::events::Severity;
 use crate::logs::tail_for_message;
+use crate::plan::Wish;
 use crate::plan::{ContainerObserved, Exit, Hook, Life, Observed, Part};
 use crate::pod;
 use crate::probe::ProbePlan;
@@ -145,7 +145,12 @@ impl Worker {
 
     pub(super) fn take_shim_gone(&mut self) {
         if self.memory.made.is_some() && self.memory.sandbox != Part::Working {
-            self.event(None, Severity::Normal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+            self.event(
+                None,
+                Severity::Normal,
+                "SandboxChanged",
+                "Pod sandbox changed, it will be killed and re-created.",
+            );
             self.lose_sandbox();
         }
     }
@@ -195,14 +200,12 @@ impl Worker {
             let record = self.record.container(name);
             let is_newest = record.attempts == state.id.attempt + 1;
             let is_recorded = record.exit.as_ref().is_some_and(|exit| exit.attempt == state.id.attempt);
-            if is_newest && !is_recorded {
-                if let Some(mut exit) = ended(&state, now) {
-                    if exit.message.is_none() {
-                        exit.message = self.termination_message(name, &exit).await;
-                    }
-                    self.record_exit(name, exit);
-                    self.save();
+            if let Some(mut exit) = ended(&state, now).filter(|_| is_newest && !is_recorded) {
+                if exit.message.is_none() {
+                    exit.message = self.termination_message(name, &exit).await;
                 }
+                self.record_exit(name, exit);
+                self.save();
             }
             self.memory.states.retain(|other| other.id != state.id);
             self.remove_container(state.id.clone());

@@ -156,8 +156,7 @@ async fn write_files(context: &Context, record: &PodRecord, host: &str) -> Resul
         cluster_domain: &context.options.cluster_domain,
         host_file: &own_hosts,
     });
-    let resolv =
-        resolv_conf(&record.pod, &context.options.cluster_dns, &context.options.cluster_domain, &resolv);
+    let resolv = resolv_conf(&record.pod, &context.options.cluster_dns, &context.options.cluster_domain, &resolv);
     let host_ipc = pod::spec(&record.pod).host_ipc.unwrap_or(false);
     let host = format!("{host}\n");
     let work = move || -> std::io::Result<()> {

@@ -55,7 +55,8 @@ struct Job {
 impl Worker {
     pub(super) fn start(&mut self, name: &str, attempt: u32) {
         let Some(member) = pod::member(&self.record.pod, name) else { return };
-        let (Some(sandbox), Some(pulled)) = (self.memory.made.clone(), self.memory.container(name).pulled.clone()) else {
+        let (Some(sandbox), Some(pulled)) = (self.memory.made.clone(), self.memory.container(name).pulled.clone())
+        else {
             return;
         };
         let image = match self.context.images.config(&pulled.digest) {
@@ -97,7 +98,8 @@ impl Worker {
 
     /// Returns the first process of the container that an ephemeral one wants to look into.
     fn target_pid(&self, name: &str) -> Option<i32> {
-        let ephemeral = pod::spec(&self.record.pod).ephemeral_containers.iter().flatten().find(|one| one.name == name)?;
+        let ephemeral =
+            pod::spec(&self.record.pod).ephemeral_containers.iter().flatten().find(|one| one.name == name)?;
         let target = ephemeral.target_container_name.as_deref()?;
         self.memory.containers.get(target)?.running.map(|(_, started)| started.pid)
     }
@@ -149,7 +151,8 @@ impl Worker {
     pub(super) fn begin_hook(&mut self, name: &str) {
         let Some(member) = pod::member(&self.record.pod, name) else { return };
         let Some((attempt, _)) = self.memory.container(name).running else { return };
-        let hook = member.container.lifecycle.as_ref().and_then(|hooks| hooks.post_start.as_ref()).and_then(Check::of_hook);
+        let hook =
+            member.container.lifecycle.as_ref().and_then(|hooks| hooks.post_start.as_ref()).and_then(Check::of_hook);
         let Some(hook) = hook else {
             self.memory.container(name).hook = Hook::Done;
             self.record.container(name).hooked = true;
@@ -177,7 +180,12 @@ impl Worker {
                 self.save();
             }
             Err(message) => {
-                self.event(Some(name), Severity::Warning, "FailedPostStartHook", &format!("PostStartHook failed: {message}"));
+                self.event(
+                    Some(name),
+                    Severity::Warning,
+                    "FailedPostStartHook",
+                    &format!("PostStartHook failed: {message}"),
+                );
                 self.memory.container(name).hook = Hook::Failed(message);
             }
         }
@@ -224,9 +232,9 @@ impl Job {
         };
         let config = container_config(input).map_err(|error| config_error(error.to_string()))?;
         let (images, digest) = (self.context.images.clone(), self.digest.clone());
-        let mount = move || images.mount(&digest, &directory);
+        let mount = move || images.mount(&digest, &directory).map_err(|error| chain(&error));
         let rootfs = tokio::task::spawn_blocking(mount).await.map_err(|error| create_error(error.to_string()))?;
-        let rootfs = rootfs.map_err(|error| create_error(chain(&error)))?;
+        let rootfs = rootfs.map_err(create_error)?;
         self.context.events.note(
             &self.record.pod,
             Some(&container.name),
@@ -251,16 +259,25 @@ impl Job {
 
     fn namespaces(&self) -> Namespaces {
         let spec = pod::spec(&self.record.pod);
-        let host = |wanted: Option<bool>, otherwise: Namespace| if wanted == Some(true) { Namespace::Host } else { otherwise };
+        let host =
+            |wanted: Option<bool>, otherwise: Namespace| if wanted == Some(true) { Namespace::Host } else { otherwise };
         let (network, ipc, uts) = match &self.sandbox.namespaces {
-            Some(own) => (Namespace::Path(own.net.clone()), Namespace::Path(own.ipc.clone()), Namespace::Path(own.uts.clone())),
+            Some(own) => {
+                (Namespace::Path(own.net.clone()), Namespace::Path(own.ipc.clone()), Namespace::Path(own.uts.clone()))
+            }
             None => (Namespace::Host, Namespace::New, Namespace::Host),
         };
         let pid = match self.target_pid {
             Some(pid) => Namespace::Path(PathBuf::from(format!("/proc/{pid}/ns/pid"))),
             None => Namespace::New,
         };
-        Namespaces { network, ipc: host(spec.host_ipc, ipc), uts, pid: host(spec.host_pid, pid), cgroup: Namespace::New }
+        Namespaces {
+            network,
+            ipc: host(spec.host_ipc, ipc),
+            uts,
+            pid: host(spec.host_pid, pid),
+            cgroup: Namespace::New,
+        }
     }
 
     async fn mounts(&self, environment: &Environment, directory: &Path, log: &Path) -> Result<Vec<Mount>, String> {
@@ -274,7 +291,8 @@ impl Job {
         }
         let container = &self.member.container;
         let mut mounts = files.mounts(container);
-        let message_path = container.termination_message_path.clone().unwrap_or_else(|| "/dev/termination-log".to_owned());
+        let message_path =
+            container.termination_message_path.clone().unwrap_or_else(|| "/dev/termination-log".to_owned());
         let message_file = directory.join("termination-log");
         if !message_path.is_empty() {
             mounts.push(Mount::bind(&message_file, message_path));
@@ -282,7 +300,9 @@ impl Job {
         let wanted = self.wanted_mounts(environment)?;
         let (directory, log) = (directory.to_owned(), log.to_owned());
         let work = move || {
-            fs::create_dir_all(&directory).and_then(|()| make_log_directory(&log)).map_err(|error| error.to_string())?;
+            fs::create_dir_all(&directory)
+                .and_then(|()| make_log_directory(&log))
+                .map_err(|error| error.to_string())?;
             fs::write(&message_file, "").map_err(|error| error.to_string())?;
             fs::set_permissions(&message_file, fs::Permissions::from_mode(0o666)).map_err(|error| error.to_string())?;
             for (index, wanted) in wanted.into_iter().enumerate() {
@@ -394,7 +414,10 @@ mod tests {
             wanted_mount(&mount, &sources, &environment).map(|wanted| (wanted.sub_path, wanted.mount.read_only))
         };
         assert_eq!(mount(json!({"name": "v", "mountPath": "/x"})), Ok((None, true)));
-        assert_eq!(mount(json!({"name": "v", "mountPath": "/x", "subPathExpr": "$(POD)/a"})), Ok((Some("p-0/a".to_owned()), true)));
+        assert_eq!(
+            mount(json!({"name": "v", "mountPath": "/x", "subPathExpr": "$(POD)/a"})),
+            Ok((Some("p-0/a".to_owned()), true))
+        );
         assert!(mount(json!({"name": "v", "mountPath": "/x", "subPathExpr": "$(NO)"})).is_err());
         assert!(mount(json!({"name": "w", "mountPath": "/x"})).is_err());
     }

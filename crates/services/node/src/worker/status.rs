@@ -61,7 +61,9 @@ impl Worker {
         let namespace = pod::namespace(&self.record.pod);
         let api = Api::<Pod>::namespaced(self.context.client.0.clone(), namespace);
         let body = json!({"metadata": {"uid": self.uid}, "status": patch});
-        let write = async { api.patch_status(pod::name(&self.record.pod), &PatchParams::default(), &Patch::Strategic(body)).await };
+        let write = async {
+            api.patch_status(pod::name(&self.record.pod), &PatchParams::default(), &Patch::Strategic(body)).await
+        };
         match tokio::time::timeout(API_TIMEOUT, write).await {
             Ok(Ok(pod)) => {
                 self.context.metrics.status_writes.with(&[]).inc();
@@ -114,7 +116,9 @@ mod tests {
 
     #[test]
     fn older_objects_are_told_by_their_revision() {
-        let pod = |revision: &str| -> Pod { serde_json::from_value(json!({"metadata": {"resourceVersion": revision}})).unwrap() };
+        let pod = |revision: &str| -> Pod {
+            serde_json::from_value(json!({"metadata": {"resourceVersion": revision}})).unwrap()
+        };
         assert!(is_older(&pod("9"), &pod("10")));
         assert!(!is_older(&pod("10"), &pod("10")));
         assert!(!is_older(&pod("x"), &pod("10")));

@@ -40,7 +40,12 @@ impl Worker {
         let stop = Stop {
             shim,
             id: ContainerId::new(name, attempt),
-            hook: member.container.lifecycle.as_ref().and_then(|hooks| hooks.pre_stop.as_ref()).and_then(Check::of_hook),
+            hook: member
+                .container
+                .lifecycle
+                .as_ref()
+                .and_then(|hooks| hooks.pre_stop.as_ref())
+                .and_then(Check::of_hook),
             target: self.target(&member, attempt),
             signal: self.record.container(name).stop_signal.unwrap_or(SIGTERM),
             deadline: receiver,

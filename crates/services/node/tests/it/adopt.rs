@@ -28,11 +28,17 @@ fn pods_go_on_through_a_restart_of_the_node() {
 fn what_happened_while_the_node_was_away_is_noticed() {
     on_machine(async |machine| {
         machine.create("deleted", json!({"containers": [sh("a", COUNT)]})).await;
-        machine.create("ended", json!({"restartPolicy": "Never", "containers": [sh("a", "sleep 2; echo over; exit 4")]})).await;
+        machine
+            .create("ended", json!({"restartPolicy": "Never", "containers": [sh("a", "sleep 2; echo over; exit 4")]}))
+            .await;
         machine.wait_ready("deleted").await;
         machine.wait_ready("ended").await;
         machine.stop().await;
-        machine.pods().delete("deleted", &kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() }).await.unwrap();
+        machine
+            .pods()
+            .delete("deleted", &kube::api::DeleteParams { grace_period_seconds: Some(0), ..Default::default() })
+            .await
+            .unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
         machine.start_again().await;
         let pod = machine.wait_phase("ended", "Failed").await;
@@ -49,11 +55,14 @@ fn a_pod_whose_shim_was_killed_starts_over() {
     on_machine(async |machine| {
         machine.create("lost", json!({"containers": [sh("a", COUNT)]})).await;
         let before = machine.wait_ready("lost").await;
-        let shims = maru_testkit::wait_for(crate::host::PATIENCE, "the shim's process", async || shim_pids(machine)).await;
+        let shims =
+            maru_testkit::wait_for(crate::host::PATIENCE, "the shim's process", async || shim_pids(machine)).await;
         for pid in shims {
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
         }
-        let after = machine.wait("lost", "restarted", |pod| container(pod, 0).restart_count == 1 && container(pod, 0).ready).await;
+        let after = machine
+            .wait("lost", "restarted", |pod| container(pod, 0).restart_count == 1 && container(pod, 0).ready)
+            .await;
         assert_eq!(before.status.unwrap().pod_ip, after.status.clone().unwrap().pod_ip);
         let ended = container(&after, 0).last_state.unwrap().terminated.unwrap();
         assert_eq!(ended.reason.as_deref(), Some("ContainerStatusUnknown"));

@@ -14,7 +14,12 @@ fn changed_config_maps_reach_a_running_container() {
         machine.make(config_map("one")).await;
         let mut one = sh("a", "while true; do echo now $(cat /etc/settings/key); sleep 0.2; done");
         one["volumeMounts"] = json!([{"name": "settings", "mountPath": "/etc/settings"}]);
-        machine.create("live", json!({"containers": [one], "volumes": [{"name": "settings", "configMap": {"name": "settings"}}]})).await;
+        machine
+            .create(
+                "live",
+                json!({"containers": [one], "volumes": [{"name": "settings", "configMap": {"name": "settings"}}]}),
+            )
+            .await;
         machine.wait_log("live", "a", "now one\n").await;
         machine.make(config_map("two")).await;
         machine.wait_log("live", "a", "now two\n").await;
@@ -67,9 +72,22 @@ fn every_kind_of_volume_and_variable_arrives() {
         let logs = machine.logs("full", "a", "").await;
         let address = pod.status.unwrap().pod_ip.unwrap();
         for line in [
-            "env FROM_user=shop", "env FROM_password=secret", "env KEY=one", "env DOUBLE=oneone", "env POD=full",
-            &format!("env IP={address}"), "env MEM=32", "secret shop", "sub secret", "host from the host",
-            "labels app=\"full\"", "map o", "ns default", "mem ok", "host read-only", "arg one!",
+            "env FROM_user=shop",
+            "env FROM_password=secret",
+            "env KEY=one",
+            "env DOUBLE=oneone",
+            "env POD=full",
+            &format!("env IP={address}"),
+            "env MEM=32",
+            "secret shop",
+            "sub secret",
+            "host from the host",
+            "labels app=\"full\"",
+            "map o",
+            "ns default",
+            "mem ok",
+            "host read-only",
+            "arg one!",
         ] {
             assert!(logs.lines().any(|found| found == line), "{line:?} in\n{logs}");
         }
@@ -81,7 +99,10 @@ fn every_kind_of_volume_and_variable_arrives() {
 #[test]
 fn users_groups_and_limits_are_as_written() {
     on_machine(async |machine| {
-        let mut one = sh("a", "id; touch /data/x && stat -c '%u:%g' /data/x; touch /x 2>/dev/null || echo read-only; grep NoNewPrivs /proc/self/status; ls -ld /data");
+        let mut one = sh(
+            "a",
+            "id; touch /data/x && stat -c '%u:%g' /data/x; touch /x 2>/dev/null || echo read-only; grep NoNewPrivs /proc/self/status; ls -ld /data",
+        );
         one["securityContext"] = json!({"readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false});
         one["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
         let spec = json!({
@@ -122,7 +143,8 @@ fn a_claim_is_waited_for_and_its_data_outlives_the_pod() {
         .unwrap();
         kube::Api::all(machine.client.clone()).create(&kube::api::PostParams::default(), &volume).await.unwrap();
         machine.make(claim("Pending")).await;
-        let claims: kube::Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> = kube::Api::namespaced(machine.client.clone(), "default");
+        let claims: kube::Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> =
+            kube::Api::namespaced(machine.client.clone(), "default");
         let bound = kube::api::Patch::Merge(json!({"status": {"phase": "Bound"}}));
         claims.patch_status("data", &kube::api::PatchParams::default(), &bound).await.unwrap();
         machine.wait_phase("first", "Succeeded").await;

@@ -74,7 +74,7 @@ pub(crate) fn on_machine(test: impl AsyncFnOnce(&mut Machine) + Send) {
 /// A machine for a test.
 pub(crate) struct Machine {
     pub(crate) directory: TempDir,
-    pub(crate) server: TestServer,
+    _server: TestServer,
     pub(crate) client: Client,
     pub(crate) node: Node,
     pub(crate) networks: PodNetworks,
@@ -108,7 +108,7 @@ impl Machine {
         let scope = Scope::root("node");
         let options = options(&directory, &images, &networks, &cgroup);
         let node = Node::start(scope.clone(), client.clone(), options).await.unwrap();
-        let machine = Self { directory, server, client, node, networks, images, scope, cgroup, _links: links };
+        let machine = Self { directory, _server: server, client, node, networks, images, scope, cgroup, _links: links };
         // A controller writes it in the product; every pod's token volume shows it.
         machine
             .make(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": "none"}}))
@@ -210,13 +210,18 @@ impl Machine {
     }
 
     pub(crate) async fn wait_phase(&self, name: &str, phase: &str) -> Pod {
-        self.wait(name, phase, |pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(phase)).await
+        self.wait(name, phase, |pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(phase))
+            .await
     }
 
     pub(crate) async fn events(&self, name: &str) -> Vec<String> {
         let api: Api<Event> = Api::namespaced(self.client.clone(), "default");
         let events = api.list(&ListParams::default().fields(&format!("involvedObject.name={name}"))).await.unwrap();
-        events.items.into_iter().map(|event| format!("{}: {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
+        events
+            .items
+            .into_iter()
+            .map(|event| format!("{}: {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default()))
+            .collect()
     }
 
     pub(crate) async fn delete(&self, name: &str) {
@@ -225,7 +230,10 @@ impl Machine {
 
     pub(crate) async fn wait_gone(&self, name: &str) {
         let api = self.pods();
-        maru_testkit::wait_until(PATIENCE, format!("{name} is gone"), async || api.get_opt(name).await.unwrap().is_none()).await;
+        maru_testkit::wait_until(PATIENCE, format!("{name} is gone"), async || {
+            api.get_opt(name).await.unwrap().is_none()
+        })
+        .await;
     }
 
     /// Asks the node's handler for a text.

@@ -16,7 +16,8 @@ use crate::host::{Machine, PATIENCE, on_machine, sh};
 async fn serve(machine: &Machine, scope: &Scope) -> std::net::SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server { name: "kubelet", listener, tls: None, handler: machine.node.kubelet(), limits: Limits::default() };
+    let server =
+        Server { name: "kubelet", listener, tls: None, handler: machine.node.kubelet(), limits: Limits::default() };
     drop(scope.spawn("serve", maru_http::serve(scope.clone(), server)));
     address
 }
@@ -50,16 +51,21 @@ async fn exec(address: std::net::SocketAddr, query: &str, input: Option<&str>) -
 #[test]
 fn programs_run_in_containers_with_streams_and_exit_codes() {
     on_machine(async |machine| {
-        machine.create("shell", json!({"containers": [sh("a", "trap 'exit 0' TERM; while true; do sleep 0.1; done")]})).await;
+        machine
+            .create("shell", json!({"containers": [sh("a", "trap 'exit 0' TERM; while true; do sleep 0.1; done")]}))
+            .await;
         machine.wait_ready("shell").await;
         let scope = Scope::root("serve");
         let address = serve(machine, &scope).await;
-        let (out, err, status) = exec(address, "stdout=1&stderr=1&command=sh&command=-c&command=echo+out;echo+err+>%262;exit+7", None).await;
+        let (out, err, status) =
+            exec(address, "stdout=1&stderr=1&command=sh&command=-c&command=echo+out;echo+err+%3E%262;exit+7", None)
+                .await;
         assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
         assert_eq!(status["details"]["causes"][0]["message"], "7");
         let (out, _, status) = exec(address, "stdin=1&stdout=1&command=cat", Some("through")).await;
         assert_eq!((out.as_str(), status["status"].as_str()), ("through", Some("Success")));
-        let (out, _, _) = exec(address, "stdout=1&tty=1&command=sh&command=-c&command=test+-t+1+%26%26+echo+tty", None).await;
+        let (out, _, _) =
+            exec(address, "stdout=1&tty=1&command=sh&command=-c&command=test+-t+1+%26%26+echo+tty", None).await;
         assert_eq!(out, "tty\r\n");
         let (_, _, status) = exec(address, "stdout=1&command=/no/such", None).await;
         assert_eq!(status["status"], "Failure");
@@ -70,7 +76,9 @@ fn programs_run_in_containers_with_streams_and_exit_codes() {
 #[test]
 fn logs_are_chosen_by_the_request() {
     on_machine(async |machine| {
-        machine.create("log", json!({"restartPolicy": "Never", "containers": [sh("a", "echo 1; echo 2; echo 3 >&2")]})).await;
+        machine
+            .create("log", json!({"restartPolicy": "Never", "containers": [sh("a", "echo 1; echo 2; echo 3 >&2")]}))
+            .await;
         machine.wait_phase("log", "Succeeded").await;
         assert_eq!(machine.logs("log", "a", "").await.lines().count(), 3);
         assert_eq!(machine.logs("log", "a", "stream=Stderr").await, "3\n");
@@ -96,11 +104,17 @@ fn logs_are_chosen_by_the_request() {
 #[test]
 fn the_node_registers_reports_and_measures() {
     on_machine(async |machine| {
-        machine.create("busy", json!({"containers": [sh("a", "trap 'exit 0' TERM; while true; do sleep 0.01; done")]})).await;
+        machine
+            .create("busy", json!({"containers": [sh("a", "trap 'exit 0' TERM; while true; do sleep 0.01; done")]}))
+            .await;
         machine.wait_ready("busy").await;
         let nodes: Api<Node> = Api::all(machine.client.clone());
         let node = maru_testkit::wait_for(PATIENCE, "the Node has a status", async || {
-            nodes.get_opt("node").await.unwrap().filter(|node| node.status.as_ref().is_some_and(|status| status.capacity.is_some()))
+            nodes
+                .get_opt("node")
+                .await
+                .unwrap()
+                .filter(|node| node.status.as_ref().is_some_and(|status| status.capacity.is_some()))
         })
         .await;
         let status = node.status.unwrap();
@@ -114,7 +128,10 @@ fn the_node_registers_reports_and_measures() {
         assert!(summary["pods"][0]["containers"][0]["memory"]["workingSetBytes"].as_u64().unwrap() > 0);
         for path in ["/metrics/resource", "/metrics/cadvisor"] {
             let (_, text) = machine.get(path).await;
-            assert!(text.lines().any(|line| line.starts_with("container_cpu_usage_seconds_total{container=\"a\"")), "{text}");
+            assert!(
+                text.lines().any(|line| line.starts_with("container_cpu_usage_seconds_total{container=\"a\"")),
+                "{text}"
+            );
         }
         let (_, pods) = machine.get("/pods").await;
         assert!(pods.contains("\"busy\""));

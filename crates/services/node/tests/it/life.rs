@@ -12,13 +12,15 @@ fn a_pod_runs_is_reached_and_goes_away_without_a_trace() {
     on_machine(async |machine| {
         let mut init = sh("init", "echo prepared > /data/index.html; echo init done");
         init["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
-        let mut web = sh("web", "echo serving; hostname; cat /etc/hosts /etc/resolv.conf; exec httpd -f -p 80 -h /data");
+        let mut web =
+            sh("web", "echo serving; hostname; cat /etc/hosts /etc/resolv.conf; exec httpd -f -p 80 -h /data");
         web["volumeMounts"] = json!([{"name": "data", "mountPath": "/data", "readOnly": true}]);
         web["ports"] = json!([{"name": "http", "containerPort": 80}]);
         web["readinessProbe"] = json!({"httpGet": {"path": "/index.html", "port": "http"}, "periodSeconds": 1});
         web["startupProbe"] = json!({"tcpSocket": {"port": 80}, "periodSeconds": 1});
         web["livenessProbe"] = json!({"exec": {"command": ["cat", "/data/index.html"]}, "periodSeconds": 1});
-        let spec = json!({"initContainers": [init], "containers": [web], "volumes": [{"name": "data", "emptyDir": {}}]});
+        let spec =
+            json!({"initContainers": [init], "containers": [web], "volumes": [{"name": "data", "emptyDir": {}}]});
         machine.create("web", spec).await;
         let pod = machine.wait_ready("web").await;
         let status = pod.status.clone().unwrap();
@@ -62,7 +64,10 @@ fn pods_that_end_succeed_or_fail_with_code_and_message() {
             machine.create(name, json!({"restartPolicy": "Never", "containers": [sh("a", script)]})).await;
             let pod = machine.wait_phase(name, phase).await;
             let ended = container(&pod, 0).state.unwrap().terminated.unwrap();
-            assert_eq!((ended.exit_code, ended.reason.as_deref(), ended.message.as_deref()), (code, Some(reason), message));
+            assert_eq!(
+                (ended.exit_code, ended.reason.as_deref(), ended.message.as_deref()),
+                (code, Some(reason), message)
+            );
             assert_eq!(container(&pod, 0).restart_count, 0);
         }
         assert_eq!(machine.logs("good", "a", "").await, "fine\n");
@@ -85,13 +90,18 @@ fn a_crashing_container_restarts_with_back_off_and_keeps_its_last_log() {
 #[test]
 fn a_failing_liveness_probe_restarts_the_container() {
     on_machine(async |machine| {
-        let mut one = sh("a", "touch /tmp/alive; sleep 1; rm /tmp/alive; trap 'exit 0' TERM; while true; do sleep 0.1; done");
-        one["livenessProbe"] = json!({"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1, "failureThreshold": 1});
+        let mut one =
+            sh("a", "touch /tmp/alive; sleep 1; rm /tmp/alive; trap 'exit 0' TERM; while true; do sleep 0.1; done");
+        one["livenessProbe"] =
+            json!({"exec": {"command": ["cat", "/tmp/alive"]}, "periodSeconds": 1, "failureThreshold": 1});
         machine.create("sick", json!({"containers": [one]})).await;
         machine.wait("sick", "restarted", |pod| container(pod, 0).restart_count >= 1).await;
         let events = machine.events("sick").await;
         assert!(events.iter().any(|event| event.starts_with("Unhealthy: Liveness probe failed")), "{events:?}");
-        assert!(events.iter().any(|event| event == "Killing: Container a failed liveness probe, will be restarted"), "{events:?}");
+        assert!(
+            events.iter().any(|event| event == "Killing: Container a failed liveness probe, will be restarted"),
+            "{events:?}"
+        );
     });
 }
 
@@ -141,7 +151,9 @@ fn what_cannot_start_says_why() {
         let message = container(&pod, 0).state.unwrap().waiting.unwrap().message;
         assert_eq!(message.as_deref(), Some("configmap \"late\" not found"));
         // What was missing appears.
-        machine.make(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late"}, "data": {"k": "here"}})).await;
+        machine
+            .make(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "late"}, "data": {"k": "here"}}))
+            .await;
         machine.wait_log("no-map", "a", "here").await;
     });
 }

@@ -11,3 +11,4 @@ mod content;
 mod host;
 mod kubelet;
 mod life;
+mod speed;
