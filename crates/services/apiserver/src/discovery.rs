@@ -17,20 +17,26 @@ use crate::state::State;
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) content: Bytes,
-    /// The start of its SHA-256.
+    /// Its SHA-256 in capitals.
     pub(crate) hash: String,
 }
 
 impl KindTable {
-    /// Returns the document of a path, made when first asked for.
+    /// Returns the JSON document of a path, made when first asked for.
     pub(crate) fn document(&self, path: &str, make: impl FnOnce() -> Value) -> Document {
+        self.bytes(path, || make().to_string().into_bytes())
+    }
+
+    /// Returns the document of a path, made when first asked for.
+    pub(crate) fn bytes(&self, path: &str, make: impl FnOnce() -> Vec<u8>) -> Document {
         let lock = || self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(path) {
             return known.clone();
         }
         // Made outside the lock: two callers at once make it twice, nobody waits for long.
-        let text = make().to_string();
-        let document = Document { hash: maru_ids::short_hash(&text, 64).to_uppercase(), content: Bytes::from(text) };
+        let content = Bytes::from(make());
+        let digest = ring::digest::digest(&ring::digest::SHA256, &content);
+        let document = Document { hash: maru_ids::to_hex(digest.as_ref()).to_uppercase(), content };
         lock().insert(path.to_owned(), document.clone());
         document
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use maru_http::Body;
-use maru_kube::openapi::{self, Resource};
+use maru_kube::openapi::{self, Resource, Subresource};
 use serde_json::{Map, Value, json};
 
 use crate::discovery::{Document, subresource_of};
@@ -31,7 +31,7 @@ pub(crate) fn answer(
         "/version" => Ok(respond::json(StatusCode::OK, &version())),
         "/healthz" | "/livez" | "/readyz" => Ok(health(state, path, query)),
         "/metrics" => Ok(respond::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics(state))),
-        "/openapi/v2" => Ok(respond::compressible(headers, StatusCode::OK, v2(table).content)),
+        "/openapi/v2" => Ok(v2(table, headers)),
         "/openapi/v3" => Ok(respond::json(StatusCode::OK, &v3_index(table))),
         "/.well-known/openid-configuration" => Ok(respond::json(StatusCode::OK, &state.tokens.discovery())),
         "/openid/v1/jwks" => Ok(respond::json(StatusCode::OK, &state.tokens.jwks())),
@@ -168,21 +168,38 @@ fn v3(table: &KindTable, path: &str, query: &Query, headers: &HeaderMap) -> Resu
     Ok(response)
 }
 
-fn v2(table: &KindTable) -> Document {
-    table.document("/openapi/v2", || {
-        let resources: Vec<Resource> = group_versions(table)
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// Older clients take nothing but protobuf here.
+fn v2(table: &KindTable, headers: &HeaderMap) -> Response<Body> {
+    let make = || {
+        let all = group_versions(table);
+        let resources: Vec<Resource> = all
             .iter()
             .flat_map(|(_, group, version)| table.of_version(group, version))
             .map(|served| described(&served))
             .collect();
         openapi::v2_document(&resources)
-    })
+    };
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.split(',').any(|one| one.trim().starts_with(V2_PROTOBUF)) {
+        let document = table.bytes("/openapi/v2;protobuf", || openapi::v2_protobuf(&make()));
+        return respond::bytes(StatusCode::OK, V2_PROTOBUF, document.content);
+    }
+    respond::compressible(headers, StatusCode::OK, table.document("/openapi/v2", make).content)
 }
 
 fn described(served: &Served) -> Resource {
+    let kind = &served.kind;
     let subresources = served.version().subresources.iter().map(|name| {
-        let (_, verbs) = subresource_of(name);
-        (name.clone(), verbs.iter().map(|verb| (*verb).to_owned()).collect())
+        let (special, verbs) = subresource_of(name);
+        let own = (kind.group.as_str(), served.version().name.as_str(), kind.kind.as_str());
+        let (group, version, kind) = special.unwrap_or(own);
+        Subresource {
+            name: name.clone(),
+            kind: (group.to_owned(), version.to_owned(), kind.to_owned()),
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+        }
     });
     Resource {
         group: served.kind.group.clone(),

@@ -1,5 +1,6 @@
 //! What the server knows of single kinds: defaults, immutable fields, allocation, checks. All else is data.
 
+mod autoscalers;
 mod batch;
 mod cluster;
 mod config;
@@ -151,7 +152,7 @@ pub(crate) fn defaults(served: &Served, object: &mut Value) {
         Hook::DaemonSet => workloads::daemon_set_defaults(object),
         Hook::Job => batch::job_defaults(object),
         Hook::CronJob => batch::cron_job_defaults(object),
-        Hook::HorizontalPodAutoscaler => workloads::autoscaler_defaults(object),
+        Hook::HorizontalPodAutoscaler => autoscalers::defaults(served, object),
         Hook::Service => services::defaults(object),
         Hook::EndpointSlice => networking::endpoint_slice_defaults(object),
         Hook::NetworkPolicy => networking::network_policy_defaults(object),
@@ -227,7 +228,7 @@ pub(crate) fn validate(context: &Context<'_>, object: &Value, old: Option<&Value
         Hook::StatefulSet => workloads::validate_stateful_set(object, old),
         Hook::Job => batch::validate_job(object, old),
         Hook::CronJob => batch::validate_cron_job(object),
-        Hook::HorizontalPodAutoscaler => workloads::validate_autoscaler(object),
+        Hook::HorizontalPodAutoscaler => autoscalers::validate(object),
         Hook::Service => services::validate(context, object, old),
         Hook::Ingress => networking::validate_ingress(object),
         Hook::EndpointSlice => networking::validate_endpoint_slice(object, old),
@@ -318,6 +319,8 @@ pub(crate) async fn committed(context: &Context<'_>, _old: Option<&Value>, new: 
 pub(crate) fn convert_from_storage(served: &Served, stored_version: &str, object: &mut Value) {
     if served.kind.hook == Hook::Event {
         events::from_storage(served, stored_version, object);
+    } else if served.kind.hook == Hook::HorizontalPodAutoscaler {
+        autoscalers::to_v1(object);
     } else if served.kind.is_custom
         && let Some(schema) = served.schema()
     {
@@ -328,8 +331,10 @@ pub(crate) fn convert_from_storage(served: &Served, stored_version: &str, object
 
 /// Converts an object into the form that is stored.
 pub(crate) fn convert_to_storage(served: &Served, object: &mut Value) {
-    if served.kind.hook == Hook::Event {
-        events::to_storage(served, object);
+    match served.kind.hook {
+        Hook::Event => events::to_storage(served, object),
+        Hook::HorizontalPodAutoscaler if served.version().name == "v1" => autoscalers::from_v1(object),
+        _ => {}
     }
 }
 

@@ -1,8 +1,8 @@
-//! Deployments, replica sets, stateful sets, daemon sets, replication controllers, autoscalers.
+//! Deployments, replica sets, stateful sets, daemon sets, replication controllers.
 
 use maru_kube::FieldError;
 use maru_kube::selector::LabelSelector;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{check_immutable, pod_defaults, pod_validation};
 use crate::errors::issue;
@@ -64,17 +64,6 @@ pub(crate) fn daemon_set_defaults(object: &mut Value) {
         default_at(object, &["spec", "updateStrategy", "rollingUpdate", "maxSurge"], 0);
     }
     default_at(object, &["spec", "revisionHistoryLimit"], 10);
-}
-
-pub(crate) fn autoscaler_defaults(object: &mut Value) {
-    default_at(object, &["spec", "minReplicas"], 1);
-    if meta::list(object, &["spec", "metrics"]).is_empty() {
-        let metric = json!({
-            "type": "Resource",
-            "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
-        });
-        meta::set_at(object, &["spec", "metrics"], Some(json!([metric])));
-    }
 }
 
 /// Checks what all kinds with a selector and a pod template share.
@@ -154,22 +143,10 @@ pub(crate) fn validate_stateful_set(object: &Value, old: Option<&Value>) -> Vec<
     issues
 }
 
-pub(crate) fn validate_autoscaler(object: &Value) -> Vec<FieldError> {
-    let number = |field: &str| meta::at(object, &["spec", field]).and_then(Value::as_i64);
-    let (least, most) = (number("minReplicas").unwrap_or(1), number("maxReplicas").unwrap_or_default());
-    let mut issues = Vec::new();
-    if most < 1 {
-        issues.push(issue::invalid("spec.maxReplicas", most, "must be greater than 0"));
-    }
-    if most < least {
-        issues.push(issue::invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"));
-    }
-    issues
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn deployment() -> Value {
         json!({"spec": {

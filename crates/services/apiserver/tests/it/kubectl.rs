@@ -318,7 +318,7 @@ spec:
     kubectl.feed("apply -f -", definition).await;
     kubectl.run("wait crd/boxes.example.com --for=condition=Established --timeout=5s").await;
     let text = kubectl
-        .feed("apply -f -", "{apiVersion: example.com/v1, kind: Box, metadata: {name: b}, spec: {size: 3}}")
+        .feed("apply -f -", "apiVersion: example.com/v1\nkind: Box\nmetadata: {name: b}\nspec: {size: 3}\n")
         .await;
     assert_eq!(text, "box.example.com/b created\n");
     let text = kubectl.run("get bx --no-headers").await;
@@ -328,7 +328,7 @@ spec:
     let text = kubectl
         .feed(
             "apply --server-side -f -",
-            "{apiVersion: example.com/v1, kind: Box, metadata: {name: c}, spec: {size: 4}}",
+            "apiVersion: example.com/v1\nkind: Box\nmetadata: {name: c}\nspec: {size: 4}\n",
         )
         .await;
     assert_eq!(text, "box.example.com/c serverside-applied\n");
