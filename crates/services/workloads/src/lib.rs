@@ -11,8 +11,10 @@
 //! one watch cache a kind that also sees our own writes at once, keyed work queues, and the event recorder.
 
 mod catalog;
+mod cron_job;
 mod daemon_set;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod garbage;
 mod job;

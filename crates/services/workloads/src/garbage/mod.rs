@@ -82,8 +82,9 @@ impl GarbageCollector {
                     let unresolved = self.graph().unresolved();
                     self.wake(unresolved);
                     if let Some(ready) = ready.take() {
-                        // Who no longer waits has been stopped.
-                        drop(ready.send(()));
+                        if ready.send(()).is_err() {
+                            tracing::debug!("the collector was stopped before it began");
+                        }
                     }
                 }
                 Err(error) => {

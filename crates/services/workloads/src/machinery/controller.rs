@@ -28,18 +28,6 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    /// The sooner of two.
-    pub(crate) fn sooner(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::After(one), Self::After(two)) => Self::After(one.min(two)),
-            (Self::After(one), Self::Settled | Self::Gone) | (Self::Settled | Self::Gone, Self::After(one)) => {
-                Self::After(one)
-            }
-            (Self::Settled, Self::Settled | Self::Gone) | (Self::Gone, Self::Settled) => Self::Settled,
-            (Self::Gone, Self::Gone) => Self::Gone,
-        }
-    }
-
     /// Settled, or after the time when there is one.
     pub(crate) fn after(delay: Option<Duration>) -> Self {
         delay.map_or(Self::Settled, Self::After)

@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, join_all};
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use maru_task::Scope;
 
 use self::kinds::Kinds;
-use self::wake::{controller_key, controllers_or_selectors, wake, wake_self};
+use self::wake::{controller_key, controllers_or_selectors, wake, wake_budgets, wake_self};
 use crate::WorkloadOptions;
+use crate::cron_job::CronJobs;
 use crate::daemon_set::DaemonSets;
 use crate::deployment::Deployments;
+use crate::disruption::DisruptionBudgets;
 use crate::endpoints::{EndpointMirrors, MANAGED_BY, MIRROR_MANAGER, SERVICE_NAME, ServiceEndpoints};
 use crate::garbage::{Collector, GarbageCollector};
 use crate::job::Jobs;
@@ -47,6 +50,8 @@ pub async fn run(scope: Scope, client: Client, options: WorkloadOptions) {
     wiring.stateful_sets();
     wiring.daemon_sets();
     wiring.jobs();
+    wiring.cron_jobs();
+    wiring.disruption_budgets();
     wiring.scheduler();
     wiring.endpoints();
     wiring.endpoint_mirrors();
@@ -254,6 +259,55 @@ impl Wiring {
             clock: Arc::clone(&self.options.clock),
         };
         self.drive(queue, reconciler, [kinds.jobs.synced(), kinds.pods.synced()]);
+    }
+
+    fn cron_jobs(&self) {
+        let kinds = &self.kinds;
+        let queue = Arc::new(WorkQueue::default());
+        wake_self(kinds.cron_jobs.cache(), &queue);
+        wake(kinds.jobs.cache(), &queue, |job| controller_key(job, "CronJob"));
+        let reconciler = CronJobs {
+            cron_jobs: kinds.cron_jobs.clone(),
+            jobs: kinds.jobs.clone(),
+            recorder: self.recorder.of_component("cronjob-controller"),
+            clock: Arc::clone(&self.options.clock),
+        };
+        self.drive(queue, reconciler, [kinds.cron_jobs.synced(), kinds.jobs.synced()]);
+    }
+
+    fn disruption_budgets(&self) {
+        let kinds = &self.kinds;
+        let queue = Arc::new(WorkQueue::default());
+        wake_self(kinds.budgets.cache(), &queue);
+        let budgets = kinds.budgets.clone();
+        wake(kinds.pods.cache(), &queue, move |pod| {
+            let of_namespace = budgets.in_namespace(pod.namespace());
+            let selects = |budget: &Arc<PodDisruptionBudget>| {
+                let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+                selector.is_some_and(|selector| Matcher::new(selector).matches(pod.label_map()))
+            };
+            of_namespace.iter().filter(|one| selects(one)).map(|one| Key::of(one.as_ref())).collect::<Vec<_>>()
+        });
+        // The wanted number of a controller counts, also before its pods follow.
+        wake_budgets(kinds.deployments.cache(), &queue, &kinds.budgets);
+        wake_budgets(kinds.replica_sets.cache(), &queue, &kinds.budgets);
+        wake_budgets(kinds.stateful_sets.cache(), &queue, &kinds.budgets);
+        let reconciler = DisruptionBudgets {
+            budgets: kinds.budgets.clone(),
+            pods: kinds.pods.clone(),
+            deployments: kinds.deployments.clone(),
+            replica_sets: kinds.replica_sets.clone(),
+            stateful_sets: kinds.stateful_sets.clone(),
+            clock: Arc::clone(&self.options.clock),
+        };
+        let synced = [
+            kinds.budgets.synced(),
+            kinds.pods.synced(),
+            kinds.deployments.synced(),
+            kinds.replica_sets.synced(),
+            kinds.stateful_sets.synced(),
+        ];
+        self.drive(queue, reconciler, synced);
     }
 
     fn scheduler(&self) {

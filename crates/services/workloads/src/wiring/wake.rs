@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
 
 use crate::machinery::{Cache, Key, Kind, Matcher, MetaExt as _, WorkQueue, controller_of};
@@ -56,4 +57,22 @@ where
     let selecting =
         owners.iter().filter(|owner| selector(owner).is_some_and(|matcher| matcher.matches(object.label_map())));
     selecting.map(|owner| Key::of(owner.as_ref())).collect()
+}
+
+/// Wakes the budgets of a namespace when the shape of a controller of pods changes there; its status does not matter.
+pub(super) fn wake_budgets<K: Resource + Send + Sync + 'static>(
+    cache: &Arc<Cache<K>>,
+    queue: &Arc<WorkQueue>,
+    budgets: &Kind<PodDisruptionBudget>,
+) {
+    let (queue, budgets) = (Arc::clone(queue), budgets.clone());
+    cache.on_change(move |change| {
+        let generation = |state: &Option<Arc<K>>| state.as_ref().map(|state| state.generation());
+        if generation(&change.before) == generation(&change.after) {
+            return;
+        }
+        if let Some(state) = change.states().next() {
+            budgets.in_namespace(state.namespace()).iter().for_each(|one| queue.add(Key::of(one.as_ref())));
+        }
+    });
 }

@@ -2,6 +2,8 @@
 
 mod deployments;
 mod endings;
+mod jobs;
 mod services;
+mod sets;
 mod support;
 mod volumes;
