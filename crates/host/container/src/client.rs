@@ -14,7 +14,7 @@ use crate::cgroup::Cgroup;
 use crate::config::{ContainerConfig, Namespace};
 use crate::connection::Connection;
 use crate::error::ShimError;
-use crate::protocol::{CONTAINERS, LogOrder, OPTIONS, Request, Response, SOCKET, ShimSetup, StartOrder};
+use crate::protocol::{CONTAINERS, LogOrder, OPTIONS, Request, Response, SOCKET, STATE, ShimSetup, StartOrder};
 use crate::spec::{self, SpecInput};
 use crate::status::{ContainerId, ContainerState, ExitStatus, PodState, Started};
 use crate::stream::ContainerStream;
@@ -208,8 +208,14 @@ impl Shim {
             let config = &request.config;
             let spec = spec::build(&SpecInput { rootfs: &request.rootfs, cgroup: cgroup.path(), config })?;
             let failed = |source| ShimError::Io { doing: "write", path: bundle.clone(), source };
-            // Two attempts never share a bundle: the shim refuses an id that it knows, this refuses one that is being made.
-            std::fs::create_dir(&bundle).map_err(failed)?;
+            match std::fs::create_dir(&bundle) {
+                // What a start left that never reached a shim is used again; the shim writes the state first thing.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !bundle.join(STATE).exists() => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(ShimError::Refused { message: format!("container {} was started before", request.id) });
+                }
+                result => result.map_err(failed)?,
+            }
             std::fs::write(bundle.join("config.json"), spec.to_string()).map_err(failed)?;
             Ok(StartOrder {
                 log: request.log_path.map(|path| LogOrder {

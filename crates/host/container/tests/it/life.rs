@@ -99,7 +99,7 @@ async fn what_cannot_be_started_says_why() {
     let error = pod.start("sysctl", ContainerConfig { sysctls, ..sh("true") }).await.unwrap_err();
     assert!(error.to_string().contains("net.no.such"), "{error}");
     let again = pod.start("missing", sh("true")).await.unwrap_err();
-    assert!(matches!(again, ShimError::Io { .. } | ShimError::Refused { .. }), "{again}");
+    assert_eq!(again.to_string(), "container missing-0 was started before");
     pod.finish().await;
 }
 
@@ -259,4 +259,26 @@ async fn a_shim_is_small() {
     // File pages are shared with the daemon and between shims; without optimisation they are many.
     assert!(kilobytes("RssAnon:") < 3 * 1024, "{status}");
     pod.finish().await;
+}
+
+/// A shim of another version is told from one that is gone.
+#[tokio::test]
+async fn a_shim_that_speaks_another_protocol_is_named() {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+    use std::os::fd::AsRawFd as _;
+
+    let directory = tempfile::tempdir().unwrap();
+    let listener = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(listener.as_raw_fd(), &UnixAddr::new(&directory.path().join("shim.sock")).unwrap()).unwrap();
+    listen(&listener, Backlog::MAXCONN).unwrap();
+    let listener = std::os::unix::net::UnixListener::from(listener);
+    let shim = std::thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        maru_sys::send_packet(&client, br#"{"Hello":{"version":99,"pid":1}}"#, &[]).unwrap();
+    });
+    let error = Shim::connect(directory.path()).await.unwrap_err();
+    assert!(matches!(error, ShimError::Version { version: 99, .. }), "{error}");
+    shim.join().unwrap();
+    let error = Shim::connect(directory.path()).await.unwrap_err();
+    assert!(matches!(error, ShimError::Gone { .. }), "{error}");
 }

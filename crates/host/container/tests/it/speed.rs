@@ -1,6 +1,6 @@
 //! How long a start takes; run with `--ignored --nocapture`.
 
-use maru_container::{ContainerConfig, ContainerId};
+use maru_container::{ContainerConfig, ContainerId, RuntimeKind};
 
 use crate::pod::{Pod, program, skip};
 
@@ -10,7 +10,15 @@ async fn start_time() {
     if skip() {
         return;
     }
-    let pod = Pod::new().await;
+    measure(RuntimeKind::Embedded).await;
+    if std::path::Path::new("/usr/sbin/runc").exists() {
+        measure(RuntimeKind::External("/usr/sbin/runc".into())).await;
+    }
+}
+
+async fn measure(runtime: RuntimeKind) {
+    println!("{runtime:?}");
+    let pod = Pod::with(runtime).await;
     let (mut starts, mut removals, mut execs) = (Vec::new(), Vec::new(), Vec::new());
     pod.start("base", ContainerConfig { args: vec!["sleep".into(), "1000".into()], ..ContainerConfig::default() })
         .await
