@@ -169,12 +169,9 @@ impl Hasher {
     /// Returns the digest of all content added.
     #[must_use]
     pub fn finish(self) -> Digest {
-        use fmt::Write as _;
-        let mut hex = String::with_capacity(self.algorithm.hex_length());
-        for byte in self.context.finish().as_ref() {
-            // Writing to a string does not fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
+        let bytes = self.context.finish();
+        let digits = bytes.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+        let hex = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect();
         Digest { algorithm: self.algorithm, hex }
     }
 }

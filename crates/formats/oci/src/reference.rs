@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,13 @@ const NAME_LENGTH_MAX: usize = 255;
 const TAG_LENGTH_MAX: usize = 128;
 
 /// The name of an image, normalised as docker does: `nginx` is `docker.io/library/nginx:latest` and the local name
-/// `shop/orders:dev` is `docker.io/shop/orders:dev`, whoever says it. Has a tag, a digest, or both.
+/// `shop/orders:dev` is `docker.io/shop/orders:dev`, whoever says it. Has a tag, a digest, or both. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Reference {
+pub struct Reference(Arc<Parts>);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
     registry: String,
     repository: String,
     tag: Option<String>,
@@ -43,31 +47,31 @@ impl Reference {
     /// Returns the registry with its port, e.g. `docker.io` or `localhost:5000`.
     #[must_use]
     pub fn registry(&self) -> &str {
-        &self.registry
+        &self.0.registry
     }
 
     /// Returns the repository within the registry, e.g. `library/nginx`.
     #[must_use]
     pub fn repository(&self) -> &str {
-        &self.repository
+        &self.0.repository
     }
 
     /// Returns the tag; `None` only when there is a digest.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        self.0.tag.as_deref()
     }
 
     /// Returns the digest, if the reference is pinned.
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
+        self.0.digest.as_ref()
     }
 
     /// Returns the same repository at a digest, without a tag.
     #[must_use]
     pub fn with_digest(&self, digest: Digest) -> Self {
-        Self { registry: self.registry.clone(), repository: self.repository.clone(), tag: None, digest: Some(digest) }
+        Self(Arc::new(Parts { tag: None, digest: Some(digest), ..Parts::clone(&self.0) }))
     }
 
     /// Returns the same repository at a tag.
@@ -78,13 +82,13 @@ impl Reference {
         if !is_tag(tag) {
             return Err(ReferenceError { text: tag.to_owned(), problem: TAG_PROBLEM });
         }
-        Ok(Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
+        Ok(Self(Arc::new(Parts { tag: Some(tag.to_owned()), digest: None, ..Parts::clone(&self.0) })))
     }
 
     /// Returns registry and repository without tag or digest.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}/{}", self.registry, self.repository)
+        format!("{}/{}", self.0.registry, self.0.repository)
     }
 
     /// Returns the short spelling that people use, e.g. `nginx:latest` or `shop/orders:dev`.
@@ -151,7 +155,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
         (None, None) => Some(DEFAULT_TAG.to_owned()),
         (tag, _) => tag.map(str::to_owned),
     };
-    Ok(Reference { registry: registry.to_owned(), repository, tag, digest })
+    Ok(Reference(Arc::new(Parts { registry: registry.to_owned(), repository, tag, digest })))
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -215,11 +219,11 @@ impl From<Reference> for String {
 
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.registry, self.repository)?;
-        if let Some(tag) = &self.tag {
+        write!(formatter, "{}/{}", self.0.registry, self.0.repository)?;
+        if let Some(tag) = &self.0.tag {
             write!(formatter, ":{tag}")?;
         }
-        if let Some(digest) = &self.digest {
+        if let Some(digest) = &self.0.digest {
             write!(formatter, "@{digest}")?;
         }
         Ok(())

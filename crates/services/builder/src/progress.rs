@@ -61,8 +61,8 @@ impl<W: std::io::Write + Send + 'static> TextProgress<W> {
         let line = render(event);
         let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A closed terminal does not stop a build.
-        let _ = writeln!(output, "{line}");
-        let _ = output.flush();
+        drop(writeln!(output, "{line}"));
+        drop(output.flush());
     }
 }
 

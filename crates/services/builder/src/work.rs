@@ -55,7 +55,7 @@ impl Drop for Work {
         clean(&self.directory);
         drop(self.lock.take());
         // The next build removes a lock file that is left.
-        let _ = fs::remove_file(self.directory.with_extension("lock"));
+        drop(fs::remove_file(self.directory.with_extension("lock")));
     }
 }
 
@@ -76,7 +76,7 @@ impl Drop for MountDirectory {
             return;
         }
         // What stays goes with the working directory.
-        let _ = fs::remove_dir_all(&self.0);
+        drop(fs::remove_dir_all(&self.0));
     }
 }
 
@@ -90,7 +90,7 @@ fn remove_abandoned(all: &Path) -> Result<(), BuildError> {
         if lock.try_lock().is_ok() {
             clean(&path.with_extension(""));
             // Somebody else may have removed it at the same time.
-            let _ = fs::remove_file(&path);
+            drop(fs::remove_file(&path));
         }
     }
     Ok(())

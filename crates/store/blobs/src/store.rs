@@ -373,7 +373,7 @@ impl Drop for BlobWriter {
     fn drop(&mut self) {
         if !self.kept {
             // What cannot be removed now is removed by the next collection.
-            let _ = fs::remove_file(&self.path);
+            drop(fs::remove_file(&self.path));
         }
     }
 }

@@ -178,7 +178,7 @@ impl ImageStore {
         let mut all: BTreeMap<Digest, BTreeSet<Reference>> = BTreeMap::new();
         for descriptor in &index.manifests {
             // Bills of materials and signatures lie beside images.
-            if descriptor.annotations.get("vnd.docker.reference.type").is_some() || descriptor.artifact_type.is_some() {
+            if descriptor.annotations.contains_key("vnd.docker.reference.type") || descriptor.artifact_type.is_some() {
                 continue;
             }
             if !self.inner.blobs.contains(&descriptor.digest)? {

@@ -17,7 +17,7 @@ use crate::store::{ImageStore, Layer};
 #[serde(rename_all = "camelCase")]
 pub enum CachedResult {
     /// A layer.
-    Layer(Layer),
+    Layer(Box<Layer>),
     /// A whole image.
     Image(Digest),
 }
@@ -75,7 +75,7 @@ impl ImageStore {
                 reason = "the age of a file is compared with other times of the file system"
             )]
             let now = SystemTime::now();
-            let _ = fs::File::open(&path).and_then(|file| file.set_modified(now));
+            drop(fs::File::open(&path).and_then(|file| file.set_modified(now)));
         }
         Ok(complete.then_some(result))
     }

@@ -76,7 +76,7 @@ impl ImageStore {
         if outcome.is_err() {
             for (temporary, _) in &fresh {
                 // What cannot be removed now goes with the next garbage collection.
-                let _ = fs::remove_dir_all(temporary);
+                drop(fs::remove_dir_all(temporary));
             }
         }
         outcome.map(|()| finished)

@@ -275,7 +275,7 @@ impl ImageStore {
         })();
         if written.is_err() {
             // The write's own error is the one to report.
-            let _ = fs::remove_file(&temporary);
+            drop(fs::remove_file(&temporary));
         }
         written.map_err(io_error("write", &path))
     }

@@ -86,6 +86,8 @@ pub struct BuildRequest {
     pub cache: bool,
     /// How base images that are not here are pulled; `None` refuses them.
     pub pull: Option<PullOptions>,
+    /// The cgroup beneath which steps run, such as `/maru-default/builds`; it stays, empty.
+    pub cgroup_parent: String,
     /// The program that runs containers (see `maru_container::RunConfig`); `None` means this very program.
     pub executable: Option<PathBuf>,
     /// Who is told what happens.
@@ -109,6 +111,7 @@ impl BuildRequest {
             epoch: 0,
             cache: true,
             pull: None,
+            cgroup_parent: "/maru/builds".to_owned(),
             executable: None,
             progress: None,
         }

@@ -76,7 +76,7 @@ pub(crate) async fn run(
         directory: stage.build.work.path("run"),
         rootfs: rootfs.path.clone(),
         container,
-        cgroup: format!("/maru-build/{}", maru_ids::random_suffix(10)),
+        cgroup: format!("{}/{}", stage.build.request.cgroup_parent, maru_ids::random_suffix(10)),
         runtime: RuntimeKind::Embedded,
         timeout: None,
     };
@@ -398,7 +398,7 @@ fn remove_stubs(root: &Path, stubs: &[PathBuf]) -> Result<(), BuildError> {
         let Ok(metadata) = fs::symlink_metadata(&place) else { continue };
         if metadata.is_dir() {
             // A directory that the step has put something into stays.
-            let _ = fs::remove_dir(&place);
+            drop(fs::remove_dir(&place));
         } else if metadata.is_file() && metadata.len() == 0 {
             fs::remove_file(&place).map_err(io_error("remove", &place))?;
         }

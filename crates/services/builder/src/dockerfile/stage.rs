@@ -253,7 +253,7 @@ impl Stage {
         let (store, key) = (self.build.store.clone(), key.clone());
         match blocking(move || Ok(store.recall(&key)?)).await? {
             Some(CachedResult::Layer(layer)) => {
-                self.layers.push(layer);
+                self.layers.push(*layer);
                 Ok(true)
             }
             Some(CachedResult::Image(_)) | None => Ok(false),
@@ -276,7 +276,7 @@ impl Stage {
         let layer = blocking(move || {
             let layer =
                 store.put_directory(&upper, DirectoryLayer { form: DirectoryForm::Overlay, modified_max: epoch })?;
-            store.remember(&key, &CachedResult::Layer(layer.clone()))?;
+            store.remember(&key, &CachedResult::Layer(Box::new(layer.clone())))?;
             drop(mounted);
             Ok(layer)
         })

@@ -102,7 +102,7 @@ fn a_layer_cannot_write_outside_its_directory() {
         let directory = home.path().join(number.to_string());
         let _mounted = Mounted(directory.clone());
         // Either refused, or kept inside.
-        let _ = store.mount(&digest, &directory);
+        drop(store.mount(&digest, &directory));
         assert!(fs::read_dir(&outside).unwrap().next().is_none());
         assert!(!std::path::Path::new("/tmp/planted-by-maru-test").exists());
     }

@@ -56,9 +56,11 @@ impl Registry {
                         let answer = answer(&shelf, address, &request);
                         async move { Ok::<_, Infallible>(answer) }
                     });
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(hyper_util::rt::TokioIo::new(socket), service)
-                        .await;
+                    drop(
+                        hyper::server::conn::http1::Builder::new()
+                            .serve_connection(hyper_util::rt::TokioIo::new(socket), service)
+                            .await,
+                    );
                 });
             }
         });

@@ -11,7 +11,7 @@ pub(crate) struct Mounted(pub(crate) PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = ImageStore::discard(&self.0);
+        drop(ImageStore::discard(&self.0));
     }
 }
 
