@@ -14,6 +14,7 @@
 
 mod cidr;
 mod conntrack;
+mod dial;
 mod error;
 mod firewall;
 mod host;
@@ -26,6 +27,7 @@ mod uplink;
 
 pub use cidr::{Cidr, CidrError};
 pub use conntrack::{Flow, flush_flows};
+pub use dial::connect_within;
 pub use error::NetError;
 pub use firewall::{Firewall, ForeignDrop, foreign_drops};
 pub use host::{HostLinkOptions, HostLinks};

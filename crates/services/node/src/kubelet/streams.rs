@@ -118,15 +118,15 @@ pub(super) async fn attach(
 
 /// Which streams the client wants; kubelets and API servers name the parameters differently.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
-    stdin: bool,
-    stdout: bool,
-    stderr: bool,
-    tty: bool,
+pub(super) struct Wanted {
+    pub(super) stdin: bool,
+    pub(super) stdout: bool,
+    pub(super) stderr: bool,
+    pub(super) tty: bool,
 }
 
 impl Wanted {
-    fn new(query: &Query) -> Result<Self, Refusal> {
+    pub(super) fn new(query: &Query) -> Result<Self, Refusal> {
         let wanted = Self {
             stdin: query.flag(&["stdin", "input"]),
             stdout: query.flag(&["stdout", "output"]),
@@ -157,14 +157,9 @@ impl Upgrade {
                 .filter_map(|value| value.to_str().ok())
                 .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
         };
-        if says(header::UPGRADE, "SPDY/3.1") {
-            return Err(Refusal::Unsupported(
-                "the SPDY/3.1 form of exec and attach is not supported; use a client that speaks WebSocket (kubectl 1.31 or newer)",
-            ));
-        }
         let key = headers.get(header::SEC_WEBSOCKET_KEY);
         let Some(key) = key.filter(|_| says(header::UPGRADE, "websocket")) else {
-            return Err(Refusal::Bad("exec and attach need an upgrade to a WebSocket".to_owned()));
+            return Err(Refusal::Bad("exec and attach need an upgrade to a WebSocket or to SPDY/3.1".to_owned()));
         };
         let accept = derive_accept_key(key.as_bytes());
         let offered = offered(headers);
@@ -202,27 +197,27 @@ impl Upgrade {
     }
 }
 
-fn offered(headers: &HeaderMap) -> Vec<String> {
+pub(super) fn offered(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',').map(|part| part.trim().to_owned())).collect()
 }
 
 /// A program's streams.
-struct Streams {
-    stdin: Option<ContainerStream>,
-    stdout: Option<ContainerStream>,
-    stderr: Option<ContainerStream>,
-    tty: bool,
+pub(super) struct Streams {
+    pub(super) stdin: Option<ContainerStream>,
+    pub(super) stdout: Option<ContainerStream>,
+    pub(super) stderr: Option<ContainerStream>,
+    pub(super) tty: bool,
 }
 
 /// Whose terminal follows the client's.
-enum Resize {
+pub(super) enum Resize {
     Program(Resizer),
     Container(Shim, maru_container::ContainerId),
 }
 
 impl Resize {
-    async fn resize(&self, size: TerminalSize) {
+    pub(super) async fn resize(&self, size: TerminalSize) {
         let result = match self {
             Self::Program(resizer) => resizer.resize(size).map_err(|error| error.to_string()),
             Self::Container(shim, id) => shim.resize(id, size).await.map_err(|error| chain(&error)),
@@ -388,14 +383,14 @@ async fn receive(
     }
 }
 
-fn terminal_size(content: &[u8]) -> Option<TerminalSize> {
+pub(super) fn terminal_size(content: &[u8]) -> Option<TerminalSize> {
     let size: Value = serde_json::from_slice(content).ok()?;
     let field = |name: &str| size.get(name)?.as_u64().and_then(|value| u16::try_from(value).ok());
     Some(TerminalSize { width: field("Width")?, height: field("Height")? })
 }
 
 /// Returns the Status that tells a client how its program ended.
-fn outcome(result: &Result<ExitStatus, ShimError>) -> Value {
+pub(super) fn outcome(result: &Result<ExitStatus, ShimError>) -> Value {
     match result {
         Ok(status) if status.is_success() => json!({"metadata": {}, "status": "Success"}),
         Ok(status) => json!({
