@@ -9,9 +9,8 @@ use crate::errors::ApiError;
 use crate::formats::Ownership;
 use crate::hooks;
 use crate::meta;
-use crate::options::WriteOptions;
 use crate::state::State;
-use crate::write::{Part, Writer};
+use crate::write::OwnWrites;
 
 const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 /// Roles with this annotation follow the program's version.
@@ -132,8 +131,8 @@ async fn write(
 ) -> Result<(), ApiError> {
     let table = state.table();
     let served = table.stored(group, plural).ok_or(ApiError::NoSuchPath)?;
-    let (identity, options) = (hooks::own_identity(), WriteOptions::own());
-    let writer = Writer { state, served: &served, namespace, part: Part::Main, identity: &identity, options: &options };
+    let own = OwnWrites::new();
+    let writer = own.writer(state, &served, namespace);
     let name = meta::name(&object).to_owned();
     let result = match mode {
         Mode::Create => writer.create(object, Ownership::Update).await,

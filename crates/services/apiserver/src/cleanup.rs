@@ -11,12 +11,12 @@ use crate::errors::ApiError;
 use crate::formats::Ownership;
 use crate::hooks;
 use crate::meta;
-use crate::options::{DeleteOptions, WriteOptions};
+use crate::options::DeleteOptions;
 use crate::query::Query;
 use crate::routes::ResourcePath;
 use crate::state::{Call, State, decode_raw};
 use crate::warnings::Warnings;
-use crate::write::{Part, Writer};
+use crate::write::OwnWrites;
 
 /// How long to wait for objects whose finalizers are somebody else's, before looking again.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -86,9 +86,8 @@ async fn remove_all(state: &Arc<State>, definition: &Value, store: &str) -> Resu
 async fn release(state: &Arc<State>, name: &str) -> Result<(), ApiError> {
     let table = state.table();
     let served = table.stored("apiextensions.k8s.io", "customresourcedefinitions").ok_or(ApiError::NoSuchPath)?;
-    let (identity, options) = (hooks::own_identity(), WriteOptions::own());
-    let writer =
-        Writer { state, served: &served, namespace: "", part: Part::Main, identity: &identity, options: &options };
+    let own = OwnWrites::new();
+    let writer = own.writer(state, &served, "");
     let without = |current: &Value| {
         let mut object = current.clone();
         let left: Vec<&str> =

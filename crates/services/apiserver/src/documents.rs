@@ -141,8 +141,10 @@ fn v3_index(table: &KindTable) -> Value {
 impl KindTable {
     /// A text that changes with what a group's version serves; cheaper than making its document.
     fn version_hash(&self, group: &str, version: &str) -> String {
-        let text: String =
-            self.of_version(group, version).iter().map(|served| format!("{:?}\n", served.kind)).collect();
+        let mut text = format!("{}\n", env!("CARGO_PKG_VERSION"));
+        for served in self.of_version(group, version) {
+            text.push_str(&format!("{} {}\n", served.kind.kind, served.kind.revision));
+        }
         maru_ids::short_hash(&text, 32).to_uppercase()
     }
 }

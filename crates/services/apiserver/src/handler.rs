@@ -29,6 +29,7 @@ pub(crate) async fn handle(state: Arc<State>, request: Request<Body>) -> Respons
     let table = state.table();
     let known =
         info.resource.as_ref().is_some_and(|path| table.served(&path.group, &path.version, &path.resource).is_some());
+    let is_inside = request.extensions().get::<Identity>().is_some();
     let is_long = info.verb == "watch" || info.resource.as_ref().is_some_and(proxy::is_stream);
     // A mistake in the code of one kind must look like a mistake, not like a broken network.
     let answer = AssertUnwindSafe(Box::pin(answer(&state, &table, &info, query, request, &warnings)))
@@ -43,6 +44,12 @@ pub(crate) async fn handle(state: Arc<State>, request: Request<Body>) -> Respons
         answer.await
     } else {
         let _held = Held::new(state.metrics.in_flight(!matches!(info.verb, "get" | "list")));
+        // Our own controllers bound themselves; to refuse them would only make them ask again.
+        let permit = if is_inside { None } else { Some(state.requests.try_acquire()) };
+        if matches!(permit, Some(Err(_))) {
+            let message = "the server is answering as many requests as it can; try again".to_owned();
+            return respond::error(&ApiError::TooManyRequests { message, retry_after_seconds: 1, causes: Vec::new() });
+        }
         tokio::time::timeout(REQUEST_TIME_MAX, answer)
             .await
             .unwrap_or_else(|_| Err(ApiError::Timeout("the request did not finish within 60 s".to_owned())))

@@ -23,7 +23,7 @@ use crate::handler::handle;
 use crate::hooks;
 use crate::kinds::{self, KindTable};
 use crate::metrics::Metrics;
-use crate::state::{Addresses, State};
+use crate::state::{Addresses, REQUESTS_MAX, State};
 
 /// What an API server is made from.
 #[derive(Debug, Clone)]
@@ -109,6 +109,7 @@ impl ApiServer {
             },
             service_writes: tokio::sync::Mutex::new(()),
             definition_writes: tokio::sync::Mutex::new(()),
+            requests: tokio::sync::Semaphore::new(REQUESTS_MAX),
             cleanups: Mutex::new(BTreeSet::new()),
         });
         hooks::definitions_changed(&state);

@@ -25,6 +25,8 @@ use crate::warnings::Warnings;
 
 /// The largest request body in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+/// Requests from outside that are answered at a time, watches and streams not counted; more are told to come back.
+pub(crate) const REQUESTS_MAX: usize = 400;
 /// How long a request may take that is not a watch or a stream.
 pub(crate) const REQUEST_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -46,6 +48,8 @@ pub(crate) struct State {
     pub(crate) service_writes: tokio::sync::Mutex<()>,
     /// Held while a CustomResourceDefinition is written, so that the table of kinds follows in order.
     pub(crate) definition_writes: tokio::sync::Mutex<()>,
+    /// One permit for each request from outside that may be under way.
+    pub(crate) requests: tokio::sync::Semaphore,
     /// The definitions whose objects are being removed.
     pub(crate) cleanups: std::sync::Mutex<std::collections::BTreeSet<String>>,
 }

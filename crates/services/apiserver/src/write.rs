@@ -17,6 +17,7 @@ use crate::meta;
 use crate::options::WriteOptions;
 use crate::state::{Call, State, Stored, commit_error, decode, encode};
 use crate::validation;
+use crate::warnings::Warnings;
 
 /// How often an unconditional write is tried again when others write between.
 const CONFLICT_RETRIES: usize = 20;
@@ -55,6 +56,33 @@ pub(crate) struct Writer<'a> {
     pub(crate) part: Part,
     pub(crate) identity: &'a Identity,
     pub(crate) options: &'a WriteOptions,
+    pub(crate) warnings: &'a Warnings,
+}
+
+/// Who writes when the server does so by itself.
+#[derive(Debug)]
+pub(crate) struct OwnWrites {
+    identity: Identity,
+    options: WriteOptions,
+    warnings: Warnings,
+}
+
+impl OwnWrites {
+    pub(crate) fn new() -> Self {
+        Self { identity: hooks::own_identity(), options: WriteOptions::own(), warnings: Warnings::default() }
+    }
+
+    pub(crate) fn writer<'a>(&'a self, state: &'a Arc<State>, served: &'a Served, namespace: &'a str) -> Writer<'a> {
+        Writer {
+            state,
+            served,
+            namespace,
+            part: Part::Main,
+            identity: &self.identity,
+            options: &self.options,
+            warnings: &self.warnings,
+        }
+    }
 }
 
 /// What a write did.
@@ -66,7 +94,15 @@ pub(crate) struct Written {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(state: &'a Arc<State>, call: &'a Call, part: Part, options: &'a WriteOptions) -> Self {
-        Self { state, served: &call.served, namespace: &call.path.namespace, part, identity: &call.identity, options }
+        Self {
+            state,
+            served: &call.served,
+            namespace: &call.path.namespace,
+            part,
+            identity: &call.identity,
+            options,
+            warnings: &call.warnings,
+        }
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
@@ -76,6 +112,7 @@ impl<'a> Writer<'a> {
             namespace: self.namespace(),
             part: self.part,
             identity: self.identity,
+            warnings: self.warnings,
             now: self.state.now(),
         }
     }

@@ -11,9 +11,8 @@ use crate::errors::ApiError;
 use crate::formats::Ownership;
 use crate::kinds::Served;
 use crate::meta::{self, default_at};
-use crate::options::WriteOptions;
 use crate::state::State;
-use crate::write::{Part, Writer};
+use crate::write::{OwnWrites, Part};
 
 /// Namespaces that always exist.
 const PROTECTED_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -60,8 +59,8 @@ pub(crate) async fn ensure_default_account(state: &Arc<State>, namespace: &str) 
     if state.read_raw("serviceaccounts", namespace, "default").is_some() {
         return;
     }
-    let (identity, options) = (own_identity(), WriteOptions::own());
-    let writer = Writer { state, served: &served, namespace, part: Part::Main, identity: &identity, options: &options };
+    let own = OwnWrites::new();
+    let writer = own.writer(state, &served, namespace);
     match writer.create(json!({"metadata": {"name": "default"}}), Ownership::Update).await {
         Ok(_) | Err(ApiError::AlreadyExists { .. }) => {}
         Err(error) => tracing::warn!(namespace, %error, "no default service account; the controller tries again"),

@@ -43,6 +43,9 @@ pub(crate) fn prepare(context: &Context<'_>, old: Option<&Value>, object: &mut V
     if context.part == Part::Status {
         return Ok(());
     }
+    if old.is_none() && has_key(&object["spec"]["versions"], "x-kubernetes-validations") {
+        context.warnings.add("x-kubernetes-validations are stored and not evaluated: CEL rules are not supported yet");
+    }
     let now = rfc3339_seconds(context.now);
     let names = meta::at(object, &["spec", "names"]).cloned().unwrap_or_default();
     meta::set_at(object, &["status", "acceptedNames"], Some(names));
@@ -64,6 +67,14 @@ pub(crate) fn prepare(context: &Context<'_>, old: Option<&Value>, object: &mut V
         set_condition(object, kind, reason, message, &now);
     }
     Ok(())
+}
+
+fn has_key(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key(key) || map.values().any(|value| has_key(value, key)),
+        Value::Array(items) => items.iter().any(|item| has_key(item, key)),
+        _ => false,
+    }
 }
 
 fn set_condition(object: &mut Value, kind: &str, reason: &str, message: &str, now: &str) {

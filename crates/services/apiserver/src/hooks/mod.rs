@@ -28,6 +28,7 @@ use crate::errors::{ApiError, issue};
 use crate::kinds::Served;
 use crate::meta;
 use crate::state::State;
+use crate::warnings::Warnings;
 use crate::write::Part;
 
 pub(crate) use cluster::ensure_default_account;
@@ -123,6 +124,8 @@ pub(crate) struct Context<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) part: Part,
     pub(crate) identity: &'a Identity,
+    /// What the caller should know although the write happens.
+    pub(crate) warnings: &'a Warnings,
     pub(crate) now: Timestamp,
 }
 

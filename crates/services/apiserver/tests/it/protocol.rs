@@ -177,7 +177,8 @@ async fn bodies_come_as_yaml_and_wrong_ones_are_explained() {
     let (status, body) = cluster.send("POST", MAPS, &[("content-type", "application/yaml")], yaml).await;
     assert_eq!((status, &body["data"]["a"]), (201, &json!("yes")), "{body}");
     let json = [("content-type", "application/json")];
-    let cases: Vec<(&str, &str, &[(&str, &str)], &str, u16, &str)> = vec![
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
+    let cases: Vec<Case<'_>> = vec![
         ("POST", MAPS, &json, "{", 400, "BadRequest"),
         ("POST", MAPS, &json, "[]", 400, "BadRequest"),
         ("POST", MAPS, &[("content-type", "text/plain")], "x", 415, "UnsupportedMediaType"),
