@@ -81,10 +81,8 @@ impl GarbageCollector {
                     // Owners of a kind that was unknown can be asked for now.
                     let unresolved = self.graph().unresolved();
                     self.wake(unresolved);
-                    if let Some(ready) = ready.take() {
-                        if ready.send(()).is_err() {
-                            tracing::debug!("the collector was stopped before it began");
-                        }
+                    if ready.take().is_some_and(|ready| ready.send(()).is_err()) {
+                        tracing::debug!("the collector was stopped before it began");
                     }
                 }
                 Err(error) => {

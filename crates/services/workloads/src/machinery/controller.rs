@@ -85,10 +85,7 @@ pub(crate) async fn drive<R: Reconcile>(
             biased;
             () = scope.cancelled() => break,
             Some((key, result)) = running.next(), if !running.is_empty() => {
-                if matches!(result, Err(_)) {
-                    errors.inc();
-                }
-                settle(R::NAME, &queue, &backoff, &key, result);
+                settle(R::NAME, &queue, &backoff, &errors, &key, result);
             }
             // Cancel safe.
             key = queue.next(), if free => {
@@ -106,7 +103,14 @@ pub(crate) async fn drive<R: Reconcile>(
     while running.next().await.is_some() {}
 }
 
-fn settle(name: &str, queue: &WorkQueue, backoff: &Backoff<Key>, key: &Key, result: Result<Done, ReconcileError>) {
+fn settle(
+    name: &str,
+    queue: &WorkQueue,
+    backoff: &Backoff<Key>,
+    errors: &Counter,
+    key: &Key,
+    result: Result<Done, ReconcileError>,
+) {
     match result {
         Ok(done) => {
             backoff.succeeded(key);
@@ -117,6 +121,7 @@ fn settle(name: &str, queue: &WorkQueue, backoff: &Backoff<Key>, key: &Key, resu
             }
         }
         Err(error) => {
+            errors.inc();
             let delay = backoff.failed(key.clone());
             tracing::debug!(controller = name, object = %key, error = %chain(&*error), ?delay, "reconcile failed");
             queue.add_after(key.clone(), delay);

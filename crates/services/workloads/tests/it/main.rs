@@ -5,5 +5,6 @@ mod endings;
 mod jobs;
 mod services;
 mod sets;
+mod steadiness;
 mod support;
 mod volumes;

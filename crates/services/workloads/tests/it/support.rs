@@ -28,7 +28,8 @@ pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) directory: tempfile::TempDir,
     scope: Scope,
-    _server: TestServer,
+    controllers: Scope,
+    server: TestServer,
 }
 
 impl Drop for Cluster {
@@ -44,14 +45,31 @@ impl Cluster {
         let server = testing::start(directory.path()).await;
         let client = maru_client::in_process(&server.handler, &Identity::new("test", &[Identity::MASTERS]));
         let scope = Scope::root("test");
-        let options = WorkloadOptions::new(NODE, directory.path().join("volumes"), "the authority");
-        drop(scope.spawn("workloads", maru_workloads::run(scope.clone(), client.clone(), options)));
         drop(scope.spawn_until_cancelled("node", drive_node(client.clone())));
-        let cluster = Self { client, directory, scope, _server: server };
+        let mut cluster = Self { client, directory, controllers: scope.child("workloads"), scope, server };
+        cluster.start_controllers();
         cluster.make_node().await;
         let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}})).unwrap();
         Api::<Namespace>::all(cluster.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
         cluster
+    }
+
+    fn start_controllers(&mut self) {
+        self.controllers = self.scope.child("workloads");
+        let options = WorkloadOptions::new(NODE, self.directory.path().join("volumes"), "the authority");
+        let running = maru_workloads::run(self.controllers.clone(), self.client.clone(), options);
+        drop(self.scope.spawn("workloads", running));
+    }
+
+    /// Stops the controllers wherever they are, and starts others.
+    pub(crate) fn restart_controllers(&mut self) {
+        self.controllers.cancel();
+        self.start_controllers();
+    }
+
+    /// The revision of the newest write.
+    pub(crate) fn revision(&self) -> u64 {
+        self.server.store.progress().0
     }
 
     async fn make_node(&self) {
