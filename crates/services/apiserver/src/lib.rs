@@ -17,6 +17,7 @@ mod delete;
 mod discovery;
 mod documents;
 mod errors;
+mod expiry;
 mod formats;
 mod handler;
 mod hooks;

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use crate::allocation::Cidr;
 use crate::authz::PolicyCache;
 use crate::bootstrap;
+use crate::expiry;
 use crate::handler::handle;
 use crate::hooks;
 use crate::kinds::{self, KindTable};
@@ -114,6 +115,7 @@ impl ApiServer {
         });
         hooks::definitions_changed(&state);
         bootstrap::run(&state).await.map_err(|error| StartError { reason: error.to_string() })?;
+        expiry::start(&state);
         Ok(Self { state })
     }
 

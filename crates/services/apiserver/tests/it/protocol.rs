@@ -344,3 +344,28 @@ async fn a_body_streams_until_the_server_stops() {
         tokio::time::timeout(Duration::from_secs(10), response.into_body().collect()).await.expect("the watch ends");
     assert!(collected.unwrap().to_bytes().is_empty());
 }
+
+#[tokio::test]
+async fn old_events_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = maru_time::TestClock::new("2026-01-01T00:00:00Z".parse().unwrap());
+    let mut options = maru_apiserver::testing::options(directory.path());
+    options.clock = clock.clone();
+    let server = maru_apiserver::testing::start_with(options).await;
+    let client = maru_client::in_process(&server.handler, &admin());
+    let events: kube::Api<k8s_openapi::api::core::v1::Event> = kube::Api::namespaced(client, "default");
+    for (name, seen) in [("old", "2026-01-01T00:00:00Z"), ("recurring", "2026-01-01T01:30:00Z")] {
+        let event = json!({"metadata": {"name": name}, "involvedObject": {"kind": "Pod"}, "lastTimestamp": seen});
+        let event = serde_json::from_value(event).unwrap();
+        events.create(&kube::api::PostParams::default(), &event).await.unwrap();
+    }
+    clock.advance(Duration::from_secs(2 * 3600));
+    tokio::time::pause();
+    let gone = async {
+        while events.get_opt("old").await.unwrap().is_some() {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3600), gone).await.expect("the old event is removed");
+    assert!(events.get_opt("recurring").await.unwrap().is_some());
+}
