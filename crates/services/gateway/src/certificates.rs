@@ -16,7 +16,7 @@ pub(crate) type Parsed = Result<Arc<CertifiedKey>, &'static str>;
 
 /// Remembers parsed Secrets by their version.
 #[derive(Debug, Default)]
-pub struct CertificateCache {
+pub(crate) struct CertificateCache {
     known: HashMap<(String, String), (String, Parsed)>,
 }
 
@@ -56,7 +56,7 @@ fn parse(secret: &Secret) -> Parsed {
 
 /// The certificates of one entrance, by host.
 #[derive(Debug, Default)]
-pub struct CertificateTable {
+pub(crate) struct CertificateTable {
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// Longest suffix first.
     below: Vec<(HostRule, Arc<CertifiedKey>)>,

@@ -266,9 +266,9 @@ impl Control {
                 continue;
             }
             let number = port.checked_add(self.options.listener_port_offset);
-            let bound = number.ok_or_else(|| std::io::Error::other("there is no such port")).and_then(|number| {
-                self.plane.bind(SocketAddr::new(self.options.listener_address, number))
-            });
+            let bound = number
+                .ok_or_else(|| std::io::Error::other("there is no such port"))
+                .and_then(|number| self.plane.bind(SocketAddr::new(self.options.listener_address, number)));
             match bound {
                 Ok(bound) => {
                     self.ports.insert(port, (tls, bound.address));
@@ -287,7 +287,8 @@ impl Control {
     /// Makes our classes when nobody has.
     async fn make_classes(&self, world: &World, inputs: &Inputs) {
         let options = &self.options;
-        let ingress_class = inputs.ingress_classes.iter().any(|one| one.metadata.name.as_ref() == Some(&options.ingress_class));
+        let ingress_class =
+            inputs.ingress_classes.iter().any(|one| one.metadata.name.as_ref() == Some(&options.ingress_class));
         if world.ingress_classes.is_synced() && !ingress_class {
             let object = json!({
                 "apiVersion": "networking.k8s.io/v1",
@@ -300,7 +301,8 @@ impl Control {
             });
             self.create(&ApiResource::erase::<IngressClass>(&()), object).await;
         }
-        let gateway_class = inputs.gateway_classes.iter().any(|one| one.metadata.name.as_ref() == Some(&options.gateway_class));
+        let gateway_class =
+            inputs.gateway_classes.iter().any(|one| one.metadata.name.as_ref() == Some(&options.gateway_class));
         if world.gateway_classes.is_synced() && !gateway_class {
             let object = json!({
                 "apiVersion": format!("{GROUP}/v1"),

@@ -13,7 +13,10 @@ pub fn crds() -> Vec<Value> {
             &Names { kind: "GatewayClass", plural: "gatewayclasses", short: &["gc"], namespaced: false },
             both,
             gateway_class(),
-            &[("Controller", ".spec.controllerName"), ("Accepted", ".status.conditions[?(@.type==\"Accepted\")].status")],
+            &[
+                ("Controller", ".spec.controllerName"),
+                ("Accepted", ".status.conditions[?(@.type==\"Accepted\")].status"),
+            ],
         ),
         definition(
             &Names { kind: "Gateway", plural: "gateways", short: &["gtw"], namespaced: true },
@@ -232,11 +235,7 @@ fn local_reference() -> Value {
 fn gateway_class() -> Schemas {
     let parameters =
         object([("group!", group()), ("kind!", kind()), ("name!", text(1, 253)), ("namespace", namespace())]);
-    let spec = object([
-        ("controllerName!", text(1, 253)),
-        ("description", text(0, 64)),
-        ("parametersRef", parameters),
-    ]);
+    let spec = object([("controllerName!", text(1, 253)), ("description", text(0, 64)), ("parametersRef", parameters)]);
     let feature = object([("name!", string())]);
     let status = object([("conditions", conditions()), ("supportedFeatures", list_map(feature, &["name"], 64))]);
     Schemas { spec, status: Some(status) }
@@ -262,10 +261,8 @@ fn listener() -> Value {
         ("selector", label_selector()),
     ]);
     let route_kind = object([("group", with_default(group(), json!(GROUP))), ("kind!", kind())]);
-    let allowed = object([
-        ("namespaces", with_default(namespaces, json!({"from": "Same"}))),
-        ("kinds", list(route_kind, 8)),
-    ]);
+    let allowed =
+        object([("namespaces", with_default(namespaces, json!({"from": "Same"}))), ("kinds", list(route_kind, 8))]);
     object([
         ("name!", section_name()),
         ("hostname", hostname()),
@@ -315,11 +312,8 @@ fn parent_reference() -> Value {
 }
 
 fn route_status() -> Value {
-    let parent = object([
-        ("parentRef!", parent_reference()),
-        ("controllerName!", text(1, 253)),
-        ("conditions!", conditions()),
-    ]);
+    let parent =
+        object([("parentRef!", parent_reference()), ("controllerName!", text(1, 253)), ("conditions!", conditions())]);
     object([("parents!", list(parent, 32))])
 }
 
@@ -372,7 +366,12 @@ fn mirror() -> Value {
 
 fn http_filter() -> Value {
     let kinds = [
-        "RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "RequestRedirect", "URLRewrite", "ExtensionRef",
+        "RequestHeaderModifier",
+        "ResponseHeaderModifier",
+        "RequestMirror",
+        "RequestRedirect",
+        "URLRewrite",
+        "ExtensionRef",
     ];
     let status = json!({"type": "integer", "enum": [301, 302, 303, 307, 308], "default": 302});
     let redirect = object([
@@ -476,7 +475,10 @@ mod tests {
                 }
                 for name in schema["required"].as_array().into_iter().flatten() {
                     let name = name.as_str().unwrap();
-                    assert!(properties.is_some_and(|all| all.contains_key(name)), "{path}.{name} is required but unknown");
+                    assert!(
+                        properties.is_some_and(|all| all.contains_key(name)),
+                        "{path}.{name} is required but unknown"
+                    );
                 }
             }
             "array" => {

@@ -51,10 +51,8 @@ impl Gateway {
     /// # Errors
     /// When a port of the options or the access log cannot be used.
     pub async fn start(scope: Scope, client: Client, options: GatewayOptions) -> Result<Self, GatewayError> {
-        let log = options
-            .access_log
-            .clone()
-            .map(|path| AccessLogOptions { path, bytes_max: options.access_log_bytes_max });
+        let log =
+            options.access_log.clone().map(|path| AccessLogOptions { path, bytes_max: options.access_log_bytes_max });
         let plane_options = DataPlaneOptions {
             threads: options.threads,
             trusted_proxies: options.trusted_proxies.clone(),

@@ -12,8 +12,7 @@ use crate::kinds;
 
 /// All objects that the configuration is made from.
 #[derive(Debug, Default)]
-#[expect(missing_docs, reason = "each field holds the kind of its name")]
-pub struct Inputs {
+pub(crate) struct Inputs {
     pub ingresses: Vec<Arc<Ingress>>,
     pub ingress_classes: Vec<Arc<IngressClass>>,
     pub services: Vec<Arc<Service>>,
@@ -29,7 +28,7 @@ pub struct Inputs {
 
 /// What an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 without TLS.
@@ -38,7 +37,7 @@ pub enum Protocol {
 
 /// The endpoints of one port of a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backend {
+pub(crate) struct Backend {
     /// `namespace/name:port`, as metrics and logs say it.
     pub label: Arc<str>,
     /// What the endpoints speak.
@@ -74,6 +73,9 @@ impl BackendProblem {
 
 type Name<'a> = (&'a str, &'a str);
 
+/// Route and service of a series of metrics.
+pub(crate) type SeriesName = (Arc<str>, Arc<str>);
+
 /// Finds objects by name, and collects what routes refer to.
 pub(crate) struct Index<'a> {
     services: HashMap<Name<'a>, &'a Service>,
@@ -83,8 +85,8 @@ pub(crate) struct Index<'a> {
     grants: &'a [Arc<kinds::ReferenceGrant>],
     backends: Vec<Backend>,
     backend_ids: HashMap<(String, String, String, bool), usize>,
-    series: Vec<(Arc<str>, Arc<str>)>,
-    series_ids: HashMap<(Arc<str>, Arc<str>), usize>,
+    series: Vec<SeriesName>,
+    series_ids: HashMap<SeriesName, usize>,
 }
 
 pub(crate) fn text(part: Option<&String>) -> &str {
@@ -124,7 +126,7 @@ impl<'a> Index<'a> {
         index
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<Backend>, Vec<(Arc<str>, Arc<str>)>) {
+    pub(crate) fn into_parts(self) -> (Vec<Backend>, Vec<SeriesName>) {
         (self.backends, self.series)
     }
 
@@ -138,7 +140,7 @@ impl<'a> Index<'a> {
 
     /// Returns the index of the series of a route and a service.
     pub(crate) fn series(&mut self, route: &str, service: &str) -> usize {
-        let key: (Arc<str>, Arc<str>) = (route.into(), service.into());
+        let key: SeriesName = (route.into(), service.into());
         *self.series_ids.entry(key.clone()).or_insert_with(|| {
             self.series.push(key);
             self.series.len() - 1
@@ -183,18 +185,27 @@ impl<'a> Index<'a> {
     }
 
     /// Tells whether objects of one namespace may name an object of another one.
-    pub(crate) fn is_granted(&self, from: (&str, &str, &str), to: (&str, &str), to_namespace: &str, to_name: &str) -> bool {
+    pub(crate) fn is_granted(
+        &self,
+        from: (&str, &str, &str),
+        to: (&str, &str),
+        to_namespace: &str,
+        to_name: &str,
+    ) -> bool {
         let (from_group, from_kind, from_namespace) = from;
         let (to_group, to_kind) = to;
         from_namespace == to_namespace
             || self.grants.iter().filter(|grant| text(grant.metadata.namespace.as_ref()) == to_namespace).any(|grant| {
-                grant.spec.from.iter().any(|one| {
-                    one.group == from_group && one.kind == from_kind && one.namespace == from_namespace
-                }) && grant.spec.to.iter().any(|one| {
-                    one.group == to_group
-                        && one.kind == to_kind
-                        && one.name.as_deref().is_none_or(|name| name.is_empty() || name == to_name)
-                })
+                grant
+                    .spec
+                    .from
+                    .iter()
+                    .any(|one| one.group == from_group && one.kind == from_kind && one.namespace == from_namespace)
+                    && grant.spec.to.iter().any(|one| {
+                        one.group == to_group
+                            && one.kind == to_kind
+                            && one.name.as_deref().is_none_or(|name| name.is_empty() || name == to_name)
+                    })
             })
     }
 }

@@ -9,15 +9,15 @@ use serde_json::Value;
 pub(crate) const GROUP: &str = "gateway.networking.k8s.io";
 
 /// A GatewayClass.
-pub type GatewayClass = Object<GatewayClassSpec, Value>;
+pub(crate) type GatewayClass = Object<GatewayClassSpec, Value>;
 /// A Gateway.
-pub type Gateway = Object<GatewaySpec, Value>;
+pub(crate) type Gateway = Object<GatewaySpec, Value>;
 /// An HTTPRoute.
-pub type HttpRoute = Object<HttpRouteSpec, Value>;
+pub(crate) type HttpRoute = Object<HttpRouteSpec, Value>;
 /// A GRPCRoute.
-pub type GrpcRoute = Object<GrpcRouteSpec, Value>;
+pub(crate) type GrpcRoute = Object<GrpcRouteSpec, Value>;
 /// A ReferenceGrant.
-pub type ReferenceGrant = Object<ReferenceGrantSpec, Value>;
+pub(crate) type ReferenceGrant = Object<ReferenceGrantSpec, Value>;
 
 /// Returns where a kind of the Gateway API is served.
 pub(crate) fn resource(kind: &str, version: &str) -> ApiResource {
@@ -29,8 +29,7 @@ macro_rules! spec {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
         #[serde(rename_all = "camelCase", default)]
-        #[expect(missing_docs, reason = "the fields are those of the specification")]
-        pub struct $name {
+        pub(crate) struct $name {
             $($(#[$attribute])* pub $field: $kind,)*
         }
     };
@@ -43,14 +42,14 @@ spec!(/// `Gateway.spec`.
 spec!(/// `Gateway.spec.infrastructure`.
     Infrastructure { parameters_ref: Option<Value>, });
 spec!(/// One of `Gateway.spec.listeners`.
-    Listener {
-        name: String,
-        hostname: Option<String>,
-        port: u16,
-        protocol: String,
-        tls: Option<ListenerTls>,
-        allowed_routes: Option<AllowedRoutes>,
-    });
+Listener {
+    name: String,
+    hostname: Option<String>,
+    port: u16,
+    protocol: String,
+    tls: Option<ListenerTls>,
+    allowed_routes: Option<AllowedRoutes>,
+});
 spec!(/// `tls` of a listener.
     ListenerTls { mode: Option<String>, certificate_refs: Vec<ObjectReference>, });
 spec!(/// Names an object of another kind.
@@ -62,83 +61,83 @@ spec!(/// `allowedRoutes.namespaces`.
 spec!(/// One of `allowedRoutes.kinds`.
     RouteGroupKind { group: Option<String>, kind: String, });
 spec!(/// One of a route's `parentRefs`.
-    ParentReference {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        group: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        kind: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        namespace: Option<String>,
-        name: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        section_name: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        port: Option<u16>,
-    });
+ParentReference {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    section_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+});
 spec!(/// `HTTPRoute.spec`.
     HttpRouteSpec { parent_refs: Vec<ParentReference>, hostnames: Vec<String>, rules: Vec<HttpRule>, });
 spec!(/// One of `HTTPRoute.spec.rules`.
-    HttpRule {
-        name: Option<String>,
-        matches: Vec<HttpMatch>,
-        filters: Vec<HttpFilter>,
-        backend_refs: Vec<BackendRef>,
-        timeouts: Option<Timeouts>,
-    });
+HttpRule {
+    name: Option<String>,
+    matches: Vec<HttpMatch>,
+    filters: Vec<HttpFilter>,
+    backend_refs: Vec<BackendRef>,
+    timeouts: Option<Timeouts>,
+});
 spec!(/// One of a rule's `matches`.
-    HttpMatch {
-        path: Option<PathMatch>,
-        headers: Vec<ValueMatch>,
-        query_params: Vec<ValueMatch>,
-        method: Option<String>,
-    });
+HttpMatch {
+    path: Option<PathMatch>,
+    headers: Vec<ValueMatch>,
+    query_params: Vec<ValueMatch>,
+    method: Option<String>,
+});
 spec!(/// `path` of a match.
     PathMatch { #[serde(rename = "type")] kind: Option<String>, value: Option<String>, });
 spec!(/// One of a match's `headers` or `queryParams`.
     ValueMatch { #[serde(rename = "type")] kind: Option<String>, name: String, value: String, });
 spec!(/// One of a rule's or backend's `filters`.
-    HttpFilter {
-        #[serde(rename = "type")]
-        kind: String,
-        request_header_modifier: Option<HeaderModifier>,
-        response_header_modifier: Option<HeaderModifier>,
-        request_redirect: Option<RequestRedirect>,
-        url_rewrite: Option<UrlRewrite>,
-        request_mirror: Option<RequestMirror>,
-    });
+HttpFilter {
+    #[serde(rename = "type")]
+    kind: String,
+    request_header_modifier: Option<HeaderModifier>,
+    response_header_modifier: Option<HeaderModifier>,
+    request_redirect: Option<RequestRedirect>,
+    url_rewrite: Option<UrlRewrite>,
+    request_mirror: Option<RequestMirror>,
+});
 spec!(/// `requestHeaderModifier` and `responseHeaderModifier`.
     HeaderModifier { set: Vec<HeaderValue>, add: Vec<HeaderValue>, remove: Vec<String>, });
 spec!(/// A header with its value.
     HeaderValue { name: String, value: String, });
 spec!(/// `requestRedirect`.
-    RequestRedirect {
-        scheme: Option<String>,
-        hostname: Option<String>,
-        path: Option<PathModifier>,
-        port: Option<u16>,
-        status_code: Option<u16>,
-    });
+RequestRedirect {
+    scheme: Option<String>,
+    hostname: Option<String>,
+    path: Option<PathModifier>,
+    port: Option<u16>,
+    status_code: Option<u16>,
+});
 spec!(/// `urlRewrite`.
     UrlRewrite { hostname: Option<String>, path: Option<PathModifier>, });
 spec!(/// `path` of a redirect or rewrite.
-    PathModifier {
-        #[serde(rename = "type")]
-        kind: String,
-        replace_full_path: Option<String>,
-        replace_prefix_match: Option<String>,
-    });
+PathModifier {
+    #[serde(rename = "type")]
+    kind: String,
+    replace_full_path: Option<String>,
+    replace_prefix_match: Option<String>,
+});
 spec!(/// `requestMirror`.
     RequestMirror { backend_ref: BackendRef, percent: Option<u32>, });
 spec!(/// One of a rule's `backendRefs`.
-    BackendRef {
-        group: Option<String>,
-        kind: Option<String>,
-        name: String,
-        namespace: Option<String>,
-        port: Option<u16>,
-        weight: Option<u32>,
-        filters: Vec<HttpFilter>,
-    });
+BackendRef {
+    group: Option<String>,
+    kind: Option<String>,
+    name: String,
+    namespace: Option<String>,
+    port: Option<u16>,
+    weight: Option<u32>,
+    filters: Vec<HttpFilter>,
+});
 spec!(/// `timeouts` of a rule.
     Timeouts { request: Option<String>, backend_request: Option<String>, });
 spec!(/// `GRPCRoute.spec`.
@@ -148,12 +147,12 @@ spec!(/// One of `GRPCRoute.spec.rules`.
 spec!(/// One of a gRPC rule's `matches`.
     GrpcMatch { method: Option<GrpcMethod>, headers: Vec<ValueMatch>, });
 spec!(/// `method` of a gRPC match.
-    GrpcMethod {
-        #[serde(rename = "type")]
-        kind: Option<String>,
-        service: Option<String>,
-        method: Option<String>,
-    });
+GrpcMethod {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    service: Option<String>,
+    method: Option<String>,
+});
 spec!(/// `ReferenceGrant.spec`.
     ReferenceGrantSpec { from: Vec<GrantFrom>, to: Vec<GrantTo>, });
 spec!(/// One of `ReferenceGrant.spec.from`.

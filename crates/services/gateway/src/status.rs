@@ -18,11 +18,8 @@ pub(crate) struct Stamp {
 /// Returns the conditions as they should be: times change with the status alone, foreign conditions stay.
 pub(crate) fn conditions(existing: &Value, desired: &[Condition], stamp: Stamp) -> Value {
     let existing = existing.as_array().map_or(&[][..], Vec::as_slice);
-    let mut merged: Vec<Value> = existing
-        .iter()
-        .filter(|one| !desired.iter().any(|ours| one["type"] == ours.kind))
-        .cloned()
-        .collect();
+    let mut merged: Vec<Value> =
+        existing.iter().filter(|one| !desired.iter().any(|ours| one["type"] == ours.kind)).cloned().collect();
     for condition in desired {
         let status = if condition.holds { "True" } else { "False" };
         let before = existing.iter().find(|one| one["type"] == condition.kind && one["status"] == status);
@@ -108,7 +105,8 @@ pub(crate) fn says(observed: &Value, desired: &Value) -> bool {
             .iter()
             .all(|(name, value)| observed.get(name).map_or(is_empty(value), |observed| says(observed, value))),
         (Value::Array(observed), Value::Array(desired)) => {
-            observed.len() == desired.len() && observed.iter().zip(desired).all(|(observed, desired)| says(observed, desired))
+            observed.len() == desired.len()
+                && observed.iter().zip(desired).all(|(observed, desired)| says(observed, desired))
         }
         _ => observed == desired,
     }
@@ -137,7 +135,10 @@ mod tests {
         let third = conditions(&second, &accepted(false), stamp("2026-01-03T00:00:00Z", 3));
         assert_eq!(third[0]["lastTransitionTime"], "2026-01-03T00:00:00Z");
         let foreign = json!([{"type": "Other", "status": "True"}]);
-        assert_eq!(conditions(&foreign, &accepted(true), stamp("2026-01-01T00:00:00Z", 1)).as_array().unwrap().len(), 2);
+        assert_eq!(
+            conditions(&foreign, &accepted(true), stamp("2026-01-01T00:00:00Z", 1)).as_array().unwrap().len(),
+            2
+        );
     }
 
     #[test]
@@ -149,8 +150,12 @@ mod tests {
         let parent = ParentReference { name: "b".to_owned(), ..ParentReference::default() };
         let desired = [ParentStatus { parent, conditions: Vec::new() }];
         let written = route(&existing, &desired, stamp("2026-01-01T00:00:00Z", 1));
-        let names: Vec<&str> =
-            written["parents"].as_array().unwrap().iter().map(|one| one["parentRef"]["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = written["parents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["parentRef"]["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["a", "b"]);
         assert!(says(&written, &written));
         assert!(says(&json!({"parents": [], "more": 1}), &json!({"parents": [], "empty": []})));

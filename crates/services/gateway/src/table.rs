@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// How a path must look.
 #[derive(Debug, Clone)]
-pub enum PathRule {
+pub(crate) enum PathRule {
     /// Exactly this.
     Exact(String),
     /// This, or this and more elements; without a trailing slash, so `/` is empty.
@@ -21,7 +21,7 @@ pub enum PathRule {
 impl PathRule {
     /// Tells whether a path looks so.
     #[must_use]
-    pub fn matches(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => exact == path,
             Self::Prefix(prefix) => {
@@ -43,7 +43,7 @@ impl PathRule {
 
 /// How a header's or query parameter's value must look.
 #[derive(Debug, Clone)]
-pub enum ValueRule {
+pub(crate) enum ValueRule {
     /// Exactly this.
     Exact(String),
     /// As this expression says, from beginning to end.
@@ -61,7 +61,7 @@ impl ValueRule {
 
 /// Which requests a route is for.
 #[derive(Debug, Clone)]
-pub struct Matcher {
+pub(crate) struct Matcher {
     /// How the path looks.
     pub path: PathRule,
     /// The method, if it matters.
@@ -88,9 +88,10 @@ impl Matcher {
                     (None, _) => false,
                 }
             })
-            && self.query.iter().all(|(name, rule)| {
-                query_value(request.query, name).is_some_and(|value| rule.matches(&value))
-            })
+            && self
+                .query
+                .iter()
+                .all(|(name, rule)| query_value(request.query, name).is_some_and(|value| rule.matches(&value)))
     }
 }
 
@@ -109,7 +110,7 @@ fn decode(text: &str) -> String {
 
 /// What a match is decided by.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestView<'a> {
+pub(crate) struct RequestView<'a> {
     /// The host, lowercase, without a port.
     pub host: &'a str,
     /// The path.
@@ -124,7 +125,7 @@ pub struct RequestView<'a> {
 
 /// Changes of headers.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct HeaderEdit {
+pub(crate) struct HeaderEdit {
     /// Replaced.
     pub set: Vec<(HeaderName, HeaderValue)>,
     /// Added to what is there.
@@ -135,7 +136,7 @@ pub struct HeaderEdit {
 
 impl HeaderEdit {
     /// Changes headers.
-    pub fn apply(&self, headers: &mut HeaderMap) {
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.set {
             headers.insert(name.clone(), value.clone());
         }
@@ -150,7 +151,7 @@ impl HeaderEdit {
 
 /// A new path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NewPath {
+pub(crate) enum NewPath {
     /// Wholly this.
     Full(String),
     /// This in place of the prefix that matched.
@@ -160,7 +161,7 @@ pub enum NewPath {
 impl NewPath {
     /// Returns the path that a matched path becomes.
     #[must_use]
-    pub fn apply(&self, path: &str, matched: &PathRule) -> String {
+    pub(crate) fn apply(&self, path: &str, matched: &PathRule) -> String {
         match (self, matched) {
             (Self::Full(full), _) => full.clone(),
             (Self::Prefix(new), PathRule::Prefix(prefix)) => {
@@ -175,7 +176,7 @@ impl NewPath {
 
 /// An answer that sends the client elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redirect {
+pub(crate) struct Redirect {
     /// The new scheme; the request's when `None`.
     pub scheme: Option<String>,
     /// The new host; the request's when `None`.
@@ -190,7 +191,7 @@ pub struct Redirect {
 
 /// What is done to requests and responses on their way.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filters {
+pub(crate) struct Filters {
     /// Changes of the request's headers.
     pub request_headers: HeaderEdit,
     /// Changes of the response's headers.
@@ -207,7 +208,7 @@ pub struct Filters {
 
 /// Where requests go.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(crate) struct Target {
     /// The share among a route's targets.
     pub weight: u32,
     /// An index into the snapshot's backends, or how requests are answered as the reference is broken.
@@ -220,9 +221,7 @@ pub struct Target {
 
 /// What happens to requests of a route.
 #[derive(Debug)]
-pub struct Action {
-    /// Names the route in logs: `httproute/shop/orders`.
-    pub label: Arc<str>,
+pub(crate) struct Action {
     /// What is done on the way.
     pub filters: Filters,
     /// Where requests go.
@@ -237,7 +236,7 @@ pub struct Action {
 
 /// What comes first among routes of the same host (Gateway API, HTTPRouteRule, "matches").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// Seconds; older comes first.
     pub created: i64,
     /// Namespace and name.
@@ -248,7 +247,7 @@ pub struct Origin {
 
 /// One way for requests.
 #[derive(Debug, Clone)]
-pub struct Route {
+pub(crate) struct Route {
     /// For which requests.
     pub matcher: Matcher,
     /// Decides between equals.
@@ -259,7 +258,7 @@ pub struct Route {
 
 /// Which hosts a route is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HostRule {
+pub(crate) enum HostRule {
     /// One host, lowercase.
     Exact(String),
     /// All below this suffix, which begins with a dot.
@@ -276,7 +275,7 @@ pub enum HostRule {
 impl HostRule {
     /// Reads `example.com`, `*.example.com` or nothing.
     #[must_use]
-    pub fn parse(host: Option<&str>, one_label: bool) -> Self {
+    pub(crate) fn parse(host: Option<&str>, one_label: bool) -> Self {
         match host.map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "*") => Self::Any,
             Some(host) => match host.strip_prefix('*') {
@@ -288,7 +287,7 @@ impl HostRule {
 
     /// Tells whether a host (lowercase) is meant.
     #[must_use]
-    pub fn matches(&self, host: &str) -> bool {
+    pub(crate) fn matches(&self, host: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Exact(exact) => exact == host,
@@ -300,7 +299,7 @@ impl HostRule {
 
     /// Returns the hosts that both rules mean, if any.
     #[must_use]
-    pub fn intersect(&self, other: &Self) -> Option<Self> {
+    pub(crate) fn intersect(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::Any, one) | (one, Self::Any) => Some(one.clone()),
             (Self::Exact(host), rule) | (rule, Self::Exact(host)) => {
@@ -321,7 +320,7 @@ impl HostRule {
 
 /// All routes of one entrance, by host.
 #[derive(Debug, Default)]
-pub struct HostTable {
+pub(crate) struct HostTable {
     exact: HashMap<String, Vec<Route>>,
     /// Longest suffix first.
     below: Vec<(HostRule, Vec<Route>)>,
@@ -332,7 +331,7 @@ pub struct HostTable {
 impl HostTable {
     /// Orders routes for finding.
     #[must_use]
-    pub fn build(routes: Vec<(HostRule, Route)>, fallback: Option<Arc<Action>>) -> Self {
+    pub(crate) fn build(routes: Vec<(HostRule, Route)>, fallback: Option<Arc<Action>>) -> Self {
         let mut by_host: std::collections::BTreeMap<HostRule, Vec<Route>> = std::collections::BTreeMap::new();
         for (host, route) in routes {
             by_host.entry(host).or_default().push(route);
@@ -355,10 +354,11 @@ impl HostTable {
 
     /// Returns the route of a request, with what matched its path. The most specific host decides alone.
     #[must_use]
-    pub fn find(&self, request: &RequestView<'_>) -> Option<(&Arc<Action>, Option<&PathRule>)> {
-        let routes = self.exact.get(request.host).or_else(|| {
-            self.below.iter().find(|(host, _)| host.matches(request.host)).map(|(_, routes)| routes)
-        });
+    pub(crate) fn find(&self, request: &RequestView<'_>) -> Option<(&Arc<Action>, Option<&PathRule>)> {
+        let routes = self
+            .exact
+            .get(request.host)
+            .or_else(|| self.below.iter().find(|(host, _)| host.matches(request.host)).map(|(_, routes)| routes));
         let routes = routes.unwrap_or(&self.any);
         let found = routes.iter().find(|route| route.matcher.matches(request));
         found
@@ -367,8 +367,9 @@ impl HostTable {
     }
 
     /// Tells whether there is nothing to find.
+    #[cfg(test)]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.below.is_empty() && self.any.is_empty() && self.fallback.is_none()
     }
 }
@@ -385,12 +386,14 @@ fn compare(a: &Route, b: &Route) -> std::cmp::Ordering {
 mod tests {
     use super::*;
 
+    const LABELS: [&str; 9] =
+        ["root", "newer", "z-older", "query", "header", "method", "exact", "elsewhere", "fallback"];
+
     fn action(label: &str) -> Arc<Action> {
         Arc::new(Action {
-            label: label.into(),
             filters: Filters::default(),
             targets: Vec::new(),
-            series: 0,
+            series: LABELS.iter().position(|one| *one == label).unwrap(),
             request_timeout: None,
             try_timeout: None,
         })
@@ -468,7 +471,7 @@ mod tests {
                 headers.insert("x-canary", HeaderValue::from_static("yes"));
             }
             let request = RequestView { host, path, query, method, headers: &headers };
-            table.find(&request).unwrap().0.label.to_string()
+            LABELS[table.find(&request).unwrap().0.series]
         };
         let shop = "shop.example";
         assert_eq!(ask(shop, &Method::GET, "/a/b", "", true), "exact");
@@ -493,7 +496,11 @@ mod tests {
             ("/", "/v2/", "/", "/v2/"),
         ];
         for (matched, new, path, expected) in table {
-            assert_eq!(NewPath::Prefix(new.to_owned()).apply(path, &prefix(matched)), expected, "{matched} {new} {path}");
+            assert_eq!(
+                NewPath::Prefix(new.to_owned()).apply(path, &prefix(matched)),
+                expected,
+                "{matched} {new} {path}"
+            );
         }
     }
 }

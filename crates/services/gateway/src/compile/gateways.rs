@@ -200,7 +200,9 @@ fn resolve(
         let ours = kind.group.as_deref().unwrap_or(GROUP) == GROUP;
         match supported.iter().find(|supported| ours && **supported == kind.kind) {
             Some(kind) => opened.kinds.push(kind),
-            None => condition = refuse("InvalidRouteKinds", format!("routes of kind \"{}\" are not supported", kind.kind)),
+            None => {
+                condition = refuse("InvalidRouteKinds", format!("routes of kind \"{}\" are not supported", kind.kind))
+            }
         }
     }
     if listener.protocol != "HTTPS" {

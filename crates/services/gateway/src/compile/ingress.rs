@@ -112,7 +112,7 @@ fn path_rule(path: &HTTPIngressPath) -> PathRule {
 }
 
 fn action_of(backend: &IngressBackend, namespace: &str, name: &str, index: &mut Index<'_>) -> Arc<Action> {
-    let label: Arc<str> = format!("ingress/{namespace}/{name}").into();
+    let label = format!("ingress/{namespace}/{name}");
     let found = backend.service.as_ref().and_then(|service| {
         let port = service.port.as_ref()?;
         let port = match (port.number, port.name.as_deref()) {
@@ -131,7 +131,6 @@ fn action_of(backend: &IngressBackend, namespace: &str, name: &str, index: &mut 
     };
     Arc::new(Action {
         series: index.series(&label, "none"),
-        label,
         filters: Filters::default(),
         targets: vec![target],
         request_timeout: None,

@@ -13,21 +13,21 @@ use std::sync::Arc;
 use rustls::sign::CertifiedKey;
 
 use crate::certificates::{CertificateCache, CertificateTable};
-use crate::inputs::{Backend, Index, Inputs};
+use crate::inputs::{Backend, Index, Inputs, SeriesName};
 use crate::kinds::ParentReference;
 use crate::table::{Action, HostRule, HostTable, Route};
 
 /// Names us in GatewayClasses, IngressClasses and statuses.
-pub const CONTROLLER: &str = "maru.dev/gateway";
+pub(crate) const CONTROLLER: &str = "maru.dev/gateway";
 
 /// The port of Ingresses without TLS.
-pub const HTTP_PORT: u16 = 80;
+pub(crate) const HTTP_PORT: u16 = 80;
 /// The port of Ingresses with TLS.
-pub const HTTPS_PORT: u16 = 443;
+pub(crate) const HTTPS_PORT: u16 = 443;
 
 /// What the compiler must know beside the objects.
 #[derive(Debug, Clone, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Name of our IngressClass, which older Ingresses name in an annotation.
     pub ingress_class: String,
     /// Ports that cannot be served, with the reason.
@@ -36,20 +36,20 @@ pub struct Facts {
 
 /// What the data plane shall do.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// By the port that objects name; the data plane maps it to sockets.
     pub entrances: BTreeMap<u16, Entrance>,
     /// What routes refer to.
     pub backends: Vec<Backend>,
     /// Route and service of each series of metrics.
-    pub series: Vec<(Arc<str>, Arc<str>)>,
+    pub series: Vec<SeriesName>,
     /// What statuses should say.
     pub statuses: Statuses,
 }
 
 /// One port.
 #[derive(Debug, Default)]
-pub struct Entrance {
+pub(crate) struct Entrance {
     /// Whether it speaks TLS.
     pub tls: bool,
     /// Its routes.
@@ -60,7 +60,7 @@ pub struct Entrance {
 
 /// A condition without its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub(crate) struct Condition {
     /// Its type.
     pub kind: &'static str,
     /// Whether it holds.
@@ -79,7 +79,7 @@ impl Condition {
 
 /// What the statuses of all our objects should say.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Statuses {
+pub(crate) struct Statuses {
     /// By name.
     pub classes: BTreeMap<String, Vec<Condition>>,
     /// By namespace and name.
@@ -94,7 +94,7 @@ pub struct Statuses {
 
 /// What a Gateway's status should say.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct GatewayStatus {
+pub(crate) struct GatewayStatus {
     /// Of the whole.
     pub conditions: Vec<Condition>,
     /// Of each listener, in order.
@@ -103,7 +103,7 @@ pub struct GatewayStatus {
 
 /// What a listener's status should say.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct ListenerStatus {
+pub(crate) struct ListenerStatus {
     /// The listener's name.
     pub name: String,
     /// The kinds of routes that it takes.
@@ -116,7 +116,7 @@ pub struct ListenerStatus {
 
 /// What a route's status should say of one parent.
 #[derive(Debug, PartialEq)]
-pub struct ParentStatus {
+pub(crate) struct ParentStatus {
     /// The parent, as the route names it.
     pub parent: ParentReference,
     /// The conditions.
@@ -138,7 +138,7 @@ type Entrances = BTreeMap<u16, Gathered>;
 
 /// Compiles all objects. What is broken is left out and said in the statuses.
 #[must_use]
-pub fn compile(inputs: &Inputs, facts: &Facts, cache: &mut CertificateCache) -> Plan {
+pub(crate) fn compile(inputs: &Inputs, facts: &Facts, cache: &mut CertificateCache) -> Plan {
     let mut index = Index::new(inputs);
     let mut statuses = Statuses::default();
     let mut entrances = Entrances::new();

@@ -89,7 +89,6 @@ impl<'a, 'b> Compiler<'a, 'b> {
 
     fn action(&mut self, filters: &[HttpFilter], backends: &[BackendRef]) -> Action {
         Action {
-            label: self.label.as_str().into(),
             filters: self.filters(filters),
             targets: backends.iter().map(|reference| self.target(reference)).collect(),
             series: self.index.series(&self.label, "none"),
@@ -229,7 +228,11 @@ impl<'a, 'b> Compiler<'a, 'b> {
             (_, None, None) => PathRule::Prefix(String::new()),
             (Some("RegularExpression"), service, method) => {
                 let any = || "[^/]+".to_owned();
-                PathRule::Regex(self.regex(&format!("/{}/{}", service.unwrap_or_else(any), method.unwrap_or_else(any)))?)
+                PathRule::Regex(self.regex(&format!(
+                    "/{}/{}",
+                    service.unwrap_or_else(any),
+                    method.unwrap_or_else(any)
+                ))?)
             }
             (Some(other), _, _) => {
                 self.problem(format!("the method match \"{other}\" is not supported"));

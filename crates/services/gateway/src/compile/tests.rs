@@ -135,16 +135,25 @@ fn wrong_listeners_say_what_is_wrong() {
     let mut inputs = services();
     add_secret(&mut inputs, "good", "shop.example");
     inputs.secrets.push(parse(json!({"metadata": {"name": "bad", "namespace": "shop"}, "data": {}})));
-    let tls = |name: &str, namespace: Option<&str>| json!({"certificateRefs": [{"name": name, "namespace": namespace}]});
+    let tls =
+        |name: &str, namespace: Option<&str>| json!({"certificateRefs": [{"name": name, "namespace": namespace}]});
     let table = [
         (json!({"port": 80, "protocol": "HTTP"}), "Accepted", (true, "Accepted")),
         (json!({"port": 90, "protocol": "TCP"}), "Accepted", (false, "UnsupportedProtocol")),
         (json!({"port": 80, "protocol": "HTTPS", "tls": tls("good", None)}), "Accepted", (false, "ProtocolConflict")),
         (json!({"port": 443, "protocol": "HTTPS", "tls": tls("good", None)}), "ResolvedRefs", (true, "ResolvedRefs")),
-        (json!({"port": 443, "protocol": "HTTPS", "tls": tls("bad", None)}), "ResolvedRefs", (false, "InvalidCertificateRef")),
+        (
+            json!({"port": 443, "protocol": "HTTPS", "tls": tls("bad", None)}),
+            "ResolvedRefs",
+            (false, "InvalidCertificateRef"),
+        ),
         (json!({"port": 443, "protocol": "HTTPS", "tls": tls("none", None)}), "Programmed", (false, "Invalid")),
         (json!({"port": 443, "protocol": "HTTPS"}), "ResolvedRefs", (false, "InvalidCertificateRef")),
-        (json!({"port": 443, "protocol": "HTTPS", "tls": tls("x", Some("other"))}), "ResolvedRefs", (false, "RefNotPermitted")),
+        (
+            json!({"port": 443, "protocol": "HTTPS", "tls": tls("x", Some("other"))}),
+            "ResolvedRefs",
+            (false, "RefNotPermitted"),
+        ),
         (
             json!({"port": 80, "protocol": "HTTP", "allowedRoutes": {"kinds": [{"kind": "TCPRoute"}]}}),
             "ResolvedRefs",
@@ -197,9 +206,19 @@ fn wrong_routes_say_what_is_wrong() {
     let backend = json!([{"name": "a", "port": 80}]);
     let table = [
         (json!(["b.example"]), json!([]), "Accepted", (false, "NoMatchingListenerHostname")),
-        (json!([]), json!([{"backendRefs": [{"name": "nobody", "port": 80}]}]), "ResolvedRefs", (false, "BackendNotFound")),
+        (
+            json!([]),
+            json!([{"backendRefs": [{"name": "nobody", "port": 80}]}]),
+            "ResolvedRefs",
+            (false, "BackendNotFound"),
+        ),
         (json!([]), json!([{"backendRefs": [{"name": "a", "port": 81}]}]), "ResolvedRefs", (false, "BackendNotFound")),
-        (json!([]), json!([{"backendRefs": [{"name": "a", "kind": "Bucket"}]}]), "ResolvedRefs", (false, "InvalidKind")),
+        (
+            json!([]),
+            json!([{"backendRefs": [{"name": "a", "kind": "Bucket"}]}]),
+            "ResolvedRefs",
+            (false, "InvalidKind"),
+        ),
         (
             json!([]),
             json!([{"backendRefs": backend, "filters": [{"type": "ExtensionRef"}]}]),

@@ -33,7 +33,7 @@ use worker::{Command, Worker};
 
 /// How the data plane is started.
 #[derive(Debug, Clone)]
-pub struct DataPlaneOptions {
+pub(crate) struct DataPlaneOptions {
     /// Threads.
     pub threads: usize,
     /// Peers whose `X-Forwarded-For` is continued.
@@ -61,7 +61,7 @@ pub(crate) struct Shared {
 }
 
 /// The running data plane. It stops with its scope.
-pub struct DataPlane {
+pub(crate) struct DataPlane {
     shared: Arc<Shared>,
     workers: Vec<mpsc::Sender<Command>>,
     linker: Mutex<Linker>,

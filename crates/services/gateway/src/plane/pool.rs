@@ -59,7 +59,7 @@ pub(crate) struct Checkout {
 
 enum Sender {
     Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>, Stream),
+    Http2 { sender: http2::SendRequest<RequestBody>, _stream: Stream },
 }
 
 /// One request on a shared connection.
@@ -74,7 +74,7 @@ impl Drop for Stream {
 impl Multiplexed {
     fn into_sender(self) -> Sender {
         self.streams.fetch_add(1, Ordering::Relaxed);
-        Sender::Http2(self.sender, Stream(self.streams))
+        Sender::Http2 { sender: self.sender, _stream: Stream(self.streams) }
     }
 }
 
@@ -189,16 +189,13 @@ impl Pool {
 
 impl Checkout {
     /// Sends a request and waits for the response's head.
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
+    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
         match &mut self.sender {
             Sender::Http1(sender) => sender
                 .try_send_request(request)
                 .await
                 .map_err(|mut error| SendError { unsent: error.take_message(), source: error.into_error() }),
-            Sender::Http2(sender, _) => sender
+            Sender::Http2 { sender, .. } => sender
                 .try_send_request(request)
                 .await
                 .map_err(|mut error| SendError { unsent: error.take_message(), source: error.into_error() }),

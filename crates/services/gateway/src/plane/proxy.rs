@@ -15,7 +15,7 @@ use super::body::{Exchange, RequestBody, ResponseBody};
 use super::headers::{self, Client, Host};
 use super::snapshot::Snapshot;
 use super::tunnel;
-use super::upstream::{self, Failure, Limits, Outgoing};
+use super::upstream::{self, Destination, Failure, Limits, Outgoing};
 use super::worker::Worker;
 use crate::inputs::Protocol;
 use crate::table::{Action, PathRule, Redirect, RequestView, Target};
@@ -146,9 +146,9 @@ async fn forward(
         Err(failure) => return fail(failure, grpc, exchange),
     };
     mirror(worker, snapshot, &way, &outgoing);
+    let destination = Destination { shared: &worker.shared, pool: &worker.pool, cluster, protocol };
     let random = || worker.random();
-    let sent =
-        upstream::send(&worker.shared, &worker.pool, cluster, protocol, outgoing, &limits, &mut exchange, random).await;
+    let sent = upstream::send(&destination, outgoing, &limits, &mut exchange, random).await;
     let (mut response, checkout) = match sent {
         Ok(sent) => sent,
         Err(failure) => return fail(failure, grpc, exchange),
@@ -405,7 +405,11 @@ mod tests {
             (Redirect { scheme: https.clone(), ..plain.clone() }, Some(8080), "https://a.example/old/x?q=1"),
             (Redirect { hostname: Some("b".to_owned()), ..plain.clone() }, Some(8080), "http://b:8080/old/x?q=1"),
             (Redirect { path, ..plain.clone() }, None, "http://a.example/new/x?q=1"),
-            (Redirect { port: Some(8443), scheme: https.clone(), ..plain.clone() }, None, "https://a.example:8443/old/x?q=1"),
+            (
+                Redirect { port: Some(8443), scheme: https.clone(), ..plain.clone() },
+                None,
+                "https://a.example:8443/old/x?q=1",
+            ),
             (Redirect { port: Some(443), scheme: https, ..plain.clone() }, None, "https://a.example/old/x?q=1"),
             (Redirect { port: Some(80), ..plain }, Some(8080), "http://a.example/old/x?q=1"),
         ];

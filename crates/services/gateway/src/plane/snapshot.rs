@@ -19,7 +19,6 @@ pub(crate) struct Snapshot {
 
 /// The endpoints of one port of a Service.
 pub(crate) struct Cluster {
-    pub label: Arc<str>,
     pub protocol: Protocol,
     pub endpoints: Vec<Arc<Endpoint>>,
 }
@@ -127,7 +126,6 @@ impl Linker {
                         endpoint
                     })
                     .collect(),
-                label: backend.label,
                 protocol: backend.protocol,
             })
             .collect();
@@ -157,7 +155,7 @@ mod tests {
 
     fn cluster(count: u16) -> Cluster {
         let endpoints = (0..count).map(|port| Arc::new(Endpoint::new(([127, 0, 0, 1], port + 1).into()))).collect();
-        Cluster { label: "a/b:1".into(), protocol: Protocol::Http1, endpoints }
+        Cluster { protocol: Protocol::Http1, endpoints }
     }
 
     /// Counts up: the draws are 0, 1, 2, …

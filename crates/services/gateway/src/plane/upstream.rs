@@ -28,7 +28,8 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) const NO_ENDPOINT: Self = Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "no endpoint is ready" };
+    pub(crate) const NO_ENDPOINT: Self =
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "no endpoint is ready" };
     const CONNECT: Self = Self { status: StatusCode::BAD_GATEWAY, reason: "no endpoint could be reached" };
     const BROKEN: Self = Self { status: StatusCode::BAD_GATEWAY, reason: "the upstream broke off" };
     pub(crate) const LATE: Self = Self { status: StatusCode::GATEWAY_TIMEOUT, reason: "the upstream took too long" };
@@ -47,6 +48,14 @@ pub(crate) struct Outgoing {
     pub sent: Option<oneshot::Receiver<()>>,
 }
 
+/// Where a request goes.
+pub(crate) struct Destination<'a> {
+    pub shared: &'a Shared,
+    pub pool: &'a Arc<Pool>,
+    pub cluster: &'a Cluster,
+    pub protocol: Protocol,
+}
+
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -60,15 +69,13 @@ pub(crate) struct Limits {
 
 /// Sends a request to the endpoints of a cluster until one answers, as far as it may be repeated.
 pub(crate) async fn send(
-    shared: &Shared,
-    pool: &Arc<Pool>,
-    cluster: &Cluster,
-    protocol: Protocol,
+    destination: &Destination<'_>,
     outgoing: Outgoing,
     limits: &Limits,
     exchange: &mut Exchange,
     mut random: impl FnMut() -> u64,
 ) -> Result<(Response<Incoming>, Checkout), Failure> {
+    let Destination { shared, pool, cluster, protocol } = *destination;
     let Outgoing { method, target, authority, headers, body, mut sent } = outgoing;
     // Without a body, and by its method (RFC 9110 §9.2.2), it can be made again after it was sent.
     let repeatable = sent.is_none() && is_idempotent(&method);

@@ -37,7 +37,10 @@ async fn a_request_reaches_its_service_and_says_who_asked() {
     assert_eq!(header(&said, "x-forwarded-proto"), Some("http"));
     assert_eq!(header(&said, "x-forwarded-port"), Some("81"));
     let trace = header(&said, "traceparent").unwrap();
-    assert!(trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && !trace.contains("b7ad6b7169203331"), "{trace}");
+    assert!(
+        trace.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && !trace.contains("b7ad6b7169203331"),
+        "{trace}"
+    );
 
     let hop = serving.get("shop.example", "/hop").await;
     assert!(hop.headers().get("keep-alive").is_none() && hop.headers()["x-kept"] == "yes");
@@ -222,7 +225,8 @@ async fn ambiguous_requests_are_refused_or_disambiguated() {
     assert_eq!(upstream.requests.load(Ordering::Relaxed), 0, "no refused request was passed on");
     assert!(raw(&serving, "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n").await.contains("405"));
     // RFC 9112 §6.3: Transfer-Encoding overrides Content-Length, which is not passed on.
-    let both = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let both =
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     let mut stream = tokio::net::TcpStream::connect(serving.http).await.unwrap();
     stream.write_all(both.as_bytes()).await.unwrap();
     let mut answer = vec![0u8; 4096];

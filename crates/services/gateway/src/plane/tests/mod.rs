@@ -2,8 +2,8 @@
 
 mod http;
 mod protocols;
-mod upstreams;
 mod under_load;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -32,7 +32,11 @@ fn add_tls_ingress(inputs: &mut Inputs, host: &str, secret: &str) {
 }
 
 /// Asks over TLS and trusts one certificate only; returns the version and what the upstream said.
-async fn ask_tls(address: SocketAddr, host: &str, trusted: &CertificateDer<'_>) -> Result<(Version, Value), reqwest::Error> {
+async fn ask_tls(
+    address: SocketAddr,
+    host: &str,
+    trusted: &CertificateDer<'_>,
+) -> Result<(Version, Value), reqwest::Error> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .tls_certs_only([reqwest::Certificate::from_der(trusted).unwrap()])
@@ -103,7 +107,10 @@ async fn grpc_passes_with_its_trailers() {
         }
         let collected = response.into_body().collect().await.unwrap();
         let trailers = collected.trailers().cloned().unwrap();
-        assert_eq!((&trailers["grpc-status"], &trailers["x-te"]), (&"0".parse().unwrap(), &"trailers".parse().unwrap()));
+        assert_eq!(
+            (&trailers["grpc-status"], &trailers["x-te"]),
+            (&"0".parse().unwrap(), &"trailers".parse().unwrap())
+        );
         assert_eq!(collected.to_bytes().as_ref(), b"\0\0\0\0\x02hi");
     }
     let request = Request::get("http://rpc/echo").body(Full::default()).unwrap();
@@ -186,7 +193,12 @@ async fn other_ports_of_gateways_are_served_when_told() {
     let mut inputs = world();
     add_service(&mut inputs, "a", &[upstream.address], None);
     add_gateway(&mut inputs, json!([{"name": "web", "port": 8080, "protocol": "HTTP"}]));
-    crate::fixtures::add_http_route(&mut inputs, "shop", json!([]), json!([{"backendRefs": [{"name": "a", "port": 80}]}]));
+    crate::fixtures::add_http_route(
+        &mut inputs,
+        "shop",
+        json!([]),
+        json!([{"backendRefs": [{"name": "a", "port": 80}]}]),
+    );
     let serving = Serving::start(&inputs).await;
     let bound = serving.plane.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = bound.address;

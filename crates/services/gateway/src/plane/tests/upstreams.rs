@@ -70,8 +70,11 @@ async fn answer(name: &'static str, request: Request<Body>) -> Response<Body> {
     if grpc {
         return answer_grpc(&head, body);
     }
-    let headers: Vec<Value> =
-        head.headers.iter().map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect();
+    let headers: Vec<Value> = head
+        .headers
+        .iter()
+        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect();
     let said = json!({
         "upstream": name,
         "method": head.method.as_str(),
