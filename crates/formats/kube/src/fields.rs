@@ -13,7 +13,7 @@ use crate::Schema;
 use crate::schema::Node;
 use managers::{Manager, Managers, Operation};
 pub use set::{FieldSet, PathElement};
-use walk::Comparison;
+use walk::{Comparison, Emptied};
 
 /// The annotation in which client-side apply keeps what it applied last.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -277,16 +277,16 @@ fn merge_applied(
     let last = managers.find(&applier).map(|entry| entry.clone());
 
     let merged = walk::merge(node, live, applied);
-    let object = match &last {
+    let (compared, object) = match &last {
         Some(last) if !last.fields.is_empty() => {
             let others: Vec<&FieldSet> =
                 managers.0.iter().filter(|m| !m.is_same(&applier)).map(|m| &m.fields).chain([&wanted]).collect();
             drop_unwanted(node, &merged, &last.fields, &others)
         }
-        _ => merged,
+        _ => (merged.clone(), merged),
     };
 
-    let comparison = Comparison::of(node, live, &object).without(&ignored);
+    let comparison = Comparison::of_apply(node, live, &compared).without(&ignored);
     let changed = comparison.changed();
     let mut found = Found::new();
     for manager in managers.0.iter_mut().filter(|m| !m.is_same(&applier)) {
@@ -315,17 +315,21 @@ fn merge_applied(
 }
 
 /// Removes what the applier owned and applies no more, unless another manager, or what is applied now, owns it.
-fn drop_unwanted(node: Option<&Node>, merged: &Value, last: &FieldSet, others: &[&FieldSet]) -> Value {
+///
+/// Returns the object twice: with nulls where maps and lists became empty, for the comparison with what was, and without.
+fn drop_unwanted(node: Option<&Node>, merged: &Value, last: &FieldSet, others: &[&FieldSet]) -> (Value, Value) {
     let named = |set: &FieldSet| walk::with_named_fields(node, set);
+    let remove = |set: &FieldSet, emptied| walk::remove(node, merged, set, emptied);
     let owned = others.iter().fold(FieldSet::default(), |all, set| all.union(set));
-    let pruned = walk::remove(node, merged, &named(last));
+    let pruned = remove(&named(last), Emptied::Null);
     let all = named(&walk::fields_of(node, merged));
     // What vanished only because it stood below an unwanted field comes back when somebody owns it …
     let kept = named(&walk::fields_of(node, &pruned)).union(&named(&owned));
-    let pruned = walk::remove(node, merged, &all.difference(&kept));
+    let pruned = remove(&all.difference(&kept), Emptied::Null);
     // … or when the applier never owned it.
     let kept = named(&walk::fields_of(node, &pruned));
-    walk::remove(node, merged, &all.difference(&kept).intersection(&named(last)))
+    let unwanted = all.difference(&kept).intersection(&named(last));
+    (remove(&unwanted, Emptied::Null), remove(&unwanted, Emptied::Removed))
 }
 
 fn conflicts_of(mut found: Found) -> Conflicts {

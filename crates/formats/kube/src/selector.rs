@@ -13,7 +13,7 @@ pub use label::{LabelRequirement, LabelSelector, Operator};
 #[non_exhaustive]
 pub enum SelectorError {
     /// The text breaks the grammar.
-    #[error("unable to parse requirement: {0}")]
+    #[error("{0}")]
     Syntax(String),
     /// A key, value or operator breaks a rule.
     #[error("{field}: Invalid value: {value:?}: {why}")]

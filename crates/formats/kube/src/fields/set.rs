@@ -231,7 +231,7 @@ impl FieldSet {
         set
     }
 
-    /// Returns all paths, parents first.
+    /// Returns all paths: members of each level, then what is below them.
     #[must_use]
     pub fn paths(&self) -> Vec<Vec<PathElement>> {
         let mut paths = Vec::new();
@@ -258,15 +258,14 @@ impl FieldSet {
     }
 
     fn collect(&self, prefix: &mut Vec<PathElement>, paths: &mut Vec<Vec<PathElement>>) {
-        let elements: BTreeSet<&PathElement> = self.members.iter().chain(self.children.keys()).collect();
-        for element in elements {
+        for member in &self.members {
+            prefix.push(member.clone());
+            paths.push(prefix.clone());
+            prefix.pop();
+        }
+        for (element, child) in &self.children {
             prefix.push(element.clone());
-            if self.members.contains(element) {
-                paths.push(prefix.clone());
-            }
-            if let Some(child) = self.children.get(element) {
-                child.collect(prefix, paths);
-            }
+            child.collect(prefix, paths);
             prefix.pop();
         }
     }

@@ -126,11 +126,20 @@ pub(super) struct Comparison {
     pub(super) added: FieldSet,
     pub(super) modified: FieldSet,
     pub(super) removed: FieldSet,
+    /// Whether the new object was written whole, so that structs that are always there may be left out.
+    is_written_whole: bool,
 }
 
 impl Comparison {
-    /// Compares two objects.
+    /// Compares an object with what a client wrote in its place.
     pub(super) fn of(node: Option<&Node>, old: &Value, new: &Value) -> Self {
+        let mut comparison = Self { is_written_whole: true, ..Self::default() };
+        comparison.compare(node, Some(old), Some(new), &mut Vec::new());
+        comparison
+    }
+
+    /// Compares an object with what an apply made of it.
+    pub(super) fn of_apply(node: Option<&Node>, old: &Value, new: &Value) -> Self {
         let mut comparison = Self::default();
         comparison.compare(node, Some(old), Some(new), &mut Vec::new());
         comparison
@@ -142,6 +151,7 @@ impl Comparison {
             added: self.added.recursive_difference(ignored),
             modified: self.modified.recursive_difference(ignored),
             removed: self.removed.recursive_difference(ignored),
+            ..*self
         }
     }
 
@@ -179,6 +189,11 @@ impl Comparison {
                 self.lists(node, &[], new, path);
                 self.added.insert(path);
             }
+            // A null is an empty map or list: what is below it vanishes, itself does not.
+            (Some(Shape::Map(old)), _) if new.is_some_and(Value::is_null) => self.maps(node, Some(old), None, path),
+            (_, Some(Shape::Map(new))) if old.is_some_and(Value::is_null) => self.maps(node, None, Some(new), path),
+            (Some(Shape::List(old)), _) if new.is_some_and(Value::is_null) => self.lists(node, old, &[], path),
+            (_, Some(Shape::List(new))) if old.is_some_and(Value::is_null) => self.lists(node, &[], new, path),
             _ => match (old, new) {
                 (None, Some(_)) => self.added.insert(path),
                 (Some(_), None) => self.removed.insert(path),
@@ -200,10 +215,10 @@ impl Comparison {
         for name in names {
             let below = property(node, name);
             let (mut left, mut right) = (old.and_then(|m| m.get(name)), new.and_then(|m| m.get(name)));
-            if is_plain_struct(below, name) {
-                // In Kubernetes these structs are always there, so that appearing and vanishing is no change.
+            if old.is_some() && new.is_some() && is_plain_struct(below, name) {
+                // Where the parent stays, these structs are always there: appearing and vanishing is no change.
                 left = left.or(Some(&empty));
-                right = right.or(Some(&empty));
+                right = right.or(Some(&empty).filter(|_| self.is_written_whole));
             }
             path.push(PathElement::Field(name.clone()));
             self.compare(below, left, right, path);
@@ -299,8 +314,17 @@ fn merge_lists(node: Option<&Node>, live: &[Value], applied: &[Value]) -> Vec<Va
     merged
 }
 
-/// Returns an object without the fields of a set; what becomes empty by that vanishes too.
-pub(super) fn remove(node: Option<&Node>, value: &Value, set: &FieldSet) -> Value {
+/// What becomes of a map or list from which the last entry is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Emptied {
+    /// It stays as null, which still counts as owned.
+    Null,
+    /// It goes.
+    Removed,
+}
+
+/// Returns an object without the fields of a set.
+pub(super) fn remove(node: Option<&Node>, value: &Value, set: &FieldSet, emptied: Emptied) -> Value {
     match shape(node, value) {
         Shape::Leaf => value.clone(),
         Shape::Map(map) => {
@@ -310,17 +334,16 @@ pub(super) fn remove(node: Option<&Node>, value: &Value, set: &FieldSet) -> Valu
                 if set.members().contains(&field) {
                     continue;
                 }
-                let value = match set.children().get(&field) {
-                    Some(below) => {
-                        let rest = remove(property(node, name), value, below);
-                        if is_empty(&rest) && !is_empty(value) {
-                            continue;
-                        }
-                        rest
-                    }
-                    None => value.clone(),
+                let Some(below) = set.children().get(&field) else {
+                    kept.insert(name.clone(), value.clone());
+                    continue;
                 };
-                kept.insert(name.clone(), value);
+                let rest = remove(property(node, name), value, below, emptied);
+                match (is_empty(&rest) && !is_empty(value), emptied) {
+                    (false, _) => drop(kept.insert(name.clone(), rest)),
+                    (true, Emptied::Null) => drop(kept.insert(name.clone(), Value::Null)),
+                    (true, Emptied::Removed) => {}
+                }
             }
             Value::Object(kept)
         }
@@ -330,9 +353,8 @@ pub(super) fn remove(node: Option<&Node>, value: &Value, set: &FieldSet) -> Valu
                 if set.members().contains(&element) {
                     return None;
                 }
-                Some(
-                    set.children().get(&element).map_or_else(|| item.clone(), |below| remove(items(node), item, below)),
-                )
+                let below = set.children().get(&element);
+                Some(below.map_or_else(|| item.clone(), |below| remove(items(node), item, below, emptied)))
             };
             Value::Array(list.iter().filter_map(keep).collect())
         }

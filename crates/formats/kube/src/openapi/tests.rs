@@ -1,3 +1,5 @@
+//! Tests of the OpenAPI documents.
+
 use std::collections::BTreeSet;
 
 use serde_json::json;

@@ -108,16 +108,12 @@ fn merge_value(
         (Value::Null, _) => return Ok(None),
         (Value::Object(patch), _) if replaces => Value::Object(without_directives(patch)),
         (Value::Object(patch), Some(Value::Object(current))) => Value::Object(merge_map(node, current, patch)?),
-        (Value::Object(patch), _) => {
-            if directive(patch)? == Directive::Delete {
-                return Ok(None);
-            }
-            Value::Object(merge_map(node, Map::new(), patch)?)
-        }
+        // What is new is taken as it is; a directive in it has nothing to act on.
+        (Value::Object(_), _) => return Ok(as_new(patch)),
         (Value::Array(patch), current) => {
             let merging = node.filter(|n| n.patch_merges);
             let Some(node) = merging else {
-                return Ok(Some(Value::Array(patch.iter().map(strip_directives).collect())));
+                return Ok(Some(Value::Array(patch.iter().filter_map(as_new).collect())));
             };
             let current = match current {
                 Some(Value::Array(current)) => current,
@@ -155,10 +151,8 @@ fn merge_list(
             merged
         }
     };
-    Ok(match order {
-        Some(order) => ordered(merged, &current, order, merge_key),
-        None => merged,
-    })
+    // Items of the patch stand in its order, unless the order is given.
+    Ok(ordered(ordered(merged, &current, patch, merge_key), &current, order.unwrap_or(patch), merge_key))
 }
 
 enum Merged {
@@ -205,7 +199,7 @@ fn merge_items(
                 };
                 *slot = Value::Object(merge_map(items, existing, map)?);
             }
-            None => current.push(Value::Object(merge_map(items, Map::new(), map)?)),
+            None => current.push(Value::Object(without_directives(map))),
         }
     }
     Ok(Merged::Items(current))
@@ -241,15 +235,29 @@ fn ordered(merged: Vec<Value>, server_order: &[Value], order: &[Value], merge_ke
     result
 }
 
+/// Returns a map of a patch that replaces what was there, without directives and nulls.
 fn without_directives(map: &Map<String, Value>) -> Map<String, Value> {
-    let kept = map.iter().filter(|(key, _)| !key.starts_with('$'));
-    kept.map(|(key, value)| (key.clone(), strip_directives(value))).collect()
+    let kept = map.iter().filter(|(key, value)| !key.starts_with('$') && !value.is_null());
+    kept.map(|(key, value)| (key.clone(), bare(value))).collect()
 }
 
-fn strip_directives(value: &Value) -> Value {
+fn bare(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(without_directives(map)),
-        Value::Array(list) => Value::Array(list.iter().map(strip_directives).collect()),
+        Value::Array(list) => Value::Array(list.iter().map(bare).collect()),
         scalar => scalar.clone(),
     }
+}
+
+/// Returns a value of a patch that is new: without nulls, and without what `$patch` marks, as there is nothing to act on.
+fn as_new(value: &Value) -> Option<Value> {
+    Some(match value {
+        Value::Object(map) if map.contains_key(PATCH) => return None,
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(key, value)| !key.starts_with('$') && !value.is_null());
+            Value::Object(kept.filter_map(|(key, value)| Some((key.clone(), as_new(value)?))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().filter_map(as_new).collect()),
+        scalar => scalar.clone(),
+    })
 }

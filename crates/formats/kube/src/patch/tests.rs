@@ -1,3 +1,5 @@
+//! Tests of the three patches.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -65,7 +67,7 @@ fn the_documented_container_is_added_and_the_tolerations_are_replaced() {
     let patch = json!({"containers": [{"name": "b", "image": "redis"}], "tolerations": [{"key": "y"}]});
     assert_eq!(
         patched(spec, patch),
-        json!({"containers": [{"name": "a", "image": "nginx"}, {"name": "b", "image": "redis"}], "tolerations": [{"key": "y"}]})
+        json!({"containers": [{"name": "b", "image": "redis"}, {"name": "a", "image": "nginx"}], "tolerations": [{"key": "y"}]})
     );
 }
 
@@ -90,7 +92,7 @@ fn items_are_deleted_by_directive_and_by_null() {
         "containers": [{"name": "a", "tty": null, "env": [{"name": "X", "$patch": "delete"}, {"name": "Z", "value": "3"}]}]});
     assert_eq!(
         patched(spec, patch),
-        json!({"containers": [{"name": "a", "env": [{"name": "Y", "value": "2"}, {"name": "Z", "value": "3"}]}]})
+        json!({"containers": [{"name": "a", "env": [{"name": "Z", "value": "3"}, {"name": "Y", "value": "2"}]}]})
     );
 }
 

@@ -1,3 +1,5 @@
+//! Tests of protobuf bodies.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -171,7 +171,10 @@ impl LabelSelector {
             return Ok(Self::everything());
         }
         loop {
-            requirements.push(parser.requirement()?);
+            if !matches!(parser.peek(), Token::Word(_) | Token::Not) {
+                return Err(syntax(parser.peek(), "!, identifier, or 'end of string'"));
+            }
+            requirements.push(parser.requirement().map_err(within_requirement)?);
             match parser.next() {
                 Token::End => break,
                 Token::Comma => match parser.peek() {
@@ -327,6 +330,14 @@ fn syntax(found: &Token, expected: &str) -> SelectorError {
     SelectorError::Syntax(format!("found '{}', expected: {expected}", found.text()))
 }
 
+/// Says of an error that it is inside a requirement, as Kubernetes does.
+fn within_requirement(error: SelectorError) -> SelectorError {
+    match error {
+        SelectorError::Syntax(why) => SelectorError::Syntax(format!("unable to parse requirement: {why}")),
+        other => other,
+    }
+}
+
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().peekable();
@@ -381,7 +392,7 @@ impl Parser {
         }
         let key = match self.next() {
             Token::Word(key) => key,
-            other => return Err(syntax(&other, "!, identifier, or 'end of string'")),
+            other => return Err(syntax(&other, "identifier")),
         };
         if absent {
             return LabelRequirement::new(&key, Operator::DoesNotExist, Vec::new());
@@ -421,14 +432,17 @@ impl Parser {
     fn values(&mut self) -> Result<Vec<String>, SelectorError> {
         match self.next() {
             Token::Open => {}
-            other => return Err(syntax(&other, "'('")),
+            // Kubernetes writes no comma here.
+            other => return Err(SelectorError::Syntax(format!("found '{}' expected: '('", other.text()))),
         }
         let mut values = Vec::new();
         loop {
             let value = match self.peek() {
-                Token::Comma | Token::Close => String::new(),
                 Token::Word(_) => self.next().text().to_owned(),
-                other => return Err(syntax(other, "',', ')' or identifier")),
+                // Nothing is the empty value.
+                Token::Comma | Token::Close => String::new(),
+                other if values.is_empty() => return Err(syntax(other, "',', ')' or identifier")),
+                other => return Err(syntax(other, "',', or identifier")),
             };
             values.push(value);
             match self.next() {
@@ -479,9 +493,9 @@ mod tests {
     #[test]
     fn broken_texts_say_what_was_expected() {
         let message = |text: &str| LabelSelector::parse(text).unwrap_err().to_string();
-        assert_eq!(message("a=b,"), "unable to parse requirement: found '', expected: identifier after ','");
+        assert_eq!(message("a=b,"), "found '', expected: identifier after ','");
         assert_eq!(message("a b"), "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt");
-        assert_eq!(message("a in b"), "unable to parse requirement: found 'b', expected: '('");
+        assert_eq!(message("a in b"), "unable to parse requirement: found 'b' expected: '('");
         assert_eq!(message("a in (b"), "unable to parse requirement: found '', expected: ',' or ')'");
         assert!(message("-a=b").starts_with("key: Invalid value: \"-a\": name part must consist of"));
         for bad in ["a=(b)", ",", "!", "a==b=c", "x in ()y", "a!", "a>b"] {

@@ -1,3 +1,5 @@
+//! Tests of tables.
+
 use serde_json::{Value, json};
 
 use super::*;
