@@ -103,6 +103,7 @@ async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::
             dockerfile: Some(dockerfile),
             context,
             tags: vec![tag],
+            cgroup: paths.cgroup(),
             ..image::DockerfileBuild::default()
         };
         image::build_dockerfile(&store, build, None).await?;

@@ -63,7 +63,7 @@ impl Paths {
 
     /// The cgroup above all pods of this instance.
     pub(crate) fn cgroup(&self) -> String {
-        format!("maru-{}", self.instance())
+        format!("/maru-{}", self.instance())
     }
 }
 

@@ -175,6 +175,8 @@ impl House {
             report.line(format_args!("{:>7.0} ms  {name:<10} {what}", started.elapsed().as_secs_f64() * 1000.0));
         };
         let registry = Registry::default();
+        let logs = settings.paths.logs();
+        std::fs::create_dir_all(&logs).with_context(|| format!("cannot create \"{}\"", logs.display()))?;
         let keys = Keys::load(settings).context("the keys cannot be used")?;
         let mut options = StoreOptions::new(settings.paths.objects());
         options.sealer = Some(Arc::new(SealedSecrets::new(keys.sealer)));

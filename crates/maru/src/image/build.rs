@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::arguments::{BuildArguments, PackagesArguments};
 use crate::report::Report;
+use crate::settings::Paths;
 
 /// Builds an image from a description of packages.
 pub(crate) async fn build_packages(
@@ -75,6 +76,8 @@ pub(crate) struct DockerfileBuild {
     pub(crate) build_arguments: BTreeMap<String, String>,
     pub(crate) target: Option<String>,
     pub(crate) no_cache: bool,
+    /// The instance's own cgroup, which `maru down` removes.
+    pub(crate) cgroup: String,
 }
 
 /// Builds an image from a Dockerfile; bases that are not here are pulled.
@@ -92,6 +95,7 @@ pub(crate) async fn build_dockerfile(
     request.build_arguments = build.build_arguments;
     request.target = build.target;
     request.cache = !build.no_cache;
+    request.cgroup_parent = format!("{}/builds", build.cgroup);
     request.access = HostAccess {
         http_proxy: registries.http_proxy.clone(),
         https_proxy: registries.https_proxy.clone(),
@@ -111,7 +115,12 @@ fn host_ca_bundle() -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-pub(crate) async fn run_build(store: &ImageStore, arguments: BuildArguments, report: Report) -> anyhow::Result<()> {
+pub(crate) async fn run_build(
+    paths: &Paths,
+    store: &ImageStore,
+    arguments: BuildArguments,
+    report: Report,
+) -> anyhow::Result<()> {
     let build_arguments = arguments
         .build_arg
         .iter()
@@ -127,6 +136,7 @@ pub(crate) async fn run_build(store: &ImageStore, arguments: BuildArguments, rep
         build_arguments,
         target: arguments.target,
         no_cache: arguments.no_cache,
+        cgroup: paths.cgroup(),
     };
     let outcome = build_dockerfile(store, build, Some(progress())).await?;
     tell(&outcome, &arguments.tag, report);
