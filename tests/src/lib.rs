@@ -197,8 +197,14 @@ impl System {
     /// Returns a command of the built binary on this host's data.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
+        Self::command_on(&self.data(), arguments)
+    }
+
+    /// Returns a command of the built binary on another data folder.
+    #[must_use]
+    pub fn command_on(data: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.env_remove("KUBECONFIG").arg("--data").arg(self.data()).args(arguments);
+        command.env_remove("KUBECONFIG").arg("--data").arg(data).args(arguments);
         command
     }
 

@@ -10,8 +10,7 @@ fn a_second_start_and_taken_ports_are_refused_with_the_way_out() {
     let system = System::start();
     let second = system.refused(&["up"]);
     assert!(second.contains("already runs") && second.contains("--data"), "{second}");
-    let mut elsewhere = system.command(&[]);
-    elsewhere.args(["--data", &system.folder().join("other").to_string_lossy(), "up", "--node-name", "node"]);
+    let mut elsewhere = System::command_on(&system.folder().join("other"), &["up", "--node-name", "node"]);
     elsewhere.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let output = system.host().spawn(&mut elsewhere).wait_with_output().expect("it ends");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -19,7 +19,7 @@ use maru_time::system_clock;
 use maru_workloads::WorkloadOptions;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::arguments::{GlobalArguments, UpArguments};
@@ -91,7 +91,11 @@ pub(crate) async fn run(global: &GlobalArguments, up: &UpArguments, report: Repo
     }
     check(&settings, report)?;
     let mut instance = Instance::lock(&settings.paths)?;
-    let house = Box::pin(House::start(&settings, report, started)).await?;
+    let mut signals = Signals::listen()?;
+    let house = tokio::select! {
+        house = Box::pin(House::start(&settings, report, started)) => house?,
+        () = signals.next() => anyhow::bail!("stopped while starting"),
+    };
     let running = Running {
         pid: i32::try_from(std::process::id()).unwrap_or(0),
         api: settings.api.to_string(),
@@ -101,15 +105,12 @@ pub(crate) async fn run(global: &GlobalArguments, up: &UpArguments, report: Repo
     };
     instance.publish(&running)?;
     greet(&settings, report, started);
-    wait_for_signal().await?;
+    signals.next().await;
     report.progress("stopping; a second Ctrl-C stops at once, and pods go on running");
     let down = settings.paths.data.join(DOWN_MARK).exists();
     tokio::select! {
         result = house.stop(down) => result?,
-        result = wait_for_signal() => {
-            result?;
-            anyhow::bail!("stopped at once");
-        }
+        () = signals.next() => anyhow::bail!("stopped at once"),
     }
     drop(instance);
     Ok(0)
@@ -126,14 +127,24 @@ fn greet(settings: &Settings, report: Report, started: Instant) {
     ));
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that ask to stop. Caught from the moment this is made.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    /// Waits for the next one. Cancel safe.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// All rooms, running.

@@ -125,7 +125,8 @@ pub(crate) async fn run_build(
         .build_arg
         .iter()
         .map(|pair| {
-            let (name, value) = pair.split_once('=').with_context(|| format!("--build-arg \"{pair}\" is not NAME=VALUE"))?;
+            let (name, value) =
+                pair.split_once('=').with_context(|| format!("--build-arg \"{pair}\" is not NAME=VALUE"))?;
             Ok((name.to_owned(), value.to_owned()))
         })
         .collect::<anyhow::Result<_>>()?;
