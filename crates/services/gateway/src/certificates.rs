@@ -1,6 +1,6 @@
 //! Certificates from Secrets, and which one a client gets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -21,6 +21,16 @@ pub(crate) struct CertificateCache {
 }
 
 impl CertificateCache {
+    /// Forgets Secrets that are gone.
+    pub(crate) fn keep(&mut self, secrets: &[Arc<Secret>]) {
+        if self.known.len() > secrets.len() {
+            let name = |part: &Option<String>| part.clone().unwrap_or_default();
+            let there: HashSet<(String, String)> =
+                secrets.iter().map(|secret| (name(&secret.metadata.namespace), name(&secret.metadata.name))).collect();
+            self.known.retain(|key, _| there.contains(key));
+        }
+    }
+
     /// Parses a Secret, unless this version of it was parsed before.
     pub(crate) fn parse(&mut self, secret: &Secret) -> Parsed {
         let name = |part: &Option<String>| part.clone().unwrap_or_default();

@@ -139,6 +139,7 @@ type Entrances = BTreeMap<u16, Gathered>;
 /// Compiles all objects. What is broken is left out and said in the statuses.
 #[must_use]
 pub(crate) fn compile(inputs: &Inputs, facts: &Facts, cache: &mut CertificateCache) -> Plan {
+    cache.keep(&inputs.secrets);
     let mut index = Index::new(inputs);
     let mut statuses = Statuses::default();
     let mut entrances = Entrances::new();

@@ -6,10 +6,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Version};
 
 /// RFC 9110 §7.6.1, with older ones that are still seen.
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
     header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
@@ -50,11 +51,17 @@ fn has_token(value: &HeaderValue, token: &str) -> bool {
     })
 }
 
-/// Returns the protocol that a client wants to change to, if it asks properly (RFC 9110 §7.8).
+/// Returns the protocol that a client wants to change to, if it asks properly (RFC 9110 §7.8). HTTP/2 and TLS are not
+/// passed on: requests inside such a tunnel would go round the routes.
 pub(crate) fn wanted_upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
     let asks = request.version() == Version::HTTP_11
         && request.headers().get_all(header::CONNECTION).iter().any(|value| has_token(value, "upgrade"));
-    if asks { request.headers().get(header::UPGRADE).cloned() } else { None }
+    let protocol = request.headers().get(header::UPGRADE).filter(|_| asks)?;
+    let hides = |token| has_token(protocol, token);
+    if hides("h2c") || hides("h2") || protocol.as_bytes().to_ascii_lowercase().starts_with(b"tls") {
+        return None;
+    }
+    Some(protocol.clone())
 }
 
 /// The host of a request as it was sent and as it is matched.
@@ -119,11 +126,13 @@ pub(crate) struct Client {
 pub(crate) fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &Host, trusted: &[IpAddr]) {
     let address = client.remote.ip().to_canonical();
     let believed = trusted.contains(&address);
-    let chain = match headers.get(&FORWARDED_FOR).filter(|_| believed).and_then(|value| value.to_str().ok()) {
-        Some(earlier) => format!("{earlier}, {address}"),
-        None => address.to_string(),
-    };
-    set(headers, FORWARDED_FOR, &chain);
+    let mut chain: Vec<String> = Vec::new();
+    if believed {
+        let earlier = headers.get_all(&FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        chain.extend(earlier.map(str::to_owned));
+    }
+    chain.push(address.to_string());
+    set(headers, FORWARDED_FOR, &chain.join(", "));
     if believed && headers.contains_key(&FORWARDED_PROTO) {
         return;
     }
@@ -244,6 +253,20 @@ mod tests {
         set_forwarded(&mut headers, &client, &host, &["10.0.0.9".parse().unwrap()]);
         assert_eq!(headers["x-forwarded-for"], "1.2.3.4, 10.0.0.9");
         assert_eq!(headers["x-forwarded-proto"], "http");
+    }
+
+    #[test]
+    fn only_tunnels_that_hide_no_requests_are_asked_for() {
+        let ask = |protocol: &'static str, connection: &'static str| {
+            let request = Request::get("/").header("upgrade", protocol).header("connection", connection);
+            wanted_upgrade(&request.body(()).unwrap()).is_some()
+        };
+        assert!(ask("websocket", "keep-alive, Upgrade"));
+        assert!(ask("SPDY/3.1", "upgrade"));
+        assert!(!ask("websocket", "keep-alive"));
+        assert!(
+            !ask("h2c", "upgrade, http2-settings") && !ask("websocket, h2c", "upgrade") && !ask("TLS/1.2", "upgrade")
+        );
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::inputs::Protocol;
 const IDLE_MAX: usize = 64;
 /// How long an idle connection is kept. Shorter than what most servers keep theirs.
 const IDLE_AGE: Duration = Duration::from_secs(30);
+/// How long a kept connection may take to become ready.
+const READY_WAIT: Duration = Duration::from_millis(5);
 /// Requests at a time on one HTTP/2 connection, before another one is opened.
 const STREAMS_MAX: usize = 100;
 /// Connections with HTTP/2 to one endpoint.
@@ -119,8 +121,11 @@ impl Pool {
             if idle.sender.is_closed() || idle.since.elapsed() > IDLE_AGE {
                 continue;
             }
-            // It was given back with the response's last byte; its task may not have seen that yet.
-            if idle.sender.is_ready() || idle.sender.ready().await.is_ok() {
+            // It was given back with the response's last byte; its task may not have seen that yet. One that is still
+            // sending its request (it was answered early) is not worth waiting for.
+            if idle.sender.is_ready()
+                || matches!(tokio::time::timeout(READY_WAIT, idle.sender.ready()).await, Ok(Ok(())))
+            {
                 return Some(idle.sender);
             }
         }

@@ -160,6 +160,33 @@ async fn upstreams_that_close_cost_no_request() {
 }
 
 #[tokio::test]
+async fn an_early_answer_blocks_nobody_else() {
+    let upstream = Upstream::start("a").await;
+    let mut inputs = world();
+    add_service(&mut inputs, "a", &[upstream.address], None);
+    add_ingress(&mut inputs, None, "/", "a");
+    let serving = Serving::start(&inputs).await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        // The upload never ends, and the upstream does not wait for it.
+        let mut stream = tokio::net::TcpStream::connect(serving.http).await.unwrap();
+        let head = "POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nbeginning";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = vec![0u8; 4096];
+        let count = stream.read(&mut answer).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer[..count]).starts_with("HTTP/1.1 200"));
+        slow.push(stream);
+    }
+    let started = tokio::time::Instant::now();
+    for _ in 0..20 {
+        assert_eq!(serving.get("a", "/").await.status(), 200);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3));
+    drop(slow);
+    serving.stop().await;
+}
+
+#[tokio::test]
 async fn slow_upstreams_are_given_up_in_time() {
     let upstream = Upstream::start("a").await;
     let mut inputs = world();

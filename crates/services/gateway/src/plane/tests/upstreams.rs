@@ -51,6 +51,9 @@ async fn answer(name: &'static str, request: Request<Body>) -> Response<Body> {
     if path == "/slow" {
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     }
+    if path == "/early" {
+        return Response::new(maru_http::full("enough"));
+    }
     if path == "/close" {
         let mut response = Response::new(maru_http::full("bye"));
         response.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
