@@ -3,6 +3,8 @@
 //! `tests/data/reference.bin` is deflated text with one line a question: what is asked, a tab, and JSON with question and
 //! answer. The answers are those of Kubernetes 1.37's Go modules.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::Read as _;
 
 use maru_kube::fields::{self, OnConflict, Writer};
