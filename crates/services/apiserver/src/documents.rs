@@ -170,7 +170,9 @@ fn v3(table: &KindTable, path: &str, query: &Query, headers: &HeaderMap) -> Resu
     Ok(response)
 }
 
-const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const V2_PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// Answered without the `@`, which is not allowed in a media type and which Go's parser refuses.
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// Older clients take nothing but protobuf here.
 fn v2(table: &KindTable, headers: &HeaderMap) -> Response<Body> {
@@ -184,7 +186,7 @@ fn v2(table: &KindTable, headers: &HeaderMap) -> Response<Body> {
         openapi::v2_document(&resources)
     };
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accept.split(',').any(|one| one.trim().starts_with(V2_PROTOBUF)) {
+    if accept.split(',').any(|one| one.trim().starts_with(V2_PROTOBUF_ASKED)) {
         let document = table.bytes("/openapi/v2;protobuf", || openapi::v2_protobuf(&make()));
         return respond::bytes(StatusCode::OK, V2_PROTOBUF, document.content);
     }
