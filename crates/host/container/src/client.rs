@@ -14,9 +14,10 @@ use crate::cgroup::Cgroup;
 use crate::config::{ContainerConfig, Namespace};
 use crate::connection::Connection;
 use crate::error::ShimError;
+use crate::program::{AttachHandle, ExecConfig, ExecHandle, TerminalSize, exec_on_terminal, exec_started};
 use crate::protocol::{CONTAINERS, LogOrder, OPTIONS, Request, Response, SOCKET, STATE, ShimSetup, StartOrder};
 use crate::spec::{self, SpecInput};
-use crate::status::{ContainerId, ContainerState, ExitStatus, PodState, Started};
+use crate::status::{ContainerId, ContainerState, PodState, Started};
 use crate::stream::ContainerStream;
 
 /// How a pod's shim is started.
@@ -72,34 +73,6 @@ pub struct StartRequest {
     pub log_path: Option<PathBuf>,
     /// When the log is rotated.
     pub log_limits: LogLimits,
-}
-
-/// Size of a terminal in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct TerminalSize {
-    /// Columns.
-    pub width: u16,
-    /// Rows.
-    pub height: u16,
-}
-
-/// A program to run in a running container.
-#[derive(Debug, Clone, Default)]
-pub struct ExecConfig {
-    /// Program and arguments.
-    pub args: Vec<String>,
-    /// Environment on top of the container's.
-    pub env: Vec<(String, String)>,
-    /// Working directory; the container's when `None`.
-    pub working_directory: Option<String>,
-    /// Whether it gets a terminal: then input and output are one stream and there is no standard error.
-    pub tty: bool,
-    /// First size of the terminal.
-    pub size: Option<TerminalSize>,
-    /// Whether standard input is wanted; otherwise it is `/dev/null`.
-    pub stdin: bool,
-    /// Whether the program is killed when the `ExecHandle` is dropped before its end.
-    pub kill_on_drop: bool,
 }
 
 /// A connection to the shim of one pod. Cloning is cheap.
@@ -382,32 +355,7 @@ async fn started(connection: &mut Connection, doing: &'static str) -> Result<Sta
     }
 }
 
-async fn exec_started(connection: &mut Connection) -> Result<(Started, Vec<OwnedFd>), ShimError> {
-    match connection.receive("starting a program").await? {
-        (Response::Started(started), descriptors) => Ok((started, descriptors)),
-        (Response::Failed { message }, _) => Err(ShimError::Exec { message }),
-        (other, _) => Err(unexpected(other)),
-    }
-}
-
-async fn exec_on_terminal(mut connection: Connection, config: &ExecConfig) -> Result<ExecHandle, ShimError> {
-    let (started, descriptors) = exec_started(&mut connection).await?;
-    let Some(terminal) = descriptors.into_iter().next() else {
-        return Err(ShimError::Protocol { message: "the terminal is missing".to_owned() });
-    };
-    let copy = || terminal.try_clone().and_then(ContainerStream::new).map_err(local);
-    let (stdin, stdout) = (copy()?, copy()?);
-    let terminal = Arc::new(terminal);
-    if let Some(size) = config.size {
-        // The program may have ended already.
-        drop(Resizer(Arc::clone(&terminal)).resize(size));
-    }
-    let stdin = config.stdin.then_some(stdin);
-    let (pid, terminal) = (started.pid, Some(terminal));
-    Ok(ExecHandle { stdin, stdout: Some(stdout), stderr: None, pid, connection, exited: None, terminal })
-}
-
-fn unexpected(response: Response) -> ShimError {
+pub(crate) fn unexpected(response: Response) -> ShimError {
     match response {
         Response::Refused { message } | Response::Failed { message } => ShimError::Refused { message },
         other => ShimError::Protocol { message: format!("unexpected {other:?}") },
@@ -415,7 +363,7 @@ fn unexpected(response: Response) -> ShimError {
 }
 
 /// An error of this process's own descriptors.
-fn local(source: io::Error) -> ShimError {
+pub(crate) fn local(source: io::Error) -> ShimError {
     ShimError::Io { doing: "make", path: PathBuf::from("a pipe"), source }
 }
 
@@ -483,72 +431,4 @@ pub fn stored_states(directory: &Path) -> Result<Vec<ContainerState>, ShimError>
         Cgroup::at(setup.cgroup).kill_all();
     }
     Ok(crate::state::read_all(directory))
-}
-
-/// A program that runs in a container.
-#[derive(Debug)]
-pub struct ExecHandle {
-    /// Its standard input, when asked for. Dropping it closes it (not so for a terminal: write end-of-transmission instead).
-    pub stdin: Option<ContainerStream>,
-    /// Its standard output, or its terminal.
-    pub stdout: Option<ContainerStream>,
-    /// Its standard error; `None` with a terminal.
-    pub stderr: Option<ContainerStream>,
-    /// Its process id as the host sees it.
-    pub pid: i32,
-    connection: Connection,
-    exited: Option<ExitStatus>,
-    terminal: Option<Arc<OwnedFd>>,
-}
-
-impl ExecHandle {
-    /// Waits for the program's end. Cancel safe; answers again when called again.
-    ///
-    /// # Errors
-    /// When the shim ends before.
-    pub async fn exit(&mut self) -> Result<ExitStatus, ShimError> {
-        if let Some(status) = &self.exited {
-            return Ok(status.clone());
-        }
-        match self.connection.receive("waiting for a program").await?.0 {
-            Response::Exited(status) => {
-                self.exited = Some(status.clone());
-                Ok(status)
-            }
-            other => Err(unexpected(other)),
-        }
-    }
-
-    /// Returns a handle with which the terminal's size can be changed while the streams are in use.
-    #[must_use]
-    pub fn resizer(&self) -> Option<Resizer> {
-        self.terminal.clone().map(Resizer)
-    }
-}
-
-/// Changes the size of a program's terminal.
-#[derive(Debug, Clone)]
-pub struct Resizer(Arc<OwnedFd>);
-
-impl Resizer {
-    /// Sets the size; the program gets SIGWINCH.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub fn resize(&self, size: TerminalSize) -> io::Result<()> {
-        maru_sys::set_terminal_size(&*self.0, size.width, size.height)
-    }
-}
-
-/// The standard streams of a running container.
-#[derive(Debug)]
-pub struct AttachHandle {
-    /// Standard input; `None` when not asked for or when the container has none.
-    pub stdin: Option<ContainerStream>,
-    /// Standard output, or the terminal.
-    pub stdout: ContainerStream,
-    /// Standard error; ends with the container, without a byte with a terminal.
-    pub stderr: ContainerStream,
-    /// Its end detaches.
-    _connection: Connection,
 }

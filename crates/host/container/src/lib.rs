@@ -18,6 +18,7 @@ mod error;
 mod executor;
 mod helper;
 mod log;
+mod program;
 mod protocol;
 mod run;
 mod seccomp;
@@ -33,15 +34,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use cgroup::{Cgroup, CgroupStats, PodCgroup};
-pub use client::{
-    AttachHandle, ExecConfig, ExecHandle, LogLimits, Resizer, RuntimeKind, Shim, ShimOptions, StartRequest,
-    TerminalSize, stored_states,
-};
+pub use client::{LogLimits, RuntimeKind, Shim, ShimOptions, StartRequest, stored_states};
 pub use config::{
     Capabilities, ContainerConfig, Device, Mount, MountSource, Namespace, Namespaces, Propagation, Resources, Rlimit,
     Seccomp, User,
 };
 pub use error::{CgroupError, ConfigError, ShimError};
+pub use program::{AttachHandle, ExecConfig, ExecHandle, Resizer, TerminalSize};
 pub use run::{OutputStream, RunConfig, run};
 pub use status::{ContainerId, ContainerPhase, ContainerState, ExitStatus, PodState, Started};
 pub use stream::ContainerStream;

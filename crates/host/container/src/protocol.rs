@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::{RuntimeKind, TerminalSize};
+use crate::client::RuntimeKind;
+use crate::program::TerminalSize;
 use crate::status::{ContainerId, ContainerState, ExitStatus, Started};
 
 /// The version of the messages below. Raise it when an old shim would misunderstand a new daemon; the daemon must go on speaking

@@ -9,9 +9,9 @@ use nix::sys::stat::{major, minor};
 use serde_json::{Map, Value, json};
 
 use crate::capabilities::CapabilitySet;
-use crate::client::ExecConfig;
 use crate::config::{ContainerConfig, Device, Mount, MountSource, Namespace, Propagation, Resources, Rlimit};
 use crate::error::ConfigError;
+use crate::program::ExecConfig;
 use crate::seccomp;
 use crate::user::{ResolvedUser, Root, resolve_user};
 

@@ -3,6 +3,7 @@
 //! One thread, one poll loop, no timers while idle. It holds the containers' standard streams, writes their logs, reaps them and
 //! writes down how they ended.
 
+mod ending;
 mod operation;
 mod request;
 mod server;
@@ -95,7 +96,7 @@ fn prepare(setup: &ShimSetup) -> Result<Option<Resources>, String> {
             if let Some(parent) = Cgroup::at(&setup.cgroup).parent() {
                 parent.child("shims").join_self();
             }
-            Ok(Some(Resources { listener, signals, lock }))
+            Ok(Some(Resources { listener, signals, _lock: lock }))
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use super::ending::Removal;
 use super::operation::{Console, Operation, Pipes, Purpose};
-use super::server::{ConnectionPurpose, Container, Removal, Server, container_directory, kill};
+use super::server::{ConnectionPurpose, Container, Server, container_directory, kill};
 use super::streams::Streams;
-use crate::client::{RuntimeKind, TerminalSize};
+use crate::client::RuntimeKind;
 use crate::helper::External;
 use crate::log::LogWriter;
+use crate::program::TerminalSize;
 use crate::protocol::{HelperTask, RUNTIME_ROOT, Request, Response, StartOrder};
 use crate::status::{ContainerId, ContainerPhase};
 

@@ -16,6 +16,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::complain;
+use super::ending::{Ending, Removal};
 use super::operation::{Operation, Purpose};
 use super::streams::{Part, Streams};
 use crate::cgroup::Cgroup;
@@ -24,8 +25,6 @@ use crate::status::{ContainerId, ContainerPhase, ContainerState, ExitStatus, Sta
 
 /// How long the loop sleeps while something has to be tried again.
 const RETRY_MILLIS: u8 = 10;
-/// How often a removal is tried before its requester is told.
-const REMOVAL_TRIES: u32 = 500;
 /// How long the loop sleeps at most while helpers are under way, to see their deadlines.
 const DEADLINE_MILLIS: u16 = 1000;
 /// Most clients at once.
@@ -37,14 +36,14 @@ pub(super) struct Resources {
     pub(super) listener: UnixListener,
     pub(super) signals: SignalFd,
     /// Held for the shim's life.
-    pub(super) lock: Flock<File>,
+    pub(super) _lock: Flock<File>,
 }
 
 /// The shim.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) setup: ShimSetup,
-    resources: Resources,
+    pub(super) resources: Resources,
     pub(super) generation: u64,
     serial: u64,
     pub(super) containers: BTreeMap<u64, Container>,
@@ -96,21 +95,6 @@ pub(super) enum ConnectionPurpose {
     Attached(u64),
     /// The life of the whole shim hangs on it.
     Lifeline,
-}
-
-/// A container that is being removed.
-#[derive(Debug)]
-pub(super) struct Removal {
-    pub(super) container: u64,
-    pub(super) connection: Option<u64>,
-    pub(super) tries: u32,
-}
-
-/// The shim's own end.
-#[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) connection: Option<u64>,
-    pub(super) tries: u32,
 }
 
 /// How a process ended.
@@ -453,74 +437,6 @@ impl Server {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.purpose = ConnectionPurpose::Request;
         }
-    }
-
-    /// Tries again to remove what could not be removed at once.
-    fn continue_removals(&mut self) {
-        for mut removal in std::mem::take(&mut self.removals) {
-            match self.try_remove(removal.container) {
-                Ok(()) => {
-                    if let Some(connection) = removal.connection {
-                        self.send(connection, &Response::Done);
-                    }
-                }
-                Err(message) if removal.tries >= REMOVAL_TRIES => {
-                    if let Some(connection) = removal.connection {
-                        self.refuse(connection, message);
-                    }
-                }
-                Err(_) => {
-                    removal.tries += 1;
-                    self.removals.push(removal);
-                }
-            }
-        }
-    }
-
-    /// Starts the shim's own end: everything is removed first.
-    pub(super) fn end(&mut self, connection: Option<u64>) {
-        let keys: Vec<u64> = self.containers.keys().copied().collect();
-        for container in keys {
-            if !self.removals.iter().any(|removal| removal.container == container) {
-                self.removals.push(Removal { container, connection: None, tries: 0 });
-            }
-        }
-        if self.ending.is_none() {
-            self.ending = Some(Ending { connection, tries: 0 });
-        }
-    }
-
-    /// Tells whether the shim has ended: nothing of the pod is left.
-    fn continue_ending(&mut self) -> bool {
-        let Some(Ending { connection, tries }) = self.ending.as_mut().map(|ending| {
-            ending.tries += 1;
-            Ending { connection: ending.connection, tries: ending.tries }
-        }) else {
-            return false;
-        };
-        if !self.removals.is_empty() || !self.operations.is_empty() {
-            return false;
-        }
-        match self.pod_cgroup().try_remove() {
-            Err(error) if tries < REMOVAL_TRIES => {
-                // Killed processes need a moment to end.
-                let _busy = error;
-                return false;
-            }
-            Err(error) => complain(&format!("{error}: {}", error.source)),
-            Ok(()) => {}
-        }
-        for file in [crate::protocol::SOCKET, crate::protocol::OPTIONS, super::LOCK, super::LOG] {
-            drop(std::fs::remove_file(file));
-        }
-        for directory in [CONTAINERS, crate::protocol::RUNTIME_ROOT] {
-            drop(std::fs::remove_dir_all(directory));
-        }
-        let _held_until_now = &self.resources.lock;
-        if let Some(connection) = connection {
-            self.send(connection, &Response::Done);
-        }
-        true
     }
 }
 

@@ -91,7 +91,7 @@ async fn a_program_has_a_terminal_of_the_wanted_size() {
     let pod = Pod::new().await;
     pod.start("app", sh("sleep 1000")).await.unwrap();
     let size = Some(TerminalSize { width: 100, height: 30 });
-    let script = "trap 'stty size' WINCH; tty; read go; stty size; read again; exit 3";
+    let script = "tty; read go; stty size; read again; stty size; exit 3";
     let config = ExecConfig { tty: true, stdin: true, size, ..program(&["sh", "-c", script]) };
     let mut handle = pod.shim.exec(&app(), config).await.unwrap();
     let mut stdin = handle.stdin.take().unwrap();
