@@ -8,6 +8,7 @@
 mod dockerfile;
 mod error;
 mod inside;
+mod network;
 mod packages;
 mod progress;
 mod work;

@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use maru_telemetry::Gauge;
+use tokio::time::Instant;
+
 use crate::errors::CommitError;
-use crate::memory::Memory;
+use crate::memory::{Change, Memory};
 use crate::types::{Key, Revision};
 
 /// Revisions left free before each durable batch, for ephemeral writes that are published while it is being synced.
@@ -45,17 +48,36 @@ pub(crate) struct DurableInFlight {
     pub keys: HashSet<Key>,
 }
 
+/// What is shown of the store's insides.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    /// Events that can still be watched.
+    pub history: Arc<Gauge>,
+    /// Writes that wait for the durable writer.
+    pub durable_queue: Arc<Gauge>,
+    /// Writes that wait for the ephemeral writer.
+    pub ephemeral_queue: Arc<Gauge>,
+}
+
 /// Memory and order; the lock of `order` is always taken first.
 #[derive(Debug)]
 pub(crate) struct Shared {
     memory: RwLock<Memory>,
     order: Mutex<Order>,
     moved: Condvar,
+    pub gauges: Gauges,
 }
 
 impl Shared {
-    pub(crate) fn new(memory: Memory, order: Order) -> Self {
-        Self { memory: RwLock::new(memory), order: Mutex::new(order), moved: Condvar::new() }
+    pub(crate) fn new(memory: Memory, order: Order, gauges: Gauges) -> Self {
+        Self { memory: RwLock::new(memory), order: Mutex::new(order), moved: Condvar::new(), gauges }
+    }
+
+    /// Makes changes visible.
+    pub(crate) fn publish(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut memory = self.write_memory();
+        memory.publish(changes, Instant::now());
+        self.gauges.history.set(i64::try_from(memory.history_len()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn read_memory(&self) -> RwLockReadGuard<'_, Memory> {

@@ -15,7 +15,7 @@ use crate::decide::Refusal;
 use crate::errors::{CommitError, Expired, OpenError};
 use crate::log::{Batch, Log, LogError, Row};
 use crate::memory::{Change, Memory, Window};
-use crate::shared::{Order, RESERVED_BLOCK, Shared};
+use crate::shared::{Gauges, Order, RESERVED_BLOCK, Shared};
 use crate::sqlite::{DurableLog, EphemeralLog};
 use crate::types::{
     Change as Asked, Durability, EventKind, Key, Page, PageRequest, Record, Revision, Sealer, Snapshot, Write,
@@ -87,7 +87,6 @@ struct Inner {
 struct Metrics {
     seconds: [Arc<Histogram>; 2],
     refused: Arc<Family<Counter>>,
-    history: Arc<Gauge>,
 }
 
 impl Metrics {
@@ -100,9 +99,6 @@ impl Metrics {
         Self {
             seconds: [seconds.with(&["durable"]), seconds.with(&["ephemeral"])],
             refused: registry.family("maru_objects_refused_total", "Writes that did not happen.", &["reason"]),
-            history: registry
-                .family::<Gauge>("maru_objects_history_events", "Events that can still be watched.", &[])
-                .with(&[]),
         }
     }
 
@@ -117,6 +113,17 @@ impl Metrics {
             }
             Err(error) => self.refused.with(&[reason(error)]).inc(),
         }
+    }
+}
+
+fn gauges(registry: &Registry) -> Gauges {
+    let history = "Events that can still be watched.";
+    let queue = "Writes that wait for a writer.";
+    let queue = registry.family::<Gauge>("maru_objects_queue_writes", queue, &["durability"]);
+    Gauges {
+        history: registry.family::<Gauge>("maru_objects_history_events", history, &[]).with(&[]),
+        durable_queue: queue.with(&["durable"]),
+        ephemeral_queue: queue.with(&["ephemeral"]),
     }
 }
 
@@ -158,7 +165,7 @@ impl Store {
         durable_log.append(&reserve).map_err(|error| open_error(&file, error))?;
         ephemeral_log.append(&Batch { rows: &stale, ..Batch::default() }).map_err(|error| open_error(&file, error))?;
 
-        let shared = Arc::new(Shared::new(memory, order));
+        let shared = Arc::new(Shared::new(memory, order, gauges(&options.registry)));
         let (durable, durable_queue) = mpsc::channel(QUEUE_WRITES);
         let (ephemeral, ephemeral_queue) = mpsc::channel(QUEUE_WRITES);
         let durable_writer = DurableWriter { shared: Arc::clone(&shared), log: durable_log };
@@ -276,12 +283,6 @@ impl Store {
     #[must_use]
     pub fn broken(&self) -> Option<Arc<str>> {
         self.0.shared.order().broken.clone()
-    }
-
-    /// Brings the gauges up to date; call before the registry is rendered.
-    pub fn refresh_metrics(&self) {
-        let events = self.0.shared.read_memory().history_len();
-        self.0.metrics.history.set(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
     /// Stops accepting writes, finishes those accepted and closes the files. Blocks on the disk.

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use maru_telemetry::Gauge;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::decide::{Overlay, Refusal};
 use crate::errors::CommitError;
@@ -56,10 +56,11 @@ fn bytes_of(write: &Write) -> usize {
 }
 
 /// Waits for a request, then takes what else is there. `None` when nobody can ask any more.
-fn gather(queue: &mut mpsc::Receiver<Request>) -> Option<Gathered> {
+fn gather(queue: &mut mpsc::Receiver<Request>, waiting: &Gauge) -> Option<Gathered> {
     let mut gathered = Gathered { writes: Vec::new(), stop: false };
     let mut bytes = 0;
     let mut next = queue.blocking_recv()?;
+    waiting.set(i64::try_from(queue.len()).unwrap_or(i64::MAX));
     loop {
         match next {
             Request::Write(write, asker) => {
@@ -130,7 +131,7 @@ pub(crate) struct DurableWriter<L> {
 
 impl<L: Log> DurableWriter<L> {
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
-        while let Some(Gathered { writes, stop }) = gather(&mut queue) {
+        while let Some(Gathered { writes, stop }) = gather(&mut queue, &self.shared.gauges.durable_queue) {
             self.commit(writes);
             if let Err(error) = self.log.upkeep() {
                 self.note(error);
@@ -186,7 +187,7 @@ impl<L: Log> DurableWriter<L> {
             Ok(()) => {
                 order.reserved = reserve.unwrap_or(order.reserved);
                 order.refused = None;
-                self.shared.write_memory().publish(changes(&decided.rows, Durability::Durable), Instant::now());
+                self.shared.publish(changes(&decided.rows, Durability::Durable));
             }
             Err(error) => {
                 order.refused = Some(error.clone());
@@ -237,7 +238,7 @@ pub(crate) struct EphemeralWriter<L> {
 
 impl<L: Log> EphemeralWriter<L> {
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
-        while let Some(Gathered { writes, stop }) = gather(&mut queue) {
+        while let Some(Gathered { writes, stop }) = gather(&mut queue, &self.shared.gauges.ephemeral_queue) {
             if !writes.is_empty() {
                 self.commit(writes);
             }
@@ -292,7 +293,7 @@ impl<L: Log> EphemeralWriter<L> {
 
         let mut order = self.shared.order();
         if result.is_ok() {
-            self.shared.write_memory().publish(changes(&decided.rows, Durability::Ephemeral), Instant::now());
+            self.shared.publish(changes(&decided.rows, Durability::Ephemeral));
         }
         order.ephemeral = None;
         drop(order);
@@ -331,6 +332,7 @@ mod tests {
 
     use super::*;
     use crate::memory::Window;
+    use crate::shared::Gauges;
     use crate::types::{Expected, Key};
 
     /// A log whose appends wait for permission and then do what they are told.
@@ -356,7 +358,7 @@ mod tests {
     fn start() -> Running {
         let window = Window { events_max: 100, bytes_max: 1 << 20, age: Duration::from_secs(60) };
         let order = Order { last: 1, reserved: RESERVED_BLOCK, ..Order::default() };
-        let shared = Arc::new(Shared::new(Memory::new(window, Revision(1)), order));
+        let shared = Arc::new(Shared::new(Memory::new(window, Revision(1)), order, Gauges::default()));
         let (disk, script) = std_mpsc::channel();
         let (durable, durable_queue) = mpsc::channel(16);
         let (ephemeral, ephemeral_queue) = mpsc::channel(16);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use maru_container::{
-    ContainerConfig, Mount as ContainerMount, MountSource, Namespace, Propagation, Resources, RunConfig, RuntimeKind,
-    User,
+    ContainerConfig, Mount as ContainerMount, MountSource, Namespace, OutputStream, Propagation, Resources, RunConfig,
+    RuntimeKind, User,
 };
 use maru_oci::{Command, Instruction, Mount, MountKind, Network, RunInstruction};
 
@@ -16,6 +16,7 @@ use crate::dockerfile::stage::Stage;
 use crate::dockerfile::{BuildNetwork, copy};
 use crate::error::{BuildError, blocking, io_error};
 use crate::inside::Inside;
+use crate::network::LoopbackNetwork;
 use crate::progress::Steps;
 use crate::work::MountDirectory;
 
@@ -44,6 +45,8 @@ struct Held {
     sources: Vec<MountDirectory>,
     /// Locked caches.
     locks: Vec<File>,
+    /// The network of a step that has none.
+    network: Option<LoopbackNetwork>,
 }
 
 /// Does a `RUN`; tells whether its result was there already.
@@ -66,11 +69,11 @@ pub(crate) async fn run(
     }
     let (mounted, rootfs) = stage.mount().await?;
     let held = hold(stage, given).await?;
-    let container = container(stage, given, arguments, env, &held);
+    let container = container(stage, arguments, env, &held);
     let targets: Vec<String> = container.mounts.iter().map(|mount| mount.target.clone()).collect();
     let root = rootfs.path.clone();
     let stubs = blocking(move || missing_targets(&root, &targets)).await?;
-    let mut lines = steps.lines();
+    let (mut stdout, mut stderr) = (steps.lines(), steps.lines());
     let config = RunConfig {
         executable: stage.build.request.executable.clone(),
         directory: stage.build.work.path("run"),
@@ -80,8 +83,12 @@ pub(crate) async fn run(
         runtime: RuntimeKind::Embedded,
         timeout: None,
     };
-    let outcome = maru_container::run(config, |_, bytes| lines.write(bytes)).await;
-    drop(lines);
+    let outcome = maru_container::run(config, |stream, bytes| match stream {
+        OutputStream::Stdout => stdout.write(bytes),
+        OutputStream::Stderr => stderr.write(bytes),
+    })
+    .await;
+    drop((stdout, stderr));
     let status =
         outcome.map_err(|error| BuildError::Container { step: instruction.text.clone(), source: Box::new(error) })?;
     if !status.is_success() {
@@ -165,13 +172,7 @@ fn environment(stage: &Stage) -> Vec<(String, String)> {
     env
 }
 
-fn container(
-    stage: &Stage,
-    given: &RunInstruction,
-    arguments: Vec<String>,
-    mut env: Vec<(String, String)>,
-    held: &Held,
-) -> ContainerConfig {
+fn container(stage: &Stage, arguments: Vec<String>, mut env: Vec<(String, String)>, held: &Held) -> ContainerConfig {
     let access = &stage.build.request.access;
     let has = |name: &str, env: &[(String, String)]| env.iter().any(|(known, _)| known == name);
     for (name, value) in
@@ -196,11 +197,6 @@ fn container(
             env.push((name, CERTIFICATES.to_owned()));
         }
     }
-    let host_network = match given.network {
-        Network::Host => true,
-        Network::None => false,
-        Network::Default => stage.build.request.network == BuildNetwork::Host,
-    };
     let mut config = ContainerConfig {
         args: arguments,
         env,
@@ -211,7 +207,9 @@ fn container(
         hostname: Some("build".to_owned()),
         ..ContainerConfig::default()
     };
-    if host_network {
+    if let Some(network) = &held.network {
+        config.namespaces.network = Namespace::Path(network.path().to_owned());
+    } else {
         config.namespaces.network = Namespace::Host;
         config.namespaces.uts = Namespace::Host;
         config.hostname = None;
@@ -265,6 +263,14 @@ async fn digest_below(
 /// Prepares the mounts of a step.
 async fn hold(stage: &Stage, given: &RunInstruction) -> Result<Held, BuildError> {
     let mut held = Held::default();
+    let isolated = match given.network {
+        Network::Host => false,
+        Network::None => true,
+        Network::Default => stage.build.request.network == BuildNetwork::None,
+    };
+    if isolated {
+        held.network = Some(blocking(LoopbackNetwork::new).await?);
+    }
     for mount in &given.mounts {
         match mount.kind {
             MountKind::Bind => bind(stage, mount, &mut held).await?,

@@ -60,6 +60,20 @@ pub(crate) struct SourceRoot<'a> {
     pub(crate) exclude: &'a IgnoreRules,
 }
 
+impl SourceRoot<'_> {
+    /// Tells whether a file is left out: by the ignore rules for its path in the root, or by the instruction for its path
+    /// in the root or in the source.
+    fn leaves_out(&self, relative: &Path, within: &Path) -> bool {
+        self.ignore.ignores(&text(relative))
+            || self.exclude.ignores(&text(relative))
+            || self.exclude.ignores(&text(within))
+    }
+
+    fn has_exceptions(&self) -> bool {
+        self.ignore.has_exceptions() || self.exclude.has_exceptions()
+    }
+}
+
 /// Where sources go.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
@@ -124,7 +138,7 @@ impl Selection {
         let metadata = fs::metadata(&place).map_err(io_error("look at", &place))?;
         let relative = place.strip_prefix(canonical(from.root)?).map_err(|_| missing(source))?.to_owned();
         if metadata.is_dir() {
-            return self.below(from, &relative, &place, &to.path);
+            return self.below(from, &relative, Path::new(""), &to.path);
         }
         if from.ignore.ignores(&text(&relative)) {
             return Err(missing(source));
@@ -135,32 +149,30 @@ impl Selection {
         Ok(())
     }
 
-    /// Adds what is in a directory, sorted by name.
-    fn below(&mut self, from: &SourceRoot<'_>, relative: &Path, place: &Path, to: &Path) -> Result<(), BuildError> {
+    /// Adds what is in a directory, sorted by name. `relative` is its path in the root, `within` that in the source.
+    fn below(&mut self, from: &SourceRoot<'_>, relative: &Path, within: &Path, to: &Path) -> Result<(), BuildError> {
+        let place = canonical(from.root)?.join(relative);
         let mut names = Vec::new();
-        for entry in fs::read_dir(place).map_err(io_error("list", place))? {
-            names.push(entry.map_err(io_error("list", place))?.file_name());
+        for entry in fs::read_dir(&place).map_err(io_error("list", &place))? {
+            names.push(entry.map_err(io_error("list", &place))?.file_name());
         }
         names.sort();
         for name in names {
-            let (relative, place, to) = (relative.join(&name), place.join(&name), to.join(&name));
-            let ignored = from.ignore.ignores(&text(&relative)) || from.exclude.ignores(&text(&relative));
+            let (relative, within, to, place) =
+                (relative.join(&name), within.join(&name), to.join(&name), place.join(&name));
+            let ignored = from.leaves_out(&relative, &within);
             let metadata = fs::symlink_metadata(&place).map_err(io_error("look at", &place))?;
             if metadata.is_dir() {
-                if ignored {
-                    if from.ignore.has_exceptions() || from.exclude.has_exceptions() {
-                        // Only what is an exception makes the directory exist.
-                        let before = self.items.len();
-                        self.push(to.clone(), EntryKind::Directory, Some(&metadata), Content::None, 0);
-                        self.below(from, &relative, &place, &to)?;
-                        if self.items.len() == before + 1 {
-                            self.items.pop();
-                        }
-                    }
+                let before = self.items.len();
+                if ignored && !from.has_exceptions() {
                     continue;
                 }
                 self.push(to.clone(), EntryKind::Directory, Some(&metadata), Content::None, 0);
-                self.below(from, &relative, &place, &to)?;
+                self.below(from, &relative, &within, &to)?;
+                // Only what is an exception makes a directory exist that is left out itself.
+                if ignored && self.items.len() == before + 1 {
+                    self.items.pop();
+                }
             } else if ignored {
             } else if metadata.is_symlink() {
                 let target = fs::read_link(&place).map_err(io_error("read the link", &place))?;
