@@ -75,10 +75,7 @@ impl Context {
 
     /// Returns the address that probes and hooks of the pod go to.
     pub(crate) fn probe_address(&self, record: &PodRecord) -> IpAddr {
-        if pod::is_host_network(&record.pod) {
-            return IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-        }
-        record.address.map_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), IpAddr::V4)
+        self.pod_addresses(record).first().copied().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST))
     }
 
     pub(crate) fn take_address(&self) -> Result<std::net::Ipv4Addr, crate::addresses::NoFreeAddress> {

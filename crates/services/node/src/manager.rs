@@ -120,7 +120,7 @@ impl Manager {
     fn follow_pod(&self, pod: Pod) {
         let uid = pod::uid(&pod).to_owned();
         if let Some(handle) = self.pods.get(&uid) {
-            handle.orders.send_replace(Order::Follow(Arc::new(pod)));
+            handle.follow(pod);
             return;
         }
         let record = PodRecord::load(&self.context.layout.pod(&uid)).ok();

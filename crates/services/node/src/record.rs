@@ -55,6 +55,9 @@ pub(crate) struct ContainerRecord {
     /// The digest of the manifest that the newest attempt runs.
     #[serde(default)]
     pub(crate) image: Option<String>,
+    /// The image's name as the specification had it for the newest attempt.
+    #[serde(default)]
+    pub(crate) image_name: Option<String>,
     /// The image's id as the status shows it.
     #[serde(default)]
     pub(crate) image_id: Option<String>,

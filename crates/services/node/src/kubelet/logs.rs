@@ -1,5 +1,6 @@
 //! `/containerLogs/{namespace}/{pod}/{container}`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,17 +41,11 @@ pub(super) async fn answer(
         })?
     };
     let path = context.layout.log(pod::uid(&view.pod), container, attempt);
-    let opened = tokio::task::spawn_blocking(move || LogReader::open(&path, options)).await;
-    let reader = match opened.map_err(|error| Refusal::Failed(error.to_string()))? {
-        Ok(reader) => Some(reader),
-        // It has not written anything, and the log is made with the first line.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !query.flag(&["follow"]) => None,
-        Err(error) => {
-            return Err(Refusal::Failed(format!("the log of container \"{container}\" could not be read: {error}")));
-        }
-    };
     let follow =
         query.flag(&["follow"]).then(|| Follow { handle: handle.clone(), container: container.to_owned(), attempt });
+    let reader = open(path, options, follow.as_ref())
+        .await
+        .map_err(|error| Refusal::Failed(format!("the log of container \"{container}\" could not be read: {error}")))?;
     let body = match reader {
         Some(reader) => maru_http::stream(chunks(reader, follow)),
         None => maru_http::empty(),
@@ -96,6 +91,21 @@ fn options(context: &Context, query: &Query) -> Result<LogOptions, Refusal> {
         timestamps: query.flag(&["timestamps"]),
         stream,
     })
+}
+
+/// Opens a log; `None` when the container has not written anything and nobody waits until it does.
+async fn open(path: PathBuf, options: LogOptions, follow: Option<&Follow>) -> std::io::Result<Option<LogReader>> {
+    loop {
+        let is_over = follow.is_none_or(Follow::is_over);
+        let (path, options) = (path.clone(), options.clone());
+        let opened = tokio::task::spawn_blocking(move || LogReader::open(&path, options)).await;
+        match opened.map_err(std::io::Error::other)? {
+            Ok(reader) => return Ok(Some(reader)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            Err(_) if is_over => return Ok(None),
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
 }
 
 /// Whose log is followed: until the attempt has ended.

@@ -217,7 +217,7 @@ impl Planner<'_> {
         let stop = match (hook, &seen.unhealthy) {
             (Hook::Failed(_), _) => Some((StopCause::HookFailed, grace)),
             (_, Some(unhealthy)) => Some((StopCause::Unhealthy(unhealthy.probe), unhealthy.grace.unwrap_or(grace))),
-            (Hook::Pending | Hook::Done, None) => None,
+            (Hook::Pending | Hook::Done, None) => seen.changed.then_some((StopCause::Changed, grace)),
         };
         if let Some((cause, grace)) = stop {
             let deadline = after(self.now, grace);

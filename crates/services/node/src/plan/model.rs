@@ -102,6 +102,8 @@ pub(crate) struct ContainerObserved {
     pub(crate) ready: bool,
     /// Why a probe wants the container stopped.
     pub(crate) unhealthy: Option<Unhealthy>,
+    /// Whether the specification names another image than the newest attempt runs.
+    pub(crate) changed: bool,
 }
 
 /// Why a probe wants a container stopped.
@@ -126,6 +128,7 @@ impl Default for ContainerObserved {
             started: false,
             ready: false,
             unhealthy: None,
+            changed: false,
         }
     }
 }
@@ -211,6 +214,8 @@ pub(crate) enum StopCause {
     Unhealthy(&'static str),
     /// The postStart hook failed.
     HookFailed,
+    /// The specification names another image.
+    Changed,
 }
 
 /// Why a container waits.

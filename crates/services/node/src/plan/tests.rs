@@ -315,6 +315,7 @@ fn probes_and_hooks_stop_a_container_within_their_grace() {
             ContainerObserved { unhealthy: Some(unhealthy(Some(Duration::from_secs(5)))), ..running() },
             vec!["stop a by 65"],
         ),
+        (ContainerObserved { changed: true, ..running() }, vec!["stop a by 90"]),
         (seen(Life::Running { attempt: 0, at: at(1), hook: Hook::Failed(String::new()) }), vec!["stop a by 90"]),
         (seen(Life::Running { attempt: 0, at: at(1), hook: Hook::Pending }), vec![]),
         (stopping(90), vec![]),

@@ -241,6 +241,7 @@ mod tests {
             objects: &objects(existing),
             facts: &FieldFacts::default(),
             tokens: &mut crate::volumes::Tokens::new(),
+            present: None,
             now: Timestamp::UNIX_EPOCH,
         };
         let content = collect(&mut input, &volume).await.map_err(|error| error.to_string())?.unwrap();

@@ -42,7 +42,8 @@ pub(crate) fn tmpfs(path: &Path, size_max: Option<u64>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Unmounts all that is mounted at or below a directory, the deepest first.
+/// Unmounts all that is mounted at or below a directory, the deepest first. When this succeeds nothing is mounted there, so
+/// that the directory can be removed without harm to what was mounted.
 pub(crate) fn unmount_below(directory: &Path) -> io::Result<()> {
     for mounted in mounts_below(directory)?.iter().rev() {
         match umount2(mounted, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
@@ -50,7 +51,10 @@ pub(crate) fn unmount_below(directory: &Path) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    match mounts_below(directory)?.first() {
+        None => Ok(()),
+        Some(left) => Err(io::Error::other(format!("{} is still mounted", left.display()))),
+    }
 }
 
 /// Returns the mount points at or below a directory in the order in which they were made.

@@ -84,6 +84,8 @@ pub(crate) struct VolumeInput<'a> {
     pub(crate) objects: &'a Objects,
     pub(crate) facts: &'a FieldFacts,
     pub(crate) tokens: &'a mut Tokens,
+    /// Volumes that containers use already: only what is made from objects is looked at again.
+    pub(crate) present: Option<&'a Sources>,
     pub(crate) now: Timestamp,
 }
 
@@ -159,6 +161,9 @@ async fn prepare_one(input: &mut VolumeInput<'_>, volume: &Volume) -> Result<(So
         })
         .await?;
         return Ok((Source { path, read_only: true }, content.refresh_at));
+    }
+    if let Some(source) = input.present.and_then(|present| present.by_name.get(&volume.name)) {
+        return Ok((source.clone(), None));
     }
     if let Some(empty) = &volume.empty_dir {
         let in_memory = empty.medium.as_deref() == Some("Memory");

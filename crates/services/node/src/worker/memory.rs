@@ -73,6 +73,8 @@ pub(super) struct ContainerMemory {
     pub(super) unhealthy: Option<Unhealthy>,
     pub(super) problem: Option<Problem>,
     pub(super) problems: u32,
+    /// The wait that an event was written about: its reason, the attempts and the failed pulls before it.
+    pub(super) told: Option<(String, u32, u32)>,
 }
 
 impl Default for ContainerMemory {
@@ -90,6 +92,7 @@ impl Default for ContainerMemory {
             unhealthy: None,
             problem: None,
             problems: 0,
+            told: None,
         }
     }
 }

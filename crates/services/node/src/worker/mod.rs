@@ -103,6 +103,17 @@ pub(crate) struct PodHandle {
 }
 
 impl PodHandle {
+    /// Hands the worker a newer object. A pod that is to be forgotten stays so.
+    pub(crate) fn follow(&self, pod: Pod) {
+        self.orders.send_if_modified(|order| match order {
+            Order::Forget => false,
+            Order::Follow(_) => {
+                *order = Order::Follow(Arc::new(pod));
+                true
+            }
+        });
+    }
+
     /// Waits until the pod is gone from this machine. Cancel safe.
     pub(crate) async fn gone(&self) {
         self.orders.closed().await;
@@ -167,6 +178,8 @@ impl Worker {
             let plan = plan::plan(&observed, &Desired { pod: &self.record.pod, wish: self.wish.clone() }, now);
             self.note_course(&plan);
             let observed = self.observe();
+            // Who reads in the status that a container runs finds it running here.
+            self.show.send_replace(self.view());
             let written = self.write_status(&observed, &plan).await;
             if let Next::Gone = self.execute(&plan).await {
                 break;
@@ -245,12 +258,40 @@ impl Worker {
                 }
             }
         }
+        self.note_back_off(plan);
         if plan.initialized && !self.record.initialized {
             self.record.initialized = true;
             changed = true;
         }
         if changed {
             self.save();
+        }
+    }
+
+    /// Tells once for each attempt that a container or its image waits.
+    fn note_back_off(&mut self, plan: &Plan) {
+        for (name, waiting) in &plan.waiting {
+            let message = match waiting.reason.as_str() {
+                "CrashLoopBackOff" => format!(
+                    "Back-off restarting failed container {name} in pod {}_{}({})",
+                    pod::name(&self.record.pod),
+                    pod::namespace(&self.record.pod),
+                    self.uid
+                ),
+                "ImagePullBackOff" => {
+                    let member = pod::member(&self.record.pod, name);
+                    let image = member.and_then(|member| member.container.image).unwrap_or_default();
+                    format!("Back-off pulling image \"{image}\"")
+                }
+                _ => continue,
+            };
+            let attempts = self.record.container(name).attempts;
+            let memory = self.memory.container(name);
+            let waited_for = (waiting.reason.clone(), attempts, memory.pull_failures);
+            if memory.told.as_ref() != Some(&waited_for) {
+                memory.told = Some(waited_for);
+                self.event(Some(name), crate::events::Severity::Warning, "BackOff", &message);
+            }
         }
     }
 
@@ -353,5 +394,6 @@ fn stop_message(container: &str, cause: &StopCause) -> String {
         StopCause::PodEnds | StopCause::MainEnded => format!("Stopping container {container}"),
         StopCause::Unhealthy(probe) => format!("Container {container} failed {probe} probe, will be restarted"),
         StopCause::HookFailed => format!("FailedPostStartHook: container {container} is stopped"),
+        StopCause::Changed => format!("Container {container} definition changed, will be restarted"),
     }
 }

@@ -1,5 +1,7 @@
 //! What is: adoption after a restart, ends of containers, and the view for the plan.
 
+use std::path::PathBuf;
+
 use maru_container::{ContainerId, ContainerPhase, ContainerState, Shim, ShimError};
 use maru_time::Timestamp;
 
@@ -62,7 +64,7 @@ impl Worker {
     async fn repair(&mut self) {
         let sandbox = self.sandbox_job().await;
         self.take_report(sandbox);
-        let volumes = self.volumes_job().await;
+        let volumes = self.volumes_job(None).await;
         self.take_report(volumes);
     }
 
@@ -119,6 +121,9 @@ impl Worker {
             let found = self.memory.states.iter().find(|state| state.id.name == name && state.id.attempt == attempt);
             let exit = found.and_then(|state| ended(state, now)).unwrap_or_else(|| unknown_exit(attempt, None, now));
             self.record_exit(&name, exit);
+            let attempt_directory = self.context.layout.attempt(&self.uid, &name, attempt);
+            let log_directory = self.context.layout.pod_logs(&self.uid).join(&name);
+            drop(self.scope.spawn("remove attempt", remove_attempt(attempt_directory, log_directory, attempt)));
         }
         self.memory.states.clear();
         self.memory.made = None;
@@ -221,17 +226,8 @@ impl Worker {
             if let Err(error) = shim.remove(&id).await {
                 tracing::debug!(container = %id, error = %chain(&error), "container not removed yet");
             }
-            let work = move || {
-                maru_images::ImageStore::unmount(&directory).map_err(std::io::Error::other)?;
-                crate::volumes::unmount_below(&directory)?;
-                std::fs::remove_dir_all(&directory)?;
-                crate::logs::remove_older(&log_directory, id.attempt.saturating_sub(1))
-            };
-            match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a container's directory was not removed yet"),
-                Err(error) => tracing::warn!(%error, "removing a container's directory broke off"),
-            }
+            tracing::debug!(container = %id, "container removed");
+            remove_attempt(directory, log_directory, id.attempt).await;
         });
         drop(task);
     }
@@ -296,6 +292,7 @@ impl Worker {
                 started: record.started || !probes.has_startup(),
                 ready: record.ready || !probes.has_readiness(),
                 unhealthy: memory.unhealthy.clone(),
+                changed: record.image_name.is_some() && record.image_name != member.container.image,
             };
             (member.name().to_owned(), seen)
         });
@@ -348,6 +345,24 @@ fn life(record: &ContainerRecord, memory: &ContainerMemory) -> Life {
 /// The end before the present life: of the attempt before, while the newest runs or has ended.
 fn last_exit(record: &ContainerRecord) -> Option<Exit> {
     record.previous.clone()
+}
+
+/// Removes what one attempt had on disk, and the logs of the attempts before the one before it.
+async fn remove_attempt(directory: PathBuf, log_directory: PathBuf, attempt: u32) {
+    let work = move || {
+        maru_images::ImageStore::unmount(&directory).map_err(std::io::Error::other)?;
+        crate::volumes::unmount_below(&directory)?;
+        match std::fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        crate::logs::remove_older(&log_directory, attempt.saturating_sub(1))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a container's directory was not removed yet"),
+        Err(error) => tracing::warn!(%error, "removing a container's directory broke off"),
+    }
 }
 
 /// Reads how a container ended; `None` while it has not.

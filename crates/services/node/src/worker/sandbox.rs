@@ -21,6 +21,8 @@ use crate::volumes::{tmpfs, unmount_below};
 
 /// Size of a pod's `/dev/shm`.
 const SHM_BYTES: u64 = 64 * 1024 * 1024;
+/// Where systemd-resolved names the resolvers that it asks itself.
+const BEHIND_LOCAL_CACHE: &str = "/run/systemd/resolve/resolv.conf";
 /// First wait after a failure; doubles up to the cap.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_secs(60);
@@ -59,6 +61,7 @@ impl Worker {
     pub(super) fn take_sandbox(&mut self, result: Result<Sandbox, String>) {
         match result {
             Ok(sandbox) => {
+                self.warn_of_host_ports();
                 self.memory.sandbox_failures = 0;
                 self.memory.sandbox = Part::Ready;
                 let is_new = self.memory.made.is_none();
@@ -73,6 +76,21 @@ impl Worker {
                 let wait = retry_wait(self.memory.sandbox_failures);
                 self.memory.sandbox_failures = self.memory.sandbox_failures.saturating_add(1);
                 self.memory.sandbox = Part::Failed { message, retry_at: after(self.context.now(), wait) };
+            }
+        }
+    }
+
+    /// Says what is asked for and not done.
+    fn warn_of_host_ports(&self) {
+        if pod::is_host_network(&self.record.pod) || self.memory.sandbox_failures > 0 {
+            return;
+        }
+        for member in pod::members(&self.record.pod) {
+            for port in
+                member.container.ports.iter().flatten().filter_map(|port| port.host_port).filter(|port| *port > 0)
+            {
+                let text = format!("hostPort {port} is not supported; use a Service of type NodePort, or hostNetwork");
+                self.event(Some(member.name()), Severity::Warning, "HostPortNotSupported", &text);
             }
         }
     }
@@ -149,7 +167,11 @@ async fn write_files(context: &Context, record: &PodRecord, host: &str) -> Resul
     } else {
         String::new()
     };
-    let resolv = tokio::fs::read_to_string(&context.options.resolv_conf).await.unwrap_or_default();
+    let mut resolv = tokio::fs::read_to_string(&context.options.resolv_conf).await.unwrap_or_default();
+    if names_only_loopback(&resolv) {
+        // The machine's own cache cannot be reached from a pod: what it asks is named in this file.
+        resolv = tokio::fs::read_to_string(BEHIND_LOCAL_CACHE).await.unwrap_or(resolv);
+    }
     let hosts = hosts(&HostsInput {
         pod: &record.pod,
         addresses: &context.pod_addresses(record),
@@ -177,6 +199,12 @@ async fn write_files(context: &Context, record: &PodRecord, host: &str) -> Resul
     done.map_err(|error| format!("could not write the pod's files: {error}"))
 }
 
+/// Tells whether a resolver file names resolvers of the machine itself and no other.
+fn names_only_loopback(file: &str) -> bool {
+    let mut servers = file.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(str::trim).peekable();
+    servers.peek().is_some() && servers.all(|server| server.starts_with("127.") || server == "::1")
+}
+
 /// Removes all of a pod that runs or is mounted; record and logs stay. What is gone already is no error.
 pub(crate) async fn remove_remains(context: &Context, uid: &str) -> Result<(), String> {
     let shim_directory = context.layout.shim(uid);
@@ -196,7 +224,9 @@ pub(crate) async fn remove_remains(context: &Context, uid: &str) -> Result<(), S
         }
         Err(error) => return Err(chain(&error)),
     }
+    tracing::debug!(uid, "shim ended");
     context.networks.detach(uid).await.map_err(|error| chain(&error))?;
+    tracing::debug!(uid, "network detached");
     let (pod_directory, cgroup) = (context.layout.pod(uid), PodCgroup::at(context.cgroup(uid)));
     let work = move || -> Result<(), String> {
         cgroup.remove().map_err(|error| chain(&error))?;
@@ -235,5 +265,22 @@ pub(crate) async fn remove_directories(context: &Context, uid: &str) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(uid, %error, "the pod's directory could not be removed"),
         Err(error) => tracing::warn!(uid, %error, "removing the pod's directory broke off"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_cache_is_told_from_other_resolvers() {
+        assert!(names_only_loopback("# stub\nnameserver 127.0.0.53\noptions edns0\n"));
+        assert!(!names_only_loopback("nameserver 127.0.0.1\nnameserver 192.0.2.1\n"));
+        assert!(!names_only_loopback("search example\n"));
+    }
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        assert_eq!([0, 1, 2, 10, 99].map(|failures| retry_wait(failures).as_secs()), [1, 2, 4, 60, 60]);
     }
 }

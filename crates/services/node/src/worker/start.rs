@@ -75,6 +75,7 @@ impl Worker {
         record.started = false;
         record.ready = false;
         record.hooked = member.container.lifecycle.as_ref().and_then(|hooks| hooks.post_start.as_ref()).is_none();
+        record.image_name = member.container.image.clone();
         record.image = Some(pulled.digest.to_string());
         record.image_id = Some(pulled.image_id);
         record.stop_signal = stop_signal(&member.container, image.stop_signal.as_deref());

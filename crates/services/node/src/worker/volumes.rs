@@ -18,18 +18,19 @@ impl Worker {
             tracing::warn!(uid = %self.uid, %error, "the pod's directory could not be made");
         }
         self.save();
-        let job = self.volumes_job();
+        let job = self.volumes_job(None);
         drop(self.task("make volumes", job));
     }
 
     /// Writes changed content while the volumes stay in use.
     pub(super) fn refresh_volumes(&mut self) {
         self.memory.volumes_refreshing = true;
-        let job = self.volumes_job();
+        let job = self.volumes_job(Some(self.memory.sources.clone()));
         drop(self.task("refresh volumes", job));
     }
 
-    pub(super) fn volumes_job(&mut self) -> impl Future<Output = Report> + Send + use<> {
+    /// `present` are volumes in use, which are brought up to date and not made.
+    pub(super) fn volumes_job(&mut self, present: Option<Sources>) -> impl Future<Output = Report> + Send + use<> {
         self.memory.volumes_stale = false;
         let (context, record) = (Arc::clone(&self.context), self.record.clone());
         let (directory, mut tokens) = (self.directory.clone(), self.memory.tokens.clone());
@@ -41,6 +42,7 @@ impl Worker {
                 objects: &context.objects,
                 facts: &facts,
                 tokens: &mut tokens,
+                present: present.as_ref(),
                 now: context.now(),
             };
             let result = prepare(&mut input).await.map_err(|error| chain(&error));
