@@ -109,6 +109,12 @@ impl Session {
         Frame::GoAway { last: self.last, status }
     }
 
+    /// Tells whether a stream is open in at least one direction.
+    #[must_use]
+    pub fn is_open(&self, stream: StreamId) -> bool {
+        self.open.contains_key(&stream)
+    }
+
     /// Returns how many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {

@@ -1,7 +1,10 @@
 //! The HTTP interface of a kubelet. Whoever reaches it is allowed to: the API server has asked before.
 
 mod logs;
+mod port_forward;
 mod query;
+mod spdy;
+mod spdy_command;
 mod stats;
 mod streams;
 
@@ -41,8 +44,6 @@ pub(crate) enum Refusal {
     #[error("{0}")]
     Bad(String),
     #[error("{0}")]
-    Unsupported(&'static str),
-    #[error("{0}")]
     Failed(String),
 }
 
@@ -51,7 +52,6 @@ impl Refusal {
         let (code, reason) = match &self {
             Self::Path | Self::Pod { .. } => (StatusCode::NOT_FOUND, "NotFound"),
             Self::Bad(_) => (StatusCode::BAD_REQUEST, "BadRequest"),
-            Self::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
             Self::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         };
         let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -81,6 +81,7 @@ impl Kubelet {
         let path = request.uri().path().to_owned();
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let query = Query::parse(request.uri().query().unwrap_or_default());
+        let is_spdy = spdy::is_requested(request.headers());
         let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
         match parts.as_slice() {
             ["healthz" | "livez" | "readyz", ..] if is_get => Ok(as_text("ok")),
@@ -88,15 +89,21 @@ impl Kubelet {
             ["containerLogs", namespace, pod, container] if is_get => {
                 logs::answer(&self.context, &self.find(namespace, pod)?, container, &query).await
             }
+            ["exec", namespace, pod, container] | ["exec", namespace, pod, _, container] if is_spdy => {
+                spdy_command::exec(request, &self.context, &self.find(namespace, pod)?, container, &query).await
+            }
             ["exec", namespace, pod, container] | ["exec", namespace, pod, _, container] => {
                 streams::exec(request, &self.context, &self.find(namespace, pod)?, container, &query).await
+            }
+            ["attach", namespace, pod, container] | ["attach", namespace, pod, _, container] if is_spdy => {
+                spdy_command::attach(request, &self.context, &self.find(namespace, pod)?, container, &query).await
             }
             ["attach", namespace, pod, container] | ["attach", namespace, pod, _, container] => {
                 streams::attach(request, &self.context, &self.find(namespace, pod)?, container, &query).await
             }
-            ["portForward", ..] => Err(Refusal::Unsupported(
-                "port forwarding is not supported yet; use a Service of type NodePort, or the pod's address on this machine",
-            )),
+            ["portForward", namespace, pod] | ["portForward", namespace, pod, _] => {
+                port_forward::answer(request, &self.context, &self.find(namespace, pod)?)
+            }
             ["stats", "summary"] if is_get => Ok(as_json(&stats::summary(&self.context, &self.pods).await)),
             ["metrics", "resource"] if is_get => Ok(as_text(stats::resource(&self.context, &self.pods).await)),
             ["metrics", "cadvisor"] if is_get => Ok(as_text(stats::cadvisor(&self.context, &self.pods).await)),

@@ -91,7 +91,7 @@ fn logs_are_chosen_by_the_request() {
             ("/containerLogs/default/none/a", 404, "pods \\\"none\\\" not found"),
             ("/containerLogs/default/log/a?previous=true", 400, "previous terminated container"),
             ("/containerLogs/default/log/a?tailLines=x", 400, "tailLines"),
-            ("/portForward/default/log", 501, "not supported yet"),
+            ("/portForward/default/log", 400, "an upgrade to SPDY/3.1"),
             ("/nowhere", 404, "could not find"),
         ] {
             let (status, body) = machine.get(path).await;

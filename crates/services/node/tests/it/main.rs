@@ -11,4 +11,5 @@ mod content;
 mod host;
 mod kubelet;
 mod life;
+mod spdy;
 mod speed;
