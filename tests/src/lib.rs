@@ -146,6 +146,11 @@ impl System {
             if let Some(Ok(Some(status))) = self.server.as_mut().map(Child::try_wait) {
                 panic!("the server ended with {status}:\n{}", self.server_log());
             }
+            let ready = format!("\"pid\":{},", self.server_pid());
+            let lock = std::fs::read_to_string(self.data().join("lock")).unwrap_or_default();
+            if !lock.contains(&ready) || !lock.contains("\"ready\":true") {
+                return false;
+            }
             let node = self.try_maru(&["--json", "get", "node", "node"]);
             node.status.success() && String::from_utf8_lossy(&node.stdout).contains("\"Ready\"")
         });

@@ -69,9 +69,9 @@ pub(crate) async fn run(command: &DeleteCommand, context: &Context) -> Result<u8
     let mut waiting = Vec::new();
     for (title, path) in paths {
         match delete_one(&path, command.grace_period, context).await {
-            Ok(()) => {
+            Ok(uid) => {
                 context.printer.line(format_args!("{title} deleted"));
-                waiting.push((title, path));
+                waiting.push((title, path, uid));
             }
             Err(error) if error.is_not_found() => {
                 context.printer.note(format_args!("{title} not found"));
@@ -80,16 +80,17 @@ pub(crate) async fn run(command: &DeleteCommand, context: &Context) -> Result<u8
             Err(error) => return Err(error),
         }
     }
-    context.printer.value(&json!(waiting.iter().map(|(title, _)| title).collect::<Vec<_>>()));
+    context.printer.value(&json!(waiting.iter().map(|(title, ..)| title).collect::<Vec<_>>()));
     if !command.no_wait {
-        for (title, path) in &waiting {
-            wait_gone(title, path, context, Duration::from_secs(300)).await?;
+        for (title, path, uid) in &waiting {
+            wait_gone(title, path, uid.as_deref(), context, Duration::from_secs(300)).await?;
         }
     }
     Ok(u8::from(missing))
 }
 
-async fn delete_one(path: &str, grace_period: Option<u32>, context: &Context) -> Result<(), CliError> {
+/// Deletes an object and returns its uid, where the server tells it.
+async fn delete_one(path: &str, grace_period: Option<u32>, context: &Context) -> Result<Option<String>, CliError> {
     let mut options = json!({"propagationPolicy": "Background"});
     if let Some(seconds) = grace_period {
         options["gracePeriodSeconds"] = json!(seconds);
@@ -98,17 +99,26 @@ async fn delete_one(path: &str, grace_period: Option<u32>, context: &Context) ->
         .header("content-type", "application/json")
         .body(options.to_string().into_bytes())
         .map_err(|source| CliError::Answer { request: path.to_owned(), source: Box::new(source) })?;
-    context.client.request::<Value>(request).await?;
-    Ok(())
+    let answer = context.client.request::<Value>(request).await?;
+    // A Status when it is gone already, else the object that is going.
+    let uid = answer.pointer("/details/uid").or_else(|| answer.pointer("/metadata/uid"));
+    Ok(uid.and_then(Value::as_str).map(str::to_owned))
 }
 
-/// Waits until the object at `path` is gone.
-pub(crate) async fn wait_gone(title: &str, path: &str, context: &Context, limit: Duration) -> Result<(), CliError> {
+/// Waits until the object at `path` is gone, or another of the same name has taken its place.
+pub(crate) async fn wait_gone(
+    title: &str,
+    path: &str,
+    uid: Option<&str>,
+    context: &Context,
+    limit: Duration,
+) -> Result<(), CliError> {
     let deadline = tokio::time::Instant::now() + limit;
     loop {
         match crate::get::ask(context, path, "application/json").await {
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error),
+            Ok(found) if uid.is_some_and(|uid| found["metadata"]["uid"] != uid) => return Ok(()),
             Ok(_) if tokio::time::Instant::now() >= deadline => {
                 return Err(CliError::Timeout { what: format!("{title} to be gone"), seconds: limit.as_secs() });
             }

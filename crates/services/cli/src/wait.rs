@@ -31,7 +31,7 @@ pub(crate) async fn run(command: &WaitCommand, context: &Context) -> Result<u8, 
         if command.gone {
             let kinds = Kinds::discover(&context.client).await?;
             let path = kinds.named(&word)?.path(Some(&context.namespace), Some(name));
-            crate::delete::wait_gone(&format!("{word}/{name}"), &path, context, limit).await?;
+            crate::delete::wait_gone(&format!("{word}/{name}"), &path, None, context, limit).await?;
             context.printer.line(format_args!("{word}/{name} is gone"));
         } else {
             wait_until_ready(context, &word, name, limit).await?;
