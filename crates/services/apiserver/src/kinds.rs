@@ -86,6 +86,8 @@ pub(crate) struct Kind {
     pub(crate) is_virtual: bool,
     /// Defined by a CustomResourceDefinition.
     pub(crate) is_custom: bool,
+    /// Told to whoever creates one.
+    pub(crate) note: Option<String>,
     /// The revision of that definition.
     pub(crate) revision: u64,
 }
@@ -264,6 +266,7 @@ struct Row {
     #[serde(default)]
     durability: RowDurability,
     store: Option<String>,
+    note: Option<String>,
     #[serde(default)]
     hook: Hook,
     #[serde(default, rename = "virtual")]
@@ -333,6 +336,7 @@ impl Row {
             hook: self.hook,
             is_virtual: self.is_virtual,
             is_custom: false,
+            note: self.note,
             revision: 0,
         }
     }

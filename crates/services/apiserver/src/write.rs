@@ -160,6 +160,9 @@ impl<'a> Writer<'a> {
 
     fn prepare_create(&self, mut object: Value, ownership: &Ownership) -> Result<Value, ApiError> {
         let context = self.context();
+        if let Some(note) = &self.served.kind.note {
+            self.warnings.add(note.as_str());
+        }
         self.set_new_metadata(&mut object, context.now)?;
         admission::namespace_is_open(&context, &object)?;
         if self.served.has_subresource("status") && !hooks::keeps_status_on_create(self.served) {

@@ -168,6 +168,7 @@ pub(crate) fn kind_of(definition: &Value, record: &Record) -> Result<Kind, maru_
         hook: Hook::None,
         is_virtual: false,
         is_custom: true,
+        note: None,
         revision: record.revision.0,
     })
 }

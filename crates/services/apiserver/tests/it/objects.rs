@@ -320,3 +320,38 @@ async fn what_is_wrong_with_an_object_is_told_by_field() {
     let (status, _) = cluster.get("/apis/apps/v1/namespaces/default/deployments/web").await;
     assert_eq!(status, 404, "a dry run writes nothing");
 }
+
+#[tokio::test]
+async fn a_status_is_applied_apart_from_its_spec() {
+    let cluster = Cluster::start().await;
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client.clone(), "default");
+    deployments.patch("web", &PatchParams::apply("owner"), &Patch::Apply(deployment("web"))).await.unwrap();
+    let status = |replicas: i32| json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 9}, "status": {"replicas": replicas}});
+    let params = PatchParams::apply("controller").force();
+    let after = deployments.patch_status("web", &params, &Patch::Apply(status(2))).await.unwrap();
+    assert_eq!((after.spec.as_ref().unwrap().replicas, after.status.as_ref().unwrap().replicas), (Some(1), Some(2)));
+    let entries = after.metadata.managed_fields.as_ref().unwrap();
+    let own = entries.iter().find(|entry| entry.manager.as_deref() == Some("controller")).unwrap();
+    assert_eq!(own.subresource.as_deref(), Some("status"));
+    let same = deployments.patch_status("web", &params, &Patch::Apply(status(2))).await.unwrap();
+    assert_eq!(same.metadata.resource_version, after.metadata.resource_version, "the same again writes nothing");
+    let main = deployments.patch("web", &PatchParams::apply("owner"), &Patch::Apply(deployment("web"))).await.unwrap();
+    assert_eq!(main.metadata.resource_version, after.metadata.resource_version);
+    assert_eq!(main.status.unwrap().replicas, Some(2), "the main part leaves the status");
+}
+
+#[tokio::test]
+async fn many_writers_lose_nothing() {
+    let cluster = Cluster::start().await;
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
+    maps.create(&PostParams::default(), &config_map("a", "1")).await.unwrap();
+    let patches = (0..16).map(|index| {
+        let maps = maps.clone();
+        async move {
+            let patch = Patch::Merge(json!({"data": {format!("k{index}"): "v"}}));
+            maps.patch("a", &PatchParams::default(), &patch).await.unwrap();
+        }
+    });
+    futures::future::join_all(patches).await;
+    assert_eq!(maps.get("a").await.unwrap().data.unwrap().len(), 17);
+}
