@@ -354,13 +354,16 @@ mod tests {
             .collect()
     }
 
+    /// Its name, the set's fields, the node's fields, the pods that there are, and what is done.
+    type Case = (&'static str, Value, Value, Vec<Arc<Pod>>, Vec<&'static str>);
+
     #[test]
     fn each_wanted_node_has_one_pod_of_the_template() {
         let deleting = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
         let taint = json!({"spec": {"taints": [{"key": "only", "effect": "NoSchedule"}]}});
         let pressure =
             json!({"spec": {"taints": [{"key": "node.kubernetes.io/disk-pressure", "effect": "NoSchedule"}]}});
-        let cases: Vec<(&str, Value, Value, Vec<Arc<Pod>>, Vec<&str>)> = vec![
+        let cases: Vec<Case> = vec![
             ("first", json!({}), json!({}), vec![], vec!["create on n1"]),
             ("there", json!({}), json!({}), vec![on_node("a", "new", json!({}))], vec![]),
             (

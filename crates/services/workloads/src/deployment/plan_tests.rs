@@ -1,3 +1,5 @@
+//! Which sets a Deployment makes, scales and deletes, by tables.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -85,12 +87,15 @@ fn the_first_rollout_makes_one_complete_set() {
     assert!(new_set(&deployment(json!({})), &[Arc::new(set.as_ref().clone())]).is_some());
 }
 
+/// Its name, the Deployment, the sets that there are, and what is done.
+type Case = (&'static str, Arc<Deployment>, Vec<SetOf>, Vec<&'static str>);
+
 #[test]
 fn steps_of_rollouts() {
     let old = |replicas, available| SetOf { image: "v1", revision: 1, replicas, available };
     let new = |replicas, available| SetOf { image: "v2", revision: 2, replicas, available };
     let recreate = || noted(json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}}));
-    let cases: Vec<(&str, Arc<Deployment>, Vec<SetOf>, Vec<&str>)> = vec![
+    let cases: Vec<Case> = vec![
         ("surge", deployment(json!({})), vec![old(3, 3)], vec!["create 1 revision 2", "note 2"]),
         ("one available", noted(json!({})), vec![old(3, 3), new(1, 1)], vec!["scale web-v1 2"]),
         ("room again", noted(json!({})), vec![old(2, 2), new(1, 1)], vec!["scale web-v2 2"]),

@@ -1,3 +1,5 @@
+//! Which endpoints follow from which pods.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What follows from who depends on whom.
+
 use kube::discovery::ApiResource;
 
 use super::*;

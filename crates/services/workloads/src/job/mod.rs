@@ -3,6 +3,7 @@
 mod indexes;
 mod plan;
 mod policy;
+mod tally;
 
 use std::sync::Arc;
 

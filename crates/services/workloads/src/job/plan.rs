@@ -1,23 +1,21 @@
 //! Decides which pods of a Job come and go, and what its status says.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus, UncountedTerminatedPods};
+use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use maru_time::Timestamp;
 
 use super::indexes;
 use super::policy::{Verdict, verdict};
+use super::tally::Fate;
 use crate::machinery::{MetaExt as _, condition_time};
 use crate::pods::{is_finished, is_ready, phase};
 
 /// Holds a pod until it is counted.
 pub(crate) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 pub(crate) const INDEX: &str = "batch.kubernetes.io/job-completion-index";
-const BACKOFF_FIRST: Duration = Duration::from_secs(10);
-const BACKOFF_CAP: Duration = Duration::from_secs(600);
 /// Pods made in one look.
 const BURST_MAX: usize = 500;
 
@@ -98,31 +96,21 @@ pub(crate) fn index_of(pod: &Pod) -> Option<i32> {
     pod.annotation(INDEX).and_then(|text| text.parse().ok())
 }
 
-/// How a pod counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Active,
-    /// On its way out, and not counted before it has ended.
-    Ending,
-    Succeeded,
-    Failed,
-}
-
 /// Why a Job ends before its time.
 struct Failure {
     reason: &'static str,
     message: String,
 }
 
-struct Planner<'a> {
-    spec: &'a JobSpec,
-    observed: &'a Observed,
-    now: Timestamp,
-    plan: Plan,
+pub(super) struct Planner<'a> {
+    pub(super) spec: &'a JobSpec,
+    pub(super) observed: &'a Observed,
+    pub(super) now: Timestamp,
+    pub(super) plan: Plan,
 }
 
-impl<'a> Planner<'a> {
-    fn is_indexed(&self) -> bool {
+impl Planner<'_> {
+    pub(super) fn is_indexed(&self) -> bool {
         self.spec.completion_mode.as_deref() == Some("Indexed")
     }
 
@@ -130,27 +118,8 @@ impl<'a> Planner<'a> {
         self.spec.suspend.unwrap_or(false)
     }
 
-    fn completions(&self) -> Option<i32> {
+    pub(super) fn completions(&self) -> Option<i32> {
         self.spec.completions
-    }
-
-    fn replaces_only_failed(&self) -> bool {
-        self.spec.pod_replacement_policy.as_deref() == Some("Failed") || self.spec.pod_failure_policy.is_some()
-    }
-
-    fn fate(&self, pod: &Pod) -> Fate {
-        match phase(pod) {
-            "Succeeded" => Fate::Succeeded,
-            "Failed" => Fate::Failed,
-            _ if pod.is_deleting() && self.replaces_only_failed() => Fate::Ending,
-            // It may never get to tell that it has ended.
-            _ if pod.is_deleting() => Fate::Failed,
-            _ => Fate::Active,
-        }
-    }
-
-    fn with_fate(&self, fate: Fate) -> Vec<Arc<Pod>> {
-        self.observed.pods.iter().filter(|pod| self.fate(pod) == fate).cloned().collect()
     }
 
     fn look(&mut self) {
@@ -175,90 +144,6 @@ impl<'a> Planner<'a> {
         }
         self.write_counts(&active);
         self.wake_at_deadline();
-    }
-
-    /// Moves pods that have ended into the counts: first their uids are noted, then their finalizers go, then they
-    /// are added up. A crash between leaves nothing counted twice.
-    fn count(&mut self) {
-        let noted = self.plan.status.uncounted_terminated_pods.take().unwrap_or_default();
-        let (mut succeeded, mut failed) = (noted.succeeded.unwrap_or_default(), noted.failed.unwrap_or_default());
-        let tracked =
-            |uid: &String| self.observed.pods.iter().any(|pod| pod.uid() == uid && pod.has_finalizer(TRACKING));
-        let counted = |uids: &mut Vec<String>| {
-            let before = uids.len();
-            uids.retain(|uid| tracked(uid));
-            i32::try_from(before - uids.len()).unwrap_or(i32::MAX)
-        };
-        let (more_succeeded, more_failed) = (counted(&mut succeeded), counted(&mut failed));
-        let mut done = self.done_indexes();
-        for pod in self.observed.pods.iter().filter(|pod| pod.has_finalizer(TRACKING)) {
-            let fate = self.fate(pod);
-            let uid = pod.uid().to_owned();
-            match fate {
-                Fate::Active | Fate::Ending => continue,
-                Fate::Succeeded => {
-                    let index = index_of(pod);
-                    let is_new = !self.is_indexed() || index.is_some_and(|index| done.insert(index));
-                    if !succeeded.contains(&uid) && is_new {
-                        succeeded.push(uid);
-                    }
-                }
-                Fate::Failed => {
-                    if !failed.contains(&uid) && verdict(&self.observed.job, pod) != Verdict::Ignore {
-                        failed.push(uid);
-                    }
-                }
-            }
-            self.plan.actions.push(Action::Untrack(Arc::clone(pod)));
-        }
-        let status = &mut self.plan.status;
-        add(&mut status.succeeded, more_succeeded);
-        add(&mut status.failed, more_failed);
-        if self.spec.completion_mode.as_deref() == Some("Indexed") {
-            status.completed_indexes = Some(indexes::format(&done)).filter(|text| !text.is_empty());
-        }
-        let some = |uids: Vec<String>| (!uids.is_empty()).then_some(uids);
-        status.uncounted_terminated_pods =
-            Some(UncountedTerminatedPods { failed: some(failed), succeeded: some(succeeded) });
-    }
-
-    fn done_indexes(&self) -> BTreeSet<i32> {
-        let text = self.plan.status.completed_indexes.as_deref().unwrap_or_default();
-        indexes::parse(text, self.completions().unwrap_or(0))
-    }
-
-    fn succeeded(&self) -> i32 {
-        if self.is_indexed() {
-            return length(self.done_indexes().len());
-        }
-        let noted = self.plan.status.uncounted_terminated_pods.as_ref().and_then(|noted| noted.succeeded.as_ref());
-        self.plan.status.succeeded.unwrap_or(0) + length(noted.map_or(0, Vec::len))
-    }
-
-    fn failed(&self) -> i32 {
-        let noted = self.plan.status.uncounted_terminated_pods.as_ref().and_then(|noted| noted.failed.as_ref());
-        self.plan.status.failed.unwrap_or(0) + length(noted.map_or(0, Vec::len))
-    }
-
-    /// Indexes that have failed more often than one index may.
-    fn failed_indexes(&self) -> BTreeSet<i32> {
-        let mut failed = BTreeSet::new();
-        let Some(limit) = self.spec.backoff_limit_per_index else { return failed };
-        let pods = self.with_fate(Fate::Failed);
-        for index in pods.iter().filter_map(|pod| index_of(pod)) {
-            let of_index: Vec<Verdict> = pods
-                .iter()
-                .filter(|pod| index_of(pod) == Some(index))
-                .map(|pod| verdict(&self.observed.job, pod))
-                .collect();
-            let counted = of_index.iter().filter(|verdict| **verdict == Verdict::Count).count();
-            if length(counted) > limit || of_index.contains(&Verdict::FailIndex) {
-                failed.insert(index);
-            }
-        }
-        let known = self.plan.status.failed_indexes.as_deref().unwrap_or_default();
-        failed.extend(indexes::parse(known, self.completions().unwrap_or(0)));
-        failed
     }
 
     fn failure(&self, active: &[Arc<Pod>]) -> Option<Failure> {
@@ -423,23 +308,6 @@ impl<'a> Planner<'a> {
         (0..self.completions().unwrap_or(0)).filter(move |index| !taken.contains(index))
     }
 
-    /// How long to wait before the next try: doubling with each failure since the last success.
-    fn backoff_rest(&self) -> Option<Duration> {
-        let last_success = self.with_fate(Fate::Succeeded).iter().map(|pod| ended_at(pod)).max();
-        let failures: Vec<Timestamp> = self
-            .with_fate(Fate::Failed)
-            .iter()
-            .filter(|pod| verdict(&self.observed.job, pod) != Verdict::Ignore)
-            .map(|pod| ended_at(pod))
-            .filter(|at| last_success.is_none_or(|success| *at > success))
-            .collect();
-        let last = failures.iter().max()?;
-        let doublings = u32::try_from(failures.len() - 1).unwrap_or(u32::MAX).min(10);
-        let delay = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_CAP);
-        let waited = Duration::try_from(self.now.duration_since(*last)).unwrap_or(Duration::ZERO);
-        delay.checked_sub(waited).filter(|rest| !rest.is_zero())
-    }
-
     fn deadline_rest(&self) -> Option<Duration> {
         let seconds = u64::try_from(self.spec.active_deadline_seconds?).ok()?;
         let start = self.plan.status.start_time.as_ref()?.0;
@@ -517,28 +385,14 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn length(count: usize) -> i32 {
+pub(super) fn length(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-fn add(count: &mut Option<i32>, more: i32) {
-    if more > 0 {
-        *count = Some(count.unwrap_or(0).saturating_add(more));
-    }
 }
 
 fn restarts_of_all(pod: &Pod) -> i32 {
     let Some(status) = &pod.status else { return 0 };
     let containers = status.container_statuses.iter().flatten().chain(status.init_container_statuses.iter().flatten());
     containers.map(|container| container.restart_count).sum()
-}
-
-/// Returns when the pod's last container ended, as far as it is told.
-fn ended_at(pod: &Pod) -> Timestamp {
-    let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-    let ends = containers.filter_map(|container| container.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref());
-    let deletion = pod.metadata.deletion_timestamp.as_ref();
-    ends.chain(deletion).map(|time| time.0).max().unwrap_or_else(|| pod.created_at())
 }
 
 #[cfg(test)]

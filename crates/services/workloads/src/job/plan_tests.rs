@@ -1,3 +1,5 @@
+//! Which pods a Job makes and how it counts them, by tables.
+
 use serde_json::{Value, json};
 
 use super::*;

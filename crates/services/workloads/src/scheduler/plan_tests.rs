@@ -1,3 +1,5 @@
+//! Which pods are bound and why others wait, by tables.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -121,6 +123,9 @@ fn other_schedulers_pods_and_assumed_ones_are_left_alone() {
     assert_eq!(told(&observed), ["refuse c: 0/1 nodes are available: 1 Insufficient cpu."]);
 }
 
+/// The claim, the binding mode of its class, and what is done.
+type ClaimCase = (Option<Arc<PersistentVolumeClaim>>, &'static str, Vec<&'static str>);
+
 #[test]
 fn claims_that_wait_for_a_consumer_get_the_node_first() {
     let uses = json!({"spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}});
@@ -139,7 +144,7 @@ fn claims_that_wait_for_a_consumer_get_the_node_first() {
     };
     let selected = json!({"metadata": {"annotations": {SELECTED_NODE: "n1"}}});
     let bound = json!({"spec": {"volumeName": "pv"}, "metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "status": {"phase": "Bound"}});
-    let cases: Vec<(Option<Arc<PersistentVolumeClaim>>, &str, Vec<&str>)> = vec![
+    let cases: Vec<ClaimCase> = vec![
         (None, "WaitForFirstConsumer", vec!["refuse a: persistentvolumeclaim \"data\" not found"]),
         (Some(claim(json!({}))), "Immediate", vec!["refuse a: pod has unbound immediate PersistentVolumeClaims"]),
         (Some(claim(json!({}))), "WaitForFirstConsumer", vec!["select for data"]),

@@ -1,3 +1,5 @@
+//! In which order pods and claims of a StatefulSet come and go, by tables.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -71,10 +73,13 @@ fn told(observed: &Observed) -> Vec<String> {
         .collect()
 }
 
+/// Its name, the set's fields, the pods that there are, and what is done.
+type Case = (&'static str, Value, Vec<(i32, &'static str, char)>, Vec<&'static str>);
+
 #[test]
 fn pods_come_one_after_the_other_and_go_in_reverse() {
     let ready = |number| (number, "v2", 'r');
-    let cases: Vec<(&str, Value, Vec<(i32, &str, char)>, Vec<&str>)> = vec![
+    let cases: Vec<Case> = vec![
         ("first", json!({}), vec![], vec!["create db-0 v2"]),
         ("wait for it", json!({}), vec![(0, "v2", 'n')], vec![]),
         ("second", json!({}), vec![ready(0)], vec!["create db-1 v2"]),
@@ -115,7 +120,7 @@ fn updates_go_from_the_highest_down_to_the_partition() {
     let partition = |number: i32| json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": number}}}});
     let old = |number| (number, "v1", 'r');
     let new = |number| (number, "v2", 'r');
-    let cases: Vec<(&str, Value, Vec<(i32, &str, char)>, Vec<&str>)> = vec![
+    let cases: Vec<Case> = vec![
         ("highest first", json!({}), vec![old(0), old(1), old(2)], vec!["delete db-2"]),
         ("then the next", json!({}), vec![old(0), old(1), new(2)], vec!["delete db-1"]),
         ("partition stops it", partition(2), vec![old(0), old(1), new(2)], vec![]),

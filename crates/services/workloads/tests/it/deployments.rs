@@ -1,3 +1,5 @@
+//! Deployments from the first rollout to the last pod, and pods that do not fit.
+
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
@@ -23,8 +25,8 @@ fn is_rolled_out(deployment: &Deployment) -> bool {
 }
 
 fn condition(deployment: &Deployment, kind: &str) -> String {
-    let conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let found = conditions.filter(|condition| condition.type_ == kind).next_back();
+    let mut conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let found = conditions.find(|condition| condition.type_ == kind);
     found.map(|one| format!("{}/{}", one.status, one.reason.clone().unwrap_or_default())).unwrap_or_default()
 }
 

@@ -1,3 +1,5 @@
+//! Jobs and CronJobs from start to end.
+
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;

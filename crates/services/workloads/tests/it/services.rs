@@ -1,3 +1,5 @@
+//! Endpoints of Services, and what each namespace is given.
+
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::EndpointSlice;

@@ -1,3 +1,5 @@
+//! What holds all the way: bounds, nothing twice after restarts, nothing written when idle.
+
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};

@@ -1,3 +1,5 @@
+//! Claims and volumes, made and given.
+
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, PostParams};
