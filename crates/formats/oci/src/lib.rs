@@ -12,6 +12,7 @@ mod expand;
 mod glob;
 mod ignore;
 mod layer;
+mod layer_writer;
 mod manifest;
 mod reference;
 
@@ -25,6 +26,7 @@ pub use dockerfile::{
 pub use expand::{ExpandError, expand, expand_variables, split_words};
 pub use glob::Glob;
 pub use ignore::{IgnoreError, IgnoreRules};
-pub use layer::{Entry, EntryKind, LayerChange, LayerError, LayerLimits, LayerWriter, read_archive, read_layer};
+pub use layer::{Entry, EntryKind, LayerChange, LayerError, LayerLimits, read_archive, read_layer};
+pub use layer_writer::LayerWriter;
 pub use manifest::{Descriptor, Document, DocumentError, Index, Manifest, Platform, media_type};
 pub use reference::{Reference, ReferenceError};

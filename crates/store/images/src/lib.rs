@@ -12,6 +12,7 @@ mod archive;
 mod cache;
 mod credentials;
 mod error;
+mod garbage;
 mod mount;
 mod pull;
 mod registry;
@@ -22,8 +23,9 @@ mod upper;
 
 pub use cache::CachedResult;
 pub use error::ImageError;
+pub use garbage::Collected;
 pub use mount::Rootfs;
 pub use pull::{Credentials, Progress, ProgressEvent, PullOptions, RegistryOptions};
 pub use registry::http_client;
-pub use store::{Collected, Image, ImageStore, ImageSummary, Layer, Lease, Loaded};
+pub use store::{Image, ImageStore, ImageSummary, Layer, Lease, Loaded};
 pub use upper::{DirectoryForm, DirectoryLayer, Unpacked, unpack_archive};

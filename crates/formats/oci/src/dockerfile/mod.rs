@@ -2,6 +2,7 @@
 
 mod instruction;
 mod lines;
+mod parse;
 
 pub use instruction::{
     Command, CopyInstruction, FromInstruction, HealthcheckInstruction, Heredoc, Instruction, InstructionKind, Mount,
@@ -46,7 +47,7 @@ impl Dockerfile {
         let Directives { escape, syntax } = lines::directives(text)?;
         let mut instructions = Vec::new();
         for line in lines::logical_lines(text, escape)? {
-            instructions.push(instruction::parse(line, escape)?);
+            instructions.push(parse::parse(line, escape)?);
         }
         check_order(&instructions)?;
         Ok(Self { escape, syntax, instructions })
@@ -59,7 +60,7 @@ impl Dockerfile {
     pub fn parse_trigger(text: &str) -> Result<Instruction, DockerfileError> {
         let mut lines = lines::logical_lines(text, '\\')?.into_iter();
         match (lines.next(), lines.next()) {
-            (Some(line), None) => instruction::parse(line, '\\'),
+            (Some(line), None) => parse::parse(line, '\\'),
             _ => Err(DockerfileError { line: 1, problem: "a trigger is exactly one instruction".to_owned() }),
         }
     }

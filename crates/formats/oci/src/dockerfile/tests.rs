@@ -1,3 +1,5 @@
+//! Tables of Dockerfiles, and texts that must not panic.
+
 use super::*;
 use proptest::prelude::*;
 use std::time::Duration;
