@@ -167,12 +167,14 @@ enum Next {
 impl Worker {
     async fn run(mut self) {
         self.take_order();
+        self.notice_deletion();
         self.adopt().await;
         loop {
             if self.scope.is_cancelled() {
                 break;
             }
             self.settle_exits().await;
+            self.notice_deletion();
             let now = self.context.now();
             let observed = self.observe();
             let plan = plan::plan(&observed, &Desired { pod: &self.record.pod, wish: self.wish.clone() }, now);
@@ -221,7 +223,6 @@ impl Worker {
         match order {
             Order::Forget => self.wish = Wish::Forget,
             Order::Follow(pod) => {
-                self.wish = if pod.metadata.deletion_timestamp.is_some() { Wish::Delete } else { Wish::Run };
                 if status::is_older(&pod, &self.record.pod) {
                     return;
                 }
@@ -233,6 +234,13 @@ impl Worker {
                 }
                 self.save();
             }
+        }
+    }
+
+    /// A deletion is never taken back, and may be seen first in the answer to a status write.
+    fn notice_deletion(&mut self) {
+        if self.wish == Wish::Run && self.record.pod.metadata.deletion_timestamp.is_some() {
+            self.wish = Wish::Delete;
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maru_container::{PodCgroup, Shim, ShimError, ShimOptions};
-use maru_net::PodAttachment;
+use maru_net::{PodAttachment, PodNamespaces};
 
 use super::{Report, Sandbox, Worker};
 use crate::config::{HostsInput, PodFiles, hostname, hosts, resolv_conf, sysctls};
@@ -129,34 +129,40 @@ async fn prepare(context: &Context, record: &PodRecord) -> Result<Sandbox, Strin
     let uid = pod::uid(&record.pod).to_owned();
     let (host, _) = hostname(&record.pod, &context.options.cluster_domain);
     write_files(context, record, &host).await?;
-    let namespaces = match record.address {
-        Some(address) if !pod::is_host_network(&record.pod) => {
-            let attachment = PodAttachment {
-                uid: uid.clone(),
-                address: address.into(),
-                hostname: host.chars().take(63).collect(),
-                sysctls: sysctls(&record.pod).map_err(|error| error.to_string())?,
-            };
-            Some(context.networks.attach(&attachment).await.map_err(|error| chain(&error))?)
-        }
-        _ => None,
+    let network = attach(context, record, &host);
+    let (namespaces, shim) = tokio::try_join!(network, shim(context, &uid))?;
+    Ok(Sandbox { shim, namespaces })
+}
+
+/// Makes the pod's namespaces; pods in the machine's network have none.
+async fn attach(context: &Context, record: &PodRecord, host: &str) -> Result<Option<PodNamespaces>, String> {
+    let Some(address) = record.address.filter(|_| !pod::is_host_network(&record.pod)) else { return Ok(None) };
+    let attachment = PodAttachment {
+        uid: pod::uid(&record.pod).to_owned(),
+        address: address.into(),
+        hostname: host.chars().take(63).collect(),
+        sysctls: sysctls(&record.pod).map_err(|error| error.to_string())?,
     };
-    let directory = context.layout.shim(&uid);
-    let shim = match Shim::connect(&directory).await {
-        Ok(shim) => shim,
+    context.networks.attach(&attachment).await.map(Some).map_err(|error| chain(&error))
+}
+
+/// Finds the pod's shim, or starts it.
+async fn shim(context: &Context, uid: &str) -> Result<Shim, String> {
+    let directory = context.layout.shim(uid);
+    match Shim::connect(&directory).await {
+        Ok(shim) => Ok(shim),
         Err(ShimError::Gone { .. }) => {
             let options = ShimOptions {
                 executable: Some(context.options.executable.clone()),
                 directory,
-                pod_uid: uid.clone(),
-                cgroup: context.cgroup(&uid),
+                pod_uid: uid.to_owned(),
+                cgroup: context.cgroup(uid),
                 runtime: context.options.runtime.clone(),
             };
-            Shim::spawn(options).await.map_err(|error| chain(&error))?
+            Shim::spawn(options).await.map_err(|error| chain(&error))
         }
-        Err(error) => return Err(chain(&error)),
-    };
-    Ok(Sandbox { shim, namespaces })
+        Err(error) => Err(chain(&error)),
+    }
 }
 
 async fn write_files(context: &Context, record: &PodRecord, host: &str) -> Result<(), String> {

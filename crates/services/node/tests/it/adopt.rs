@@ -84,3 +84,27 @@ fn shim_pids(machine: &crate::host::Machine) -> Option<Vec<i32>> {
     }
     (!found.is_empty()).then_some(found)
 }
+
+#[test]
+fn what_was_only_half_made_is_removed() {
+    on_machine(async |machine| {
+        machine.stop().await;
+        let pod = machine.directory.join("node/pods/half");
+        std::fs::create_dir_all(pod.join("volumes/v")).unwrap();
+        let memory = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("none"), &pod.join("volumes/v"), Some("tmpfs"), memory, None::<&str>).unwrap();
+        let attachment = maru_net::PodAttachment {
+            uid: "network-only".to_owned(),
+            address: "10.42.0.77".parse().unwrap(),
+            hostname: "lost".to_owned(),
+            sysctls: std::collections::BTreeMap::new(),
+        };
+        machine.networks.attach(&attachment).await.unwrap();
+        machine.start_again().await;
+        maru_testkit::wait_until(crate::host::PATIENCE, "the remains are removed", async || {
+            !pod.exists() && machine.networks.existing().unwrap().is_empty()
+        })
+        .await;
+        machine.assert_clean();
+    });
+}
