@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use maru_kube::{FieldError, FieldErrorKind, names};
 use serde_json::Value;
 
-use super::{check_immutable, immutable};
+use super::{Context, check_immutable, immutable};
 use crate::errors::issue;
 use crate::meta::{self, default_at};
 
@@ -19,6 +19,13 @@ pub(crate) fn secret_defaults(object: &mut Value) {
     let data = meta::map_at(object, &["data"]);
     for (key, value) in plain {
         data.insert(key.clone(), STANDARD.encode(value.as_str().unwrap_or_default()).into());
+    }
+}
+
+/// Upstream fills such a Secret with a token that never ends; here it stays as it is.
+pub(crate) fn note_unfilled_token(context: &Context<'_>, object: &Value) {
+    if meta::text(object, &["type"]) == "kubernetes.io/service-account-token" && object.get("data").is_none() {
+        context.warnings.add("no token is put into this Secret: use \"kubectl create token\" or a projected volume");
     }
 }
 

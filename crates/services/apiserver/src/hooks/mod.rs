@@ -189,6 +189,10 @@ pub(crate) fn prepare_create(context: &Context<'_>, object: &mut Value) -> Resul
             meta::default_at(object, &["status", "phase"], "Pending");
             Ok(())
         }
+        Hook::Secret => {
+            config::note_unfilled_token(context, object);
+            Ok(())
+        }
         Hook::Role => rbac::check_role(context, object),
         Hook::RoleBinding => rbac::check_binding(context, object),
         Hook::CertificateSigningRequest => {
