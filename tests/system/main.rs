@@ -3,6 +3,7 @@
 mod clients;
 mod faults;
 mod life;
+mod streams;
 mod traffic;
 
 /// A Deployment that answers HTTP with the pod's name, and a Service before it.
