@@ -19,7 +19,7 @@ use crate::machinery::{
 use crate::node_affinity::{is_wanted_node, untolerated};
 use crate::pods::{
     Availability, PodControl, adopt, availability, from_template, generated_name, is_finished, is_ready, node_name,
-    release,
+    release, retry_rest,
 };
 use crate::revisions::{self, REVISION_LABEL};
 
@@ -52,6 +52,7 @@ enum Action {
 /// Decides which pods come and go, and when to look again. Pure.
 fn plan(observed: &Observed, now: Timestamp) -> (Vec<Action>, Option<Duration>) {
     let mut actions = Vec::new();
+    let mut wait: Option<Duration> = None;
     if observed.set.is_deleting() {
         return (actions, None);
     }
@@ -64,7 +65,12 @@ fn plan(observed: &Observed, now: Timestamp) -> (Vec<Action>, Option<Duration>) 
         }
         let (finished, mut alive): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) =
             there.iter().filter(|pod| !pod.is_deleting()).partition(|pod| is_finished(pod));
-        actions.extend(finished.iter().map(|pod| Action::Delete(Arc::clone(pod))));
+        for pod in finished {
+            match retry_rest(pod, now) {
+                Some(rest) => wait = Some(wait.map_or(rest, |wait| wait.min(rest))),
+                None => actions.push(Action::Delete(Arc::clone(pod))),
+            }
+        }
         // One that ends still has the node's ports and directories.
         if there.is_empty() {
             actions.push(Action::CreateOn(node.name().to_owned()));
@@ -79,7 +85,7 @@ fn plan(observed: &Observed, now: Timestamp) -> (Vec<Action>, Option<Duration>) 
     let (updates, wake) = observed.update(now);
     let new = updates.into_iter().filter(|update| !actions.contains(update)).collect::<Vec<_>>();
     actions.extend(new);
-    (actions, wake)
+    (actions, wake.into_iter().chain(wait).min())
 }
 
 impl Observed {
@@ -132,7 +138,7 @@ impl Observed {
             return (actions, wake);
         }
         for (pod, is_available) in states {
-            if pod.is_deleting() || pod.label(REVISION_LABEL) == Some(self.hash.as_str()) {
+            if pod.is_deleting() || is_finished(pod) || pod.label(REVISION_LABEL) == Some(self.hash.as_str()) {
                 continue;
             }
             if !is_available {
@@ -344,7 +350,7 @@ mod tests {
     }
 
     fn told(observed: &Observed) -> Vec<String> {
-        let (actions, _) = plan(observed, Timestamp::UNIX_EPOCH);
+        let (actions, _) = plan(observed, "2026-01-01T00:00:00Z".parse().unwrap());
         actions
             .iter()
             .map(|action| match action {

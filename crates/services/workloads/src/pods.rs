@@ -51,6 +51,15 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     ready_since(pod).is_some()
 }
 
+/// A pod that fails at once is not replaced at once.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Returns how long to wait before a failed pod is replaced; none when it may be now. Pure.
+pub(crate) fn retry_rest(pod: &Pod, now: Timestamp) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(pod.created_at())).unwrap_or(Duration::ZERO);
+    RETRY.checked_sub(age).filter(|rest| !rest.is_zero())
+}
+
 /// Whether a pod has been ready for long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Availability {
@@ -233,6 +242,14 @@ pub(crate) mod tests {
             }
             (into, from) => *into = from,
         }
+    }
+
+    #[test]
+    fn a_pod_that_failed_young_is_replaced_later() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let made = pod("a", json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}));
+        assert_eq!(retry_rest(&made, at("2026-01-01T00:00:04Z")), Some(Duration::from_secs(6)));
+        assert_eq!(retry_rest(&made, at("2026-01-01T00:00:10Z")), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::machinery::{
 };
 use crate::pods::{
     self, Availability, PodControl, adopt, availability, from_template, generated_name, is_active, is_ready, release,
+    retry_rest,
 };
 
 /// Pods made or deleted in one look.
@@ -37,7 +38,7 @@ enum Action {
 }
 
 /// Decides which pods come and go. Pure.
-fn plan(set: &ReplicaSet, claims: &Claims<Pod>) -> Vec<Action> {
+fn plan(set: &ReplicaSet, claims: &Claims<Pod>, now: Timestamp) -> Vec<Action> {
     let mut actions: Vec<Action> = claims.release.iter().cloned().map(Action::Release).collect();
     actions.extend(claims.adopt.iter().cloned().map(Action::Adopt));
     if set.is_deleting() {
@@ -46,12 +47,24 @@ fn plan(set: &ReplicaSet, claims: &Claims<Pod>) -> Vec<Action> {
     let active: Vec<&Arc<Pod>> = claims.owned.iter().chain(&claims.adopt).filter(|pod| is_active(pod)).collect();
     let wanted = usize::try_from(wanted(set)).unwrap_or(0);
     if active.len() < wanted {
+        if failure_rest(&claims.owned, now).is_some() {
+            return actions;
+        }
         actions.push(Action::Create { count: (wanted - active.len()).min(BURST_MAX) });
     } else {
         let surplus = (active.len() - wanted).min(BURST_MAX);
         actions.extend(least_worth_first(active).into_iter().take(surplus).map(Action::Delete));
     }
     actions
+}
+
+/// Returns how long new pods wait because several have failed one after the other: one failure is replaced at once, a
+/// node that refuses every pod must not fill the API with them. Pure.
+fn failure_rest(pods: &[Arc<Pod>], now: Timestamp) -> Option<Duration> {
+    let mut failed: Vec<&Arc<Pod>> = pods.iter().filter(|pod| pods::phase(pod) == "Failed").collect();
+    failed.sort_by_key(|pod| Reverse(pod.created_at()));
+    let [newest, before, ..] = failed.as_slice() else { return None };
+    retry_rest(before, newest.created_at()).and_then(|_| retry_rest(newest, now))
 }
 
 fn wanted(set: &ReplicaSet) -> i32 {
@@ -162,14 +175,15 @@ impl Reconcile for ReplicaSets {
             return Ok(Done::Settled);
         };
         let claims = claim(set.as_ref(), &selector, self.control.pods.in_namespace(&key.namespace));
-        let result = self.act(&set, plan(&set, &claims)).await;
+        let now = self.clock.now();
+        let result = self.act(&set, plan(&set, &claims, now)).await;
         let failure = result.as_ref().err().filter(|error| !error.is_namespace_ending());
         let pods = claim(set.as_ref(), &selector, self.control.pods.in_namespace(&key.namespace)).owned;
         let (status, wake) = status(&set, &pods, failure, self.clock.now());
         self.write_status(&set, status).await?;
         match result {
             Err(error) if !error.is_namespace_ending() => Err(error.into()),
-            Ok(()) | Err(_) => Ok(Done::after(wake)),
+            Ok(()) | Err(_) => Ok(Done::after(wake.into_iter().chain(failure_rest(&pods, now)).min())),
         }
     }
 }
@@ -235,6 +249,10 @@ mod tests {
         .unwrap()
     }
 
+    fn now() -> Timestamp {
+        "2026-01-01T00:10:00Z".parse().unwrap()
+    }
+
     fn claims(owned: Vec<Arc<Pod>>) -> Claims<Pod> {
         Claims { owned, adopt: Vec::new(), release: Vec::new() }
     }
@@ -262,7 +280,7 @@ mod tests {
             pod("done", json!({"status": {"phase": "Succeeded"}})),
             pod("dying", json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})),
         ];
-        let actions = plan(&set(3), &claims(pods));
+        let actions = plan(&set(3), &claims(pods), now());
         assert!(matches!(actions.as_slice(), [Action::Create { count: 2 }]), "{actions:?}");
     }
 
@@ -285,16 +303,30 @@ mod tests {
             pod("f-cheap", with(running(Some(early)), cost("-5"))),
         ];
         assert_eq!(
-            deleted(&plan(&set(0), &claims(pods))),
+            deleted(&plan(&set(0), &claims(pods), now())),
             ["e-unbound", "d-pending", "c-not-ready", "f-cheap", "b-ready-short", "a-ready-long"]
         );
+    }
+
+    #[test]
+    fn pods_that_keep_failing_are_replaced_slowly() {
+        let failed = |name: &str, at: &str| {
+            pod(name, json!({"metadata": {"creationTimestamp": at}, "status": {"phase": "Failed"}}))
+        };
+        let one = vec![failed("a", "2026-01-01T00:09:59Z")];
+        assert!(matches!(plan(&set(1), &claims(one), now()).as_slice(), [Action::Create { count: 1 }]));
+        let two = vec![failed("a", "2026-01-01T00:09:55Z"), failed("b", "2026-01-01T00:09:59Z")];
+        assert_eq!(failure_rest(&two, now()), Some(Duration::from_secs(9)));
+        assert!(plan(&set(1), &claims(two), now()).is_empty());
+        let long_ago = vec![failed("a", "2026-01-01T00:01:00Z"), failed("b", "2026-01-01T00:09:59Z")];
+        assert_eq!(failure_rest(&long_ago, now()), None);
     }
 
     #[test]
     fn a_set_that_ends_makes_nothing() {
         let mut ending = set(3);
         ending.metadata.deletion_timestamp = Some(condition_time(Timestamp::UNIX_EPOCH));
-        assert!(plan(&ending, &claims(Vec::new())).is_empty());
+        assert!(plan(&ending, &claims(Vec::new()), now()).is_empty());
     }
 
     #[test]

@@ -44,11 +44,9 @@ fn plan(
     endpoints_wanted: Endpoints,
 ) -> Vec<Action> {
     let mut actions = Vec::new();
-    for now in slices_now {
-        if !slices_wanted.iter().any(|wanted| wanted.name() == now.name()) {
-            actions.push(Action::DeleteSlice(Arc::clone(now)));
-        }
-    }
+    // What is new comes before the old goes: a Service whose ports change is never without endpoints.
+    let is_wanted = |now: &Arc<EndpointSlice>| slices_wanted.iter().any(|wanted| wanted.name() == now.name());
+    let old: Vec<Arc<EndpointSlice>> = slices_now.iter().filter(|now| !is_wanted(now)).cloned().collect();
     for wanted in slices_wanted {
         match slices_now.iter().find(|now| now.name() == wanted.name()) {
             None => actions.push(Action::CreateSlice(Box::new(wanted))),
@@ -61,6 +59,7 @@ fn plan(
         Some(now) if is_same_endpoints(now, &endpoints_wanted) => {}
         Some(_) => actions.push(Action::ReplaceEndpoints(Box::new(endpoints_wanted))),
     }
+    actions.extend(old.into_iter().map(Action::DeleteSlice));
     actions
 }
 

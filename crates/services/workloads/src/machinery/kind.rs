@@ -223,12 +223,12 @@ where
             }
             Err(source) => {
                 let error = ExecuteError::of::<K>("delete", Key::of(object), source);
-                // A conflict says that another object has the name now.
-                if error.is_not_found() || error.is_conflict() {
+                if error.is_not_found() {
                     self.cache.removed(&Key::of(object), object.uid());
                     return Ok(());
                 }
-                Err(error)
+                // A conflict says that another object has the name now; the watch will tell.
+                if error.is_conflict() { Ok(()) } else { Err(error) }
             }
         }
     }
@@ -343,7 +343,11 @@ where
         let list = match source.list().await {
             Ok(list) => list,
             Err(error) => {
-                if !warned {
+                // A kind whose definition has just gone is not missed.
+                let is_gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
+                if warned || is_gone {
+                    tracing::debug!(kind = name, %error, "list failed; trying again");
+                } else {
                     tracing::warn!(kind = name, %error, "list failed; trying again");
                     warned = true;
                 }

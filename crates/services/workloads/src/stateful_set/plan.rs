@@ -12,7 +12,7 @@ use maru_time::Timestamp;
 
 use crate::deployment::resolve;
 use crate::machinery::{MetaExt as _, controller_reference};
-use crate::pods::{Availability, availability, from_template, is_finished, phase};
+use crate::pods::{Availability, availability, from_template, is_finished, phase, retry_rest};
 use crate::revisions::REVISION_LABEL;
 
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
@@ -120,10 +120,14 @@ impl Planner<'_> {
             Availability::Available => true,
             Availability::NotReady => false,
             Availability::In(rest) => {
-                self.plan.wake = Some(self.plan.wake.map_or(rest, |wake| wake.min(rest)));
+                self.wake(rest);
                 false
             }
         }
+    }
+
+    fn wake(&mut self, rest: Duration) {
+        self.plan.wake = Some(self.plan.wake.map_or(rest, |wake| wake.min(rest)));
     }
 
     /// Sees to it that each ordinal has its pod and claims.
@@ -138,7 +142,10 @@ impl Planner<'_> {
                 }
                 Some(pod) if pod.is_deleting() => true,
                 Some(pod) if is_finished(&pod) => {
-                    self.plan.actions.push(Action::DeletePod(pod));
+                    match retry_rest(&pod, self.now) {
+                        Some(rest) => self.wake(rest),
+                        None => self.plan.actions.push(Action::DeletePod(pod)),
+                    }
                     true
                 }
                 Some(pod) => !self.is_available(&pod),
