@@ -48,6 +48,11 @@ impl<'de> Visitor<'de> for NoteDuplicates<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        // `1.0` and `1e3` are integers wherever an integer is asked for; all below this bound are exact.
+        if value.fract() == 0.0 && value.abs() < 9e15 {
+            #[expect(clippy::cast_possible_truncation, reason = "the bound above")]
+            return Ok(Value::from(value as i64));
+        }
         Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number must be finite"))
     }
 

@@ -16,10 +16,10 @@ const DNS1035_LABEL: &str = "a DNS-1035 label must consist of lower case alphanu
 const QUALIFIED_NAME: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-const PORT_NAME: &str = "must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)";
+const PORT_NAME: &str = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
 
 fn too_long(text: &str, bytes_max: usize) -> Option<String> {
-    (text.len() > bytes_max).then(|| format!("must be no more than {bytes_max} bytes"))
+    (text.len() > bytes_max).then(|| format!("must be no more than {bytes_max} characters"))
 }
 
 fn is_lower_alphanumeric(byte: u8) -> bool {
@@ -45,7 +45,8 @@ fn has_qualified_form(text: &str) -> bool {
 pub fn check_dns1123_label(text: &str) -> Vec<String> {
     let mut wrong = Vec::from_iter(too_long(text, LABEL_BYTES_MAX));
     if !has_dns_label_form(text) {
-        wrong.push(DNS1123_LABEL.to_owned());
+        let is_subdomain = text.split('.').all(has_dns_label_form);
+        wrong.push(if is_subdomain { "must not contain dots" } else { DNS1123_LABEL }.to_owned());
     }
     wrong
 }
@@ -86,11 +87,8 @@ pub fn check_qualified_name(text: &str) -> Vec<String> {
     let name = match text.split_once('/') {
         None => text,
         Some((_, name)) if name.contains('/') => {
-            return vec![format!(
-                "a qualified name {}",
-                QUALIFIED_NAME.replacen("name part ", "", 1)
-                    + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            )];
+            let form = QUALIFIED_NAME.replacen("name part", "a valid label key", 1);
+            return vec![format!("{form} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")];
         }
         Some(("", name)) => {
             wrong.push("prefix part must be non-empty".to_owned());
@@ -115,7 +113,8 @@ pub fn check_qualified_name(text: &str) -> Vec<String> {
 /// Checks a label's value; the empty text is fine.
 #[must_use]
 pub fn check_label_value(text: &str) -> Vec<String> {
-    let mut wrong = Vec::from_iter(too_long(text, LABEL_BYTES_MAX));
+    let is_too_long = text.len() > LABEL_BYTES_MAX;
+    let mut wrong = Vec::from_iter(is_too_long.then(|| format!("must be no more than {LABEL_BYTES_MAX} bytes")));
     if !text.is_empty() && !has_qualified_form(text) {
         wrong.push(LABEL_VALUE.to_owned());
     }
@@ -145,7 +144,7 @@ pub fn check_port_name(text: &str) -> Vec<String> {
     if text.len() > 15 {
         wrong.push("must be no more than 15 characters".to_owned());
     }
-    if !text.bytes().all(|b| is_lower_alphanumeric(b) || b == b'-') {
+    if text.is_empty() || !text.bytes().all(|b| is_lower_alphanumeric(b) || b == b'-') {
         wrong.push(PORT_NAME.to_owned());
     }
     if !text.bytes().any(|b| b.is_ascii_lowercase()) {

@@ -115,12 +115,14 @@ fn merge_value(
             let Some(node) = merging else {
                 return Ok(Some(Value::Array(patch.iter().filter_map(as_new).collect())));
             };
-            let current = match current {
-                Some(Value::Array(current)) => current,
-                _ => Vec::new(),
-            };
             let order = order.map(|order| list_of(SET_ELEMENT_ORDER, order)).transpose()?;
-            Value::Array(merge_list(node, current, patch, order)?)
+            Value::Array(match current {
+                Some(Value::Array(current)) => merge_list(node, current, patch, order)?,
+                _ => {
+                    let new: Vec<Value> = patch.iter().filter_map(as_new).collect();
+                    ordered(new, &[], order.unwrap_or(patch), node.patch_merge_key.as_deref())
+                }
+            })
         }
         (scalar, _) => scalar.clone(),
     };

