@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Something that breaks a rule, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     place: String,
     message: String,
 }
@@ -47,7 +47,7 @@ struct Room {
 ///
 /// # Errors
 /// When a file of the house cannot be read.
-pub fn check(root: &Path) -> io::Result<Vec<Finding>> {
+pub(crate) fn check(root: &Path) -> io::Result<Vec<Finding>> {
     let rooms = rooms(root)?;
     let map = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap_or_default();
     let mut findings = Vec::new();
