@@ -219,15 +219,12 @@ impl std::fmt::Debug for Registry {
 impl Registry {
     /// Creates a family. A room calls this once for each name when it starts; a second family of the same name
     /// replaces the first.
-    pub fn family<M: Metric>(
+    pub fn family<M: Metric + std::fmt::Debug>(
         &self,
         name: &'static str,
         help: &'static str,
         labels: &'static [&'static str],
-    ) -> Arc<Family<M>>
-    where
-        M: std::fmt::Debug,
-    {
+    ) -> Arc<Family<M>> {
         let family = Arc::new(Family { name, help, labels, series: RwLock::default() });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&family) as Arc<dyn Writable>);
         family
