@@ -241,11 +241,11 @@ async fn feed(input: Option<&mut Input>, stdin: Option<ContainerStream>, tty: bo
     let Some(input) = input else { return };
     let mut stdin = stdin;
     while let Some(data) = input.read().await {
-        if let Some(open) = &mut stdin {
-            if open.write_all(&data).await.is_err() {
-                // The program does not read any more; its output still counts.
-                stdin = None;
-            }
+        if let Some(open) = &mut stdin
+            && open.write_all(&data).await.is_err()
+        {
+            // The program does not read any more; its output still counts.
+            stdin = None;
         }
     }
     if let (true, Some(open)) = (tty, &mut stdin) {

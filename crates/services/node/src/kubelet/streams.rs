@@ -3,6 +3,7 @@
 //! Each binary message begins with the number of its channel. In v5 the client may close a channel with `255, number`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
@@ -35,6 +36,9 @@ const CLOSE: u8 = 255;
 const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 /// Bytes of output in one message.
 const BLOCK: usize = 32 * 1024;
+/// After a program's end its output is read until it ends as well, or is silent for this long: a child in the background
+/// may hold it open.
+const AFTER_END: Duration = Duration::from_millis(250);
 /// Messages on their way to the client; a program with more to say waits.
 const MESSAGES_MAX: usize = 16;
 
@@ -263,7 +267,6 @@ impl Session {
             let (mut exit, mut output) = (std::pin::pin!(exit), std::pin::pin!(output));
             tokio::select! {
                 status = &mut exit => {
-                    // A child in the background may keep the output open: what is there is sent, and no more.
                     end_output.send_replace(true);
                     output.await;
                     Some(status)
@@ -314,16 +317,24 @@ async fn carry(
 ) {
     let Some(mut stream) = stream else { return };
     let mut block = vec![0; BLOCK];
+    let mut has_ended = false;
     loop {
+        let read = async {
+            if has_ended {
+                tokio::time::timeout(AFTER_END, stream.read(&mut block)).await.ok()
+            } else {
+                Some(stream.read(&mut block).await)
+            }
+        };
         let count = tokio::select! {
-            biased;
-            read = stream.read(&mut block) => match read {
-                Ok(0) | Err(_) => return,
-                Ok(count) => count,
+            read = read => match read {
+                Some(Ok(count)) if count > 0 => count,
+                Some(_) | None => return,
             },
-            ended = ends.wait_for(|ended| *ended) => {
+            ended = ends.wait_for(|ended| *ended), if !has_ended => {
                 drop(ended);
-                return;
+                has_ended = true;
+                continue;
             }
         };
         let mut message = Vec::with_capacity(count + 1);
