@@ -43,10 +43,12 @@ impl Package {
 pub(crate) struct Apt {
     directory: PathBuf,
     configuration: PathBuf,
+    #[expect(dead_code, reason = "held for its lock: apt does not wait for another apt")]
+    lock: fs::File,
 }
 
 impl Apt {
-    /// Lays the directory out.
+    /// Lays the directory out, and waits until no other build uses the cache.
     pub(crate) fn prepare(cache: &Path, sources: &str) -> Result<Self, BuildError> {
         let missing: Vec<&str> =
             ["apt-get", "apt-cache", "dpkg", "dpkg-deb"].into_iter().filter(|program| !is_installed(program)).collect();
@@ -64,6 +66,9 @@ impl Apt {
         ] {
             fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         }
+        let lock_path = cache.join("lock");
+        let lock = fs::File::create(&lock_path).map_err(io_error("create", &lock_path))?;
+        lock.lock().map_err(io_error("lock", &lock_path))?;
         let write = |name: &str, text: &str| {
             let path = directory.join(name);
             fs::write(&path, text).map_err(io_error("write", &path)).map(|()| path)
@@ -72,7 +77,7 @@ impl Apt {
         let status = write("status", "")?;
         let at = |path: &Path| path.display().to_string();
         let configuration = write("apt.conf", &configuration(&at(&directory), &at(&archives), &at(&status)))?;
-        Ok(Self { directory, configuration })
+        Ok(Self { directory, configuration, lock })
     }
 
     /// Fetches the indexes, whose signatures apt checks; tells whether it asked the archive at all.
@@ -86,9 +91,35 @@ impl Apt {
         };
         if needed {
             self.call("apt-get", "refresh the package index", &["update"]).await?;
+            let answers = self.directory.join("answers");
+            match fs::remove_dir_all(&answers) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(io_error("remove", &answers)(error));
+                }
+                _ => {}
+            }
             fs::write(&stamp, "").map_err(io_error("write", &stamp))?;
         }
         Ok(needed)
+    }
+
+    /// Where the answer to a question about the present index is kept.
+    fn answer_path(&self, question: &str) -> PathBuf {
+        self.directory.join("answers").join(maru_ids::short_hash(question, 32))
+    }
+
+    /// Returns what was found before for a question, while the index is the same.
+    pub(crate) fn recall<T: serde::de::DeserializeOwned>(&self, question: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.answer_path(question)).ok()?).ok()
+    }
+
+    /// Keeps what was found for a question until the index is fetched again.
+    pub(crate) fn remember<T: serde::Serialize>(&self, question: &str, answer: &T) -> Result<(), BuildError> {
+        let path = self.answer_path(question);
+        let text = serde_json::to_vec(answer).unwrap_or_default();
+        fs::create_dir_all(self.directory.join("answers"))
+            .and_then(|()| fs::write(&path, text))
+            .map_err(io_error("write", &path))
     }
 
     /// Tells whether the index knows a package.
@@ -99,7 +130,7 @@ impl Apt {
 
     /// Returns names of all packages that every installation of the distribution has.
     pub(crate) async fn essential(&self) -> Result<Vec<String>, BuildError> {
-        let text = self.call("apt-cache", "list essential packages", &["--no-all-versions", "dumpavail"]).await?;
+        let text = self.call("apt-cache", "list essential packages", &["dumpavail"]).await?;
         let stanzas = stanzas(&text);
         let essential =
             stanzas.into_iter().filter(|fields| fields.get("Essential").is_some_and(|value| value == "yes"));
@@ -148,9 +179,17 @@ impl Apt {
     async fn describe(&self, pinned: &[String], wanted: &[(String, String)]) -> Result<Vec<Package>, BuildError> {
         let mut arguments = vec!["show", "--"];
         arguments.extend(pinned.iter().map(String::as_str));
-        let text = self.call("apt-cache", "describe packages", &arguments).await?;
+        let question = arguments.join(" ");
+        let stanzas: Vec<BTreeMap<String, String>> = match self.recall(&question) {
+            Some(stanzas) => stanzas,
+            None => {
+                let found = stanzas(&self.call("apt-cache", "describe packages", &arguments).await?);
+                self.remember(&question, &found)?;
+                found
+            }
+        };
         let mut known: BTreeMap<(String, String), BTreeMap<String, String>> = BTreeMap::new();
-        for fields in stanzas(&text) {
+        for fields in stanzas {
             let key = |key: &str| fields.get(key).cloned().unwrap_or_default();
             known.entry((key("Package"), key("Version"))).or_insert(fields);
         }

@@ -25,25 +25,21 @@ const DOCUMENTATION: [&str; 7] = [
     "usr/share/doc-base/",
 ];
 
-/// What was put together.
-#[derive(Debug)]
-pub(crate) struct Assembled {
-    /// Latest change of a packaged file, in seconds since 1970.
-    pub(crate) modified_max: i64,
-    /// The bill of materials.
-    pub(crate) bill: Vec<u8>,
-}
+/// Files of users and groups: path, the distribution's own list, and what stands in for it.
+const USER_FILES: [(&str, &str, &str); 2] = [
+    (
+        "etc/passwd",
+        "passwd.master",
+        "root:*:0:0:root:/root:/bin/sh\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    ),
+    ("etc/group", "group.master", "root:*:0:\nnogroup:*:65534:\n"),
+];
 
 /// The control files of a package by their names.
 type Control = BTreeMap<String, Vec<u8>>;
 
-/// Fills an empty directory.
-pub(crate) fn assemble(
-    root: &Path,
-    spec: &PackageSpec,
-    suite: &str,
-    packages: &[Package],
-) -> Result<Assembled, BuildError> {
+/// Fills an empty directory with the files of packages, and what their scripts would have made when these do not run.
+pub(crate) fn assemble(root: &Path, spec: &PackageSpec, packages: &[Package]) -> Result<i64, BuildError> {
     lay_ground(root)?;
     let mut modified_max = 0;
     let mut controls = Vec::new();
@@ -58,7 +54,10 @@ pub(crate) fn assemble(
     let inside = Inside::open(root)?;
     let mut additions = Additions::default();
     add_state(packages, &controls, &listed, spec.configure, &mut additions);
-    add_users(&inside, &spec.users, &mut additions)?;
+    for (path, master, fallback) in USER_FILES {
+        let text = inside.read(format!("usr/share/base-passwd/{master}"))?;
+        additions.file(path, text.unwrap_or_else(|| fallback.as_bytes().to_vec()), Looks::FILE);
+    }
     if !spec.configure {
         let scripts: Vec<String> = controls
             .iter()
@@ -68,6 +67,21 @@ pub(crate) fn assemble(
         alternatives::add(&scripts, &inside, &mut additions)?;
         add_certificates(&inside, &mut additions)?;
     }
+    additions.write(root, modified_max)?;
+    Ok(modified_max)
+}
+
+/// Adds what the description says besides packages, and the bill of materials, which is returned.
+pub(crate) fn complete(
+    root: &Path,
+    spec: &PackageSpec,
+    suite: &str,
+    packages: &[Package],
+    modified: i64,
+) -> Result<Vec<u8>, BuildError> {
+    let inside = Inside::open(root)?;
+    let mut additions = Additions::default();
+    add_users(&inside, &spec.users, &mut additions)?;
     let os_release = inside.read_text("etc/os-release")?.unwrap_or_default();
     let mut licences = Licences::new();
     for package in packages {
@@ -77,8 +91,8 @@ pub(crate) fn assemble(
     let bill = sbom::bill("image", packages, &licences, &Distribution::parse(&os_release, suite));
     additions.file(sbom::PATH, bill.clone(), Looks::FILE);
     add_files(spec, &mut additions);
-    additions.write(root, modified_max)?;
-    Ok(Assembled { modified_max, bill })
+    additions.write(root, modified)?;
+    Ok(bill)
 }
 
 /// Makes what packages expect to be there: `/bin` and its like as links into `/usr`, and mount points.
@@ -218,15 +232,15 @@ fn add_state(
     additions.file("var/lib/dpkg/status", if configure { String::new() } else { status }, Looks::FILE);
 }
 
-/// Writes `/etc/passwd` and `/etc/group` from the distribution's own list and the description's users.
+/// Adds the description's users to `/etc/passwd` and `/etc/group`.
 fn add_users(inside: &Inside, users: &[UserSpec], additions: &mut Additions) -> Result<(), BuildError> {
-    let master = |name: &str, fallback: &str| -> Result<Vec<String>, BuildError> {
-        let text = inside.read_text(format!("usr/share/base-passwd/{name}.master"))?;
-        Ok(text.unwrap_or_else(|| fallback.to_owned()).lines().map(str::to_owned).collect())
+    if users.is_empty() {
+        return Ok(());
+    }
+    let lines = |path: &str| -> Result<Vec<String>, BuildError> {
+        Ok(inside.read_text(path)?.unwrap_or_default().lines().map(str::to_owned).collect())
     };
-    let nobody = "root:*:0:0:root:/root:/bin/sh\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin";
-    let mut passwd = master("passwd", nobody)?;
-    let mut group = master("group", "root:*:0:\nnogroup:*:65534:")?;
+    let (mut passwd, mut group) = (lines("etc/passwd")?, lines("etc/group")?);
     let replace = |lines: &mut Vec<String>, name: &str, line: String| {
         lines.retain(|known| known.split(':').next() != Some(name));
         lines.push(line);
@@ -235,13 +249,12 @@ fn add_users(inside: &Inside, users: &[UserSpec], additions: &mut Additions) -> 
         let gid = user.gid.unwrap_or(user.uid);
         let home = user.home.as_deref().unwrap_or("/");
         let shell = user.shell.as_deref().unwrap_or("/usr/sbin/nologin");
-        replace(&mut passwd, &user.name, format!("{}:x:{}:{gid}::{home}:{shell}", user.name, user.uid));
-        replace(&mut group, &user.name, format!("{}:x:{gid}:", user.name));
+        replace(&mut passwd, &user.name, format!("{}:*:{}:{gid}::{home}:{shell}", user.name, user.uid));
+        replace(&mut group, &user.name, format!("{}:*:{gid}:", user.name));
         if home != "/" {
             additions.directory(home, Looks { mode: 0o755, uid: user.uid, gid });
         }
     }
-    // The masters' `*` for "no password" is an `x` plus shadow file on an installed system; `*` alone is as good.
     additions.file("etc/passwd", passwd.join("\n") + "\n", Looks::FILE);
     additions.file("etc/group", group.join("\n") + "\n", Looks::FILE);
     Ok(())

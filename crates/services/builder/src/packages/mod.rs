@@ -3,6 +3,7 @@
 mod alternatives;
 mod apt;
 mod assemble;
+mod configure;
 mod sbom;
 mod sources;
 mod spec;
@@ -52,6 +53,9 @@ pub struct PackageRequest {
     pub epoch: Option<i64>,
     /// Whether results of earlier builds may be used.
     pub cache: bool,
+    /// The program that runs containers (see `maru_container::RunConfig`); `None` means this very program. Only needed to
+    /// configure packages.
+    pub executable: Option<std::path::PathBuf>,
     /// Who is told what happens.
     pub progress: Option<Progress>,
 }
@@ -66,6 +70,7 @@ impl PackageRequest {
             refresh: Refresh::IfOlderThan(Duration::from_secs(6 * 3600)),
             epoch: None,
             cache: true,
+            executable: None,
             progress: None,
         }
     }
@@ -84,7 +89,7 @@ impl std::fmt::Debug for PackageRequest {
 pub async fn build_packages(request: PackageRequest, store: &ImageStore) -> Result<BuildOutcome, BuildError> {
     request.spec.check()?;
     let spec = request.spec.clone();
-    let mut steps = Steps::new(request.progress.clone(), 4);
+    let mut steps = Steps::new(request.progress.clone(), if request.spec.configure { 6 } else { 5 });
     let cache = store.directory().join("builder").join("apt");
     let (apt, suite) = blocking(move || {
         let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -95,19 +100,36 @@ pub async fn build_packages(request: PackageRequest, store: &ImageStore) -> Resu
     steps.start(&format!("refresh the package index of {suite}"));
     let asked = apt.refresh(request.refresh).await?;
     steps.finish(!asked);
-    let wanted = wanted(&request.spec, &apt).await?;
     steps.start(&format!("find what {} needs", request.spec.packages.join(", ")));
-    let resolved = apt.resolve(&wanted).await?;
-    steps.finish(false);
+    let (resolved, known) = resolve(&request.spec, &apt).await?;
+    steps.finish(known);
     steps.start(&format!("fetch {} packages", resolved.len()));
     let packages = apt.fetch(&resolved).await?;
+    drop(apt);
     steps.finish(false);
-    steps.start("put the image together");
-    let (digest, cached) = finish(&request, store, suite, packages).await?;
-    steps.finish(cached);
+    let key = key(&request, &suite, &packages);
+    let kept = store.clone();
+    let lease = blocking(move || Ok(kept.lease()?)).await?;
+    let (digest, cached) = match recall(&request, store, &key).await? {
+        Some(digest) => (digest, true),
+        None => (make(&request, store, suite, packages, key, &mut steps).await?, false),
+    };
+    drop(lease);
     let mut outcome = steps.outcome(digest);
     outcome.cached = cached;
     Ok(outcome)
+}
+
+/// Returns everything that has to be installed; tells whether that was known since the index was fetched.
+async fn resolve(spec: &PackageSpec, apt: &Apt) -> Result<(Vec<(String, String)>, bool), BuildError> {
+    let question = format!("{:?} {}", spec.packages, spec.configure);
+    if let Some(known) = apt.recall(&question) {
+        return Ok((known, true));
+    }
+    let wanted = wanted(spec, apt).await?;
+    let resolved = apt.resolve(&wanted).await?;
+    apt.remember(&question, &resolved)?;
+    Ok((resolved, false))
 }
 
 /// Returns the packages asked for and those that every image has: who it is, and its users.
@@ -137,42 +159,70 @@ fn key(request: &PackageRequest, suite: &str, packages: &[Package]) -> Digest {
     Digest::sha256(text.as_bytes())
 }
 
-async fn finish(
-    request: &PackageRequest,
-    store: &ImageStore,
-    suite: String,
-    packages: Vec<Package>,
-) -> Result<(Digest, bool), BuildError> {
-    let (request, store) = (request.clone(), store.clone());
+/// Returns the image that the cache has for a key, under the names asked for.
+async fn recall(request: &PackageRequest, store: &ImageStore, key: &Digest) -> Result<Option<Digest>, BuildError> {
+    let (request, store, key) = (request.clone(), store.clone(), key.clone());
     blocking(move || {
-        let _lease = store.lease()?;
-        let key = key(&request, &suite, &packages);
         let known = if request.cache { store.recall(&key)? } else { None };
-        let (digest, cached) = match known {
-            Some(CachedResult::Image(digest)) => (digest, true),
-            _ => (make(&request, &store, &suite, &packages)?, false),
-        };
-        store.remember(&key, &CachedResult::Image(digest.clone()))?;
+        let Some(CachedResult::Image(digest)) = known else { return Ok(None) };
         for reference in &request.references {
             store.tag(&digest, reference)?;
         }
-        Ok((digest, cached))
+        Ok(Some(digest))
     })
     .await
 }
 
-fn make(request: &PackageRequest, store: &ImageStore, suite: &str, packages: &[Package]) -> Result<Digest, BuildError> {
-    let work = Work::new(store)?;
-    let root = work.path("root");
-    assemble::fresh_directory(&root)?;
-    let assembled = assemble::assemble(&root, &request.spec, suite, packages)?;
+/// Makes the image.
+async fn make(
+    request: &PackageRequest,
+    store: &ImageStore,
+    suite: String,
+    packages: Vec<Package>,
+    key: Digest,
+    steps: &mut Steps,
+) -> Result<Digest, BuildError> {
+    steps.start("unpack the packages");
+    let (kept, spec) = (store.clone(), request.spec.clone());
+    let (work, root, packages, modified_max) = blocking(move || {
+        let work = Work::new(&kept)?;
+        let root = work.path("root");
+        assemble::fresh_directory(&root)?;
+        let modified_max = assemble::assemble(&root, &spec, &packages)?;
+        Ok((work, root, packages, modified_max))
+    })
+    .await?;
+    steps.finish(false);
+    let epoch = request.epoch.unwrap_or(modified_max);
     if request.spec.configure {
-        return Err(BuildError::Specification { problem: "configure: true is not supported yet".to_owned() });
+        steps.start("configure the packages");
+        let given = configure::Configuration {
+            root: &root,
+            packages: &packages,
+            directory: work.path("run"),
+            executable: request.executable.clone(),
+            documentation: request.spec.documentation,
+            epoch,
+        };
+        configure::configure(given, steps).await?;
+        steps.finish(false);
     }
-    let epoch = request.epoch.unwrap_or(assembled.modified_max);
-    let layer = store.put_directory(&root, DirectoryLayer { form: DirectoryForm::Plain, modified_max: epoch })?;
-    let digest = store.commit_image(configuration(&request.spec, suite, epoch), &[layer])?;
-    store.attach_artifact(&digest, media_type::CYCLONEDX, &assembled.bill)?;
+    steps.start("store the image");
+    let (request, store) = (request.clone(), store.clone());
+    let digest = blocking(move || {
+        let bill = assemble::complete(&root, &request.spec, &suite, &packages, epoch)?;
+        let layer = store.put_directory(&root, DirectoryLayer { form: DirectoryForm::Plain, modified_max: epoch })?;
+        let digest = store.commit_image(configuration(&request.spec, &suite, epoch), &[layer])?;
+        store.attach_artifact(&digest, media_type::CYCLONEDX, &bill)?;
+        store.remember(&key, &CachedResult::Image(digest.clone()))?;
+        for reference in &request.references {
+            store.tag(&digest, reference)?;
+        }
+        drop(work);
+        Ok(digest)
+    })
+    .await?;
+    steps.finish(false);
     Ok(digest)
 }
 

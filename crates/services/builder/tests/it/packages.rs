@@ -10,7 +10,9 @@ use crate::support::{Bench, story};
 /// Builds an image, or tells why it cannot be.
 async fn built(bench: &Bench, name: &str, yaml: &str) -> Option<Digest> {
     let spec = PackageSpec::parse(yaml).unwrap();
-    match build_packages(PackageRequest::new(spec, name.parse().unwrap()), &bench.store).await {
+    let mut request = PackageRequest::new(spec, name.parse().unwrap());
+    request.executable = Some(env!("CARGO_BIN_EXE_maru-builder-helper").into());
+    match build_packages(request, &bench.store).await {
         Ok(outcome) => Some(outcome.digest),
         Err(BuildError::Tool { program: "apt-get", action, message })
             if action.contains("refresh") || action.contains("fetch") =>
@@ -28,7 +30,7 @@ async fn built(bench: &Bench, name: &str, yaml: &str) -> Option<Digest> {
 
 #[tokio::test]
 async fn an_image_of_packages_starts_and_says_what_is_in_it() {
-    let bench = Bench::empty();
+    let bench = Bench::with_packages();
     let yaml = "suite: host\npackages: [dash, coreutils, ca-certificates, python3-minimal]\nusers: [{name: app, uid: 10001, home: /app}]\nuser: app\nworkdir: /app\nenv: {A: b}\nfiles: [{path: /etc/motd, content: hello}]\n";
     let Some(digest) = built(&bench, "p", yaml).await else { return };
     let (code, output) = bench
@@ -57,7 +59,7 @@ async fn an_image_of_packages_starts_and_says_what_is_in_it() {
 
 #[tokio::test]
 async fn the_same_packages_give_the_same_image() {
-    let (one, two) = (Bench::empty(), Bench::empty());
+    let (one, two) = (Bench::with_packages(), Bench::with_packages());
     let yaml = "suite: host\npackages: [busybox-static]\n";
     let (Some(first), Some(second)) = (built(&one, "p", yaml).await, built(&two, "p", yaml).await) else { return };
     assert_eq!(first, second);
@@ -68,8 +70,24 @@ async fn the_same_packages_give_the_same_image() {
 }
 
 #[tokio::test]
+async fn scripts_of_packages_run_in_a_container_when_asked() {
+    let (one, two) = (Bench::with_packages(), Bench::with_packages());
+    let yaml = "suite: host\npackages: [redis-server]\nconfigure: true\nusers: [{name: app, uid: 10001, home: /app}]\n";
+    let Some(digest) = built(&one, "p", yaml).await else { return };
+    let script = "id -un redis; id -u app; test -L /etc/alternatives/awk && awk 'BEGIN {print 2}'; dpkg --audit; dpkg -s redis-server | grep Status; test ! -e /usr/sbin/policy-rc.d; stat -c %U /var/lib/redis";
+    let (code, output) = one.run(&digest, &["/bin/sh", "-c", script]).await;
+    assert_eq!((code, output.as_str()), (0, "redis\n10001\n2\nStatus: install ok installed\nredis\n"));
+    let again = built(&two, "p", yaml).await.unwrap();
+    if digest != again {
+        let (first, second) = (one.files(&digest), two.files(&again));
+        let differ: Vec<_> = first.iter().filter(|(path, looks)| second.get(*path) != Some(looks)).collect();
+        panic!("the same packages gave two images; they differ in {differ:?}");
+    }
+}
+
+#[tokio::test]
 async fn databases_of_packages_work() {
-    let bench = Bench::empty();
+    let bench = Bench::with_packages();
     let yaml = "suite: host\npackages: [redis-server, dash, coreutils]\nusers: [{name: redis, uid: 10003, home: /data}]\nuser: redis\n";
     let Some(redis) = built(&bench, "redis", yaml).await else { return };
     let script = "redis-server --port 0 --unixsocket /data/s --daemonize yes --dir /data > /dev/null; until test -S /data/s; do sleep 0.1; done; redis-cli -s /data/s ping; redis-cli -s /data/s set a 1; redis-cli -s /data/s get a";
@@ -83,7 +101,7 @@ async fn databases_of_packages_work() {
 
 #[tokio::test]
 async fn what_cannot_be_had_is_named() {
-    let bench = Bench::empty();
+    let bench = Bench::with_packages();
     let build = async |yaml: &str| {
         let mut request = PackageRequest::new(PackageSpec::parse(yaml).unwrap(), "x".parse().unwrap());
         request.refresh = Refresh::IfOlderThan(Duration::from_secs(3_600));
@@ -105,7 +123,7 @@ async fn an_unsigned_archive_is_refused() {
         println!("skipped: this host has no apt");
         return;
     }
-    let bench = Bench::empty();
+    let bench = Bench::with_packages();
     // A local archive with an index that nobody has signed.
     let archive = bench.path("archive");
     std::fs::create_dir_all(archive.join("dists/host/main/binary-amd64")).unwrap();

@@ -42,6 +42,16 @@ impl Bench {
         Self { store, directory, output: Arc::default() }
     }
 
+    /// Returns an empty store whose package index and packages are those of earlier runs of the tests.
+    pub(crate) fn with_packages() -> Self {
+        let bench = Self::empty();
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
+        fs::create_dir_all(&kept).unwrap();
+        fs::create_dir_all(bench.store.directory().join("builder")).unwrap();
+        symlink(kept, bench.store.directory().join("builder/apt")).unwrap();
+        bench
+    }
+
     /// Returns a store with the image `base`, in which busybox is everything.
     pub(crate) fn new() -> Self {
         let bench = Self::empty();
