@@ -5,7 +5,7 @@ mod measures;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use tokio::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
