@@ -80,6 +80,12 @@ impl Drop for MountDirectory {
     }
 }
 
+/// Names a cgroup for one container, below a parent or at the top.
+pub(crate) fn cgroup(parent: &str) -> String {
+    let name = maru_ids::random_suffix(10);
+    if parent.is_empty() { format!("/maru-build-{name}") } else { format!("{}/{name}", parent.trim_end_matches('/')) }
+}
+
 fn remove_abandoned(all: &Path) -> Result<(), BuildError> {
     for entry in fs::read_dir(all).map_err(io_error("list", all))?.flatten() {
         let path = entry.path();

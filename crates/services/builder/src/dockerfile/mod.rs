@@ -86,7 +86,8 @@ pub struct BuildRequest {
     pub cache: bool,
     /// How base images that are not here are pulled; `None` refuses them.
     pub pull: Option<PullOptions>,
-    /// The cgroup beneath which steps run, such as `/maru-default/builds`; it stays, empty.
+    /// Cgroup below which each container of the build gets one of its own; each gets one at the top when it is empty. The
+    /// parent stays when the build is done: other builds may use it at the same time.
     pub cgroup_parent: String,
     /// The program that runs containers (see `maru_container::RunConfig`); `None` means this very program.
     pub executable: Option<PathBuf>,
@@ -111,7 +112,7 @@ impl BuildRequest {
             epoch: 0,
             cache: true,
             pull: None,
-            cgroup_parent: "/maru/builds".to_owned(),
+            cgroup_parent: String::new(),
             executable: None,
             progress: None,
         }

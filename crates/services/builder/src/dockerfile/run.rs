@@ -79,7 +79,7 @@ pub(crate) async fn run(
         directory: stage.build.work.path("run"),
         rootfs: rootfs.path.clone(),
         container,
-        cgroup: format!("{}/{}", stage.build.request.cgroup_parent, maru_ids::random_suffix(10)),
+        cgroup: crate::work::cgroup(&stage.build.request.cgroup_parent),
         runtime: RuntimeKind::Embedded,
         timeout: None,
     };

@@ -35,6 +35,7 @@ pub(crate) struct Configuration<'a> {
     /// A directory for the container's state.
     pub(crate) directory: PathBuf,
     pub(crate) executable: Option<PathBuf>,
+    pub(crate) cgroup: String,
     pub(crate) documentation: bool,
     /// The time that scripts should use.
     pub(crate) epoch: i64,
@@ -66,7 +67,7 @@ pub(crate) async fn configure(given: Configuration<'_>, steps: &Steps) -> Result
         directory: given.directory,
         rootfs: given.root.to_owned(),
         container,
-        cgroup: format!("/maru-build/{}", maru_ids::random_suffix(10)),
+        cgroup: given.cgroup,
         runtime: RuntimeKind::Embedded,
         timeout: None,
     };

@@ -56,6 +56,8 @@ pub struct PackageRequest {
     /// The program that runs containers (see `maru_container::RunConfig`); `None` means this very program. Only needed to
     /// configure packages.
     pub executable: Option<std::path::PathBuf>,
+    /// Cgroup below which the container that configures packages gets one of its own; one at the top when it is empty.
+    pub cgroup_parent: String,
     /// Who is told what happens.
     pub progress: Option<Progress>,
 }
@@ -71,6 +73,7 @@ impl PackageRequest {
             epoch: None,
             cache: true,
             executable: None,
+            cgroup_parent: String::new(),
             progress: None,
         }
     }
@@ -201,6 +204,7 @@ async fn make(
             packages: &packages,
             directory: work.path("run"),
             executable: request.executable.clone(),
+            cgroup: crate::work::cgroup(&request.cgroup_parent),
             documentation: request.spec.documentation,
             epoch,
         };

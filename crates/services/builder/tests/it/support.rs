@@ -165,7 +165,7 @@ impl Bench {
             directory: directory.join("c"),
             rootfs: rootfs.path,
             container,
-            cgroup: format!("/maru-build-test-{}/{}", std::process::id(), maru_ids::random_suffix(8)),
+            cgroup: format!("/maru-build-test-{}", maru_ids::random_suffix(8)),
             runtime: RuntimeKind::Embedded,
             timeout: Some(std::time::Duration::from_secs(120)),
         };
