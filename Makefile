@@ -43,7 +43,7 @@ unit: test-packages
 
 system: test-packages
 	$(CARGO) build --locked -p maru -p shop-catalog
-	$(CARGO) test --locked -p maru-tests
+	old=$$(tools/old-kubectl); $${old:+env MARU_KUBECTL_OLD=$$old} $(CARGO) test --locked -p maru-tests
 
 test: check unit system
 
