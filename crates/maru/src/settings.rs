@@ -146,7 +146,7 @@ mod tests {
     use clap::Parser as _;
 
     fn settings(flags: &str) -> Result<Settings, Vec<String>> {
-        let words = ["maru", "up", "--node-name", "one"].into_iter().chain(flags.split_whitespace());
+        let words = ["maru", "up"].into_iter().chain(flags.split_whitespace());
         let arguments = crate::arguments::Arguments::parse_from(words);
         let crate::arguments::Command::Up(up) = &arguments.command else { unreachable!("up was typed") };
         Settings::new(&arguments.global, up)
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn addresses_follow_from_the_ranges() {
-        let settings = settings("--pod-cidr 10.50.0.0/20 --service-cidr 10.97.0.0/20").unwrap();
+        let settings = settings("--node-name one --pod-cidr 10.50.0.0/20 --service-cidr 10.97.0.0/20").unwrap();
         assert_eq!(settings.node_address.to_string(), "10.50.0.1");
         assert_eq!(settings.api_service.to_string(), "10.97.0.1");
         assert_eq!(settings.dns_service.to_string(), "10.97.0.10");
