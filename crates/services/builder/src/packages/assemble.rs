@@ -40,7 +40,7 @@ type Control = BTreeMap<String, Vec<u8>>;
 
 /// Fills an empty directory with the files of packages, and what their scripts would have made when these do not run.
 pub(crate) fn assemble(root: &Path, spec: &PackageSpec, packages: &[Package]) -> Result<i64, BuildError> {
-    lay_ground(root)?;
+    lay_ground(root, spec.configure)?;
     let mut modified_max = 0;
     let mut controls = Vec::new();
     let mut listed = Vec::new();
@@ -96,8 +96,14 @@ pub(crate) fn complete(
 }
 
 /// Makes what packages expect to be there: `/bin` and its like as links into `/usr`, and mount points.
-fn lay_ground(root: &Path) -> Result<(), BuildError> {
+fn lay_ground(root: &Path, scripts: bool) -> Result<(), BuildError> {
     let mut ground = Additions::default();
+    // Scripts link manuals into these directories, which are not unpacked.
+    for section in 1..=9 {
+        if scripts {
+            ground.directory(format!("usr/share/man/man{section}"), Looks::DIRECTORY);
+        }
+    }
     for name in ["bin", "sbin", "lib"] {
         ground.directory(format!("usr/{name}"), Looks::DIRECTORY);
         ground.link(name, format!("usr/{name}"));
