@@ -87,7 +87,7 @@ async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::
     for description in sorted(&shop.join("images"))? {
         let tag = format!("maru/{}", description.file_stem().unwrap_or_default().to_string_lossy());
         let step = steps.begin(&format!("build {tag} from packages"));
-        image::build_packages(&store, &description, std::slice::from_ref(&tag), None).await?;
+        image::build_packages(paths, &store, &description, std::slice::from_ref(&tag), None).await?;
         steps.end(step);
     }
     for folder in sorted(shop)? {

@@ -25,7 +25,7 @@ pub(crate) async fn run(global: &GlobalArguments, command: ImageCommand, report:
     let store = open(&paths)?;
     match command {
         ImageCommand::Build(arguments) => build::run_build(&paths, &store, arguments, report).await?,
-        ImageCommand::Packages(arguments) => build::run_packages(&store, &arguments, report).await?,
+        ImageCommand::Packages(arguments) => build::run_packages(&paths, &store, &arguments, report).await?,
         ImageCommand::Pull(arguments) => pull(&store, &arguments, report).await?,
         ImageCommand::Load { archive } => load(store, &archive, report).await?,
         ImageCommand::Save { images, output } => save(store, images, output, report).await?,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 /// A group of tasks that stop together.
@@ -19,6 +20,8 @@ pub struct Scope {
     name: String,
     token: CancellationToken,
     tracker: TaskTracker,
+    /// Those of the scopes above, which wait for this one's tasks too.
+    above: Vec<TaskTracker>,
 }
 
 /// Some tasks of a scope were still running when the grace period ended.
@@ -32,13 +35,23 @@ impl Scope {
     /// Creates a scope without a parent.
     #[must_use]
     pub fn root(name: &str) -> Self {
-        Self { name: name.to_owned(), token: CancellationToken::new(), tracker: TaskTracker::new() }
+        Self { name: name.to_owned(), token: CancellationToken::new(), tracker: TaskTracker::new(), above: Vec::new() }
     }
 
     /// Creates a scope that is cancelled with this one, or alone. Its tasks are waited for by both.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        Self { name: format!("{}/{name}", self.name), token: self.token.child_token(), tracker: self.tracker.clone() }
+        Self {
+            name: format!("{}/{name}", self.name),
+            token: self.token.child_token(),
+            tracker: TaskTracker::new(),
+            above: self.above.iter().chain([&self.tracker]).cloned().collect(),
+        }
+    }
+
+    /// Counts something in this scope and in those above until it is dropped.
+    fn hold(&self) -> Vec<TaskTrackerToken> {
+        self.above.iter().chain([&self.tracker]).map(TaskTracker::token).collect()
     }
 
     /// Returns the scope's name with those of its parents.
@@ -55,7 +68,13 @@ impl Scope {
         F::Output: Send + 'static,
     {
         let span = tracing::debug_span!("task", scope = %self.name, task);
-        tokio::spawn(self.tracker.track_future(future.instrument(span)))
+        let held = self.hold();
+        let counted = async move {
+            let output = future.await;
+            drop(held);
+            output
+        };
+        tokio::spawn(counted.instrument(span))
     }
 
     /// Runs a future that is dropped at its next await point when the scope is cancelled.
@@ -74,10 +93,11 @@ impl Scope {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let token = self.tracker.token();
+        let held = self.hold();
         tokio::task::spawn_blocking(move || {
-            let _held = token;
-            work()
+            let output = work();
+            drop(held);
+            output
         })
     }
 
@@ -137,6 +157,16 @@ mod tests {
         let root = Scope::root("root");
         drop(root.spawn("deaf", std::future::pending::<()>()));
         assert_eq!(root.shutdown(Duration::from_secs(1)).await, Err(StillRunning { tasks: 1 }));
+    }
+
+    #[tokio::test]
+    async fn a_child_waits_for_its_own_tasks_only() {
+        let root = Scope::root("root");
+        drop(root.spawn("stays", std::future::pending::<()>()));
+        let child = root.child("child");
+        let inner = child.clone();
+        drop(child.spawn("ends", async move { inner.cancelled().await }));
+        child.shutdown(Duration::from_secs(60)).await.unwrap();
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use crate::settings::Paths;
 
 /// Builds an image from a description of packages.
 pub(crate) async fn build_packages(
+    paths: &Paths,
     store: &ImageStore,
     description: &Path,
     tags: &[String],
@@ -32,6 +33,7 @@ pub(crate) async fn build_packages(
     let first = references.first().context("an image needs a name")?.clone();
     let mut request = PackageRequest::new(spec, first);
     request.references = references;
+    request.cgroup_parent = format!("{}/builds", paths.cgroup());
     request.progress = progress;
     Ok(maru_builder::build_packages(request, store).await?)
 }
@@ -46,11 +48,12 @@ fn progress() -> Progress {
 }
 
 pub(crate) async fn run_packages(
+    paths: &Paths,
     store: &ImageStore,
     arguments: &PackagesArguments,
     report: Report,
 ) -> anyhow::Result<()> {
-    let outcome = build_packages(store, &arguments.description, &arguments.tag, Some(progress())).await?;
+    let outcome = build_packages(paths, store, &arguments.description, &arguments.tag, Some(progress())).await?;
     tell(&outcome, &arguments.tag, report);
     Ok(())
 }

@@ -335,12 +335,20 @@ fn lock_directory(directory: &Path) -> Result<std::fs::File, OpenError> {
     let wrap = |source| OpenError::Directory { directory: directory.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(wrap)?;
     let lock = std::fs::File::create(directory.join("lock")).map_err(wrap)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { directory: directory.to_owned() }),
-        Err(std::fs::TryLockError::Error(source)) => Err(wrap(source)),
+    // A child that the last owner is just starting holds its descriptors until it executes its program.
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(std::fs::TryLockError::Error(source)) => return Err(wrap(source)),
+        }
     }
+    Err(OpenError::InUse { directory: directory.to_owned() })
 }
+
+/// How often a lock that is held is tried, and the pause between.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// Rebuilds memory from what the disk holds, and says which ephemeral rows are to be removed.
 fn recover(

@@ -54,7 +54,7 @@ async fn restarts_in_the_middle_make_nothing_twice() {
     cluster.create::<Job>(work).await;
     for round in 0..12 {
         tokio::time::sleep(Duration::from_millis(7 * round)).await;
-        cluster.restart_controllers();
+        cluster.restart_controllers().await;
         if round == 6 {
             cluster.patch::<Deployment>("web", json!({"spec": {"template": template("web", "v2")}})).await;
         }

@@ -61,9 +61,13 @@ impl Cluster {
         drop(self.scope.spawn("workloads", running));
     }
 
-    /// Stops the controllers wherever they are, and starts others.
-    pub(crate) fn restart_controllers(&mut self) {
-        self.controllers.cancel();
+    /// Stops the controllers wherever they are, and starts others when nothing of the old ones is under way any more: as
+    /// when a process ends and the next one starts.
+    pub(crate) async fn restart_controllers(&mut self) {
+        self.controllers.shutdown(WAIT).await.unwrap();
+        // A write that was given up may still be in the store's queue; it is done when a later one is.
+        let barrier = serde_json::from_value(json!({"metadata": {"generateName": "barrier-"}})).unwrap();
+        self.api::<k8s_openapi::api::core::v1::ConfigMap>().create(&PostParams::default(), &barrier).await.unwrap();
         self.start_controllers();
     }
 
