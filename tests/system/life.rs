@@ -14,8 +14,10 @@ fn a_deployment_answers_and_can_be_looked_into() {
     system.maru(&["wait", "deploy/web"]);
     let address =
         system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
-    let (status, body) = system.http(&format!("http://{address}/"), &[]);
-    assert_eq!(status, 200, "{body}");
+    // Packet rules follow the endpoints within a moment.
+    let ask = || system.http(&format!("http://{address}/"), &[]);
+    system.wait("the service to answer", || ask().0 == 200);
+    let (_, body) = ask();
     assert!(body.starts_with("web-"), "{body}");
     assert!(system.maru(&["logs", "deploy/web"]).contains("started"));
     assert_eq!(system.maru(&["exec", "deploy/web", "--", "sh", "-c", "echo $((40 + 2))"]).trim(), "42");
@@ -54,6 +56,11 @@ fn pods_survive_a_crash_and_a_stop_without_a_restart() {
         ids
     };
     let before = containers(&system);
+    system.wait("the service to answer", || {
+        let address =
+            system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
+        system.http(&format!("http://{address}/"), &[]).0 == 200
+    });
     let address =
         system.object("default", "service", "web")["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned();
     system.kill();
