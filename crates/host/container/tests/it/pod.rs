@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt as _;
 
 pub(crate) const HELPER: &str = env!("CARGO_BIN_EXE_maru-container-helper");
 const BUSYBOX: &str = "/bin/busybox";
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Says why the tests cannot run here, once.
 pub(crate) fn skip() -> bool {

@@ -21,7 +21,7 @@ use maru_task::Scope;
 use maru_testkit::{Host, TempDir};
 use serde_json::{Value, json};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const HELPER: &str = env!("CARGO_BIN_EXE_maru-node-helper");
 const BUSYBOX: &str = "/bin/busybox";
 pub(crate) const IMAGE: &str = "test/busybox:1";

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 pub(crate) const NODE: &str = "node-1";
 pub(crate) const NAMESPACE: &str = "shop";
-pub(crate) const WAIT: Duration = Duration::from_secs(30);
+pub(crate) const WAIT: Duration = Duration::from_secs(120);
 
 /// A running cluster; everything ends when it is dropped.
 pub(crate) struct Cluster {
