@@ -84,7 +84,9 @@ struct Nginx(Child);
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        drop(self.0.kill());
+        // A killed master would leave its worker behind.
+        let master = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap_or(0));
+        nix::sys::signal::kill(master, nix::sys::signal::Signal::SIGTERM).unwrap_or_default();
         drop(self.0.wait());
     }
 }
