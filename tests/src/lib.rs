@@ -226,18 +226,7 @@ impl System {
     /// # Panics
     /// When it fails.
     pub fn maru(&self, arguments: &[&str]) -> String {
-        let output = self.try_maru(arguments);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "maru {} ended with {}:\n{}{}\nserver log:\n{}",
-            arguments.join(" "),
-            output.status,
-            text(&output.stdout),
-            text(&output.stderr),
-            self.server_log()
-        );
-        text(&output.stdout)
+        self.succeeded("maru", arguments, &self.try_maru(arguments))
     }
 
     /// Runs the built binary and returns what it complained about.
@@ -269,11 +258,15 @@ impl System {
     /// # Panics
     /// When it fails.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        let output = self.try_kubectl(arguments);
+        self.succeeded("kubectl", arguments, &self.try_kubectl(arguments))
+    }
+
+    /// Returns a program's output; fails the test with everything that was said when the program failed.
+    fn succeeded(&self, program: &str, arguments: &[&str], output: &Output) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(
             output.status.success(),
-            "kubectl {} ended with {}:\n{}{}\nserver log:\n{}",
+            "{program} {} ended with {}:\n{}{}\nserver log:\n{}",
             arguments.join(" "),
             output.status,
             text(&output.stdout),

@@ -7,7 +7,7 @@
 mod controller;
 mod transport;
 
-pub use controller::{Backoff, Outcome, ReconcileError, run_controller};
+pub use controller::{Backoff, ReconcileError};
 pub use transport::{TransportError, as_user, connect_kubeconfig, in_process};
 
 /// The client that every room is handed.
