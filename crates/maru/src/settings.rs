@@ -15,8 +15,9 @@ pub(crate) struct Paths {
 
 impl Paths {
     pub(crate) fn new(data: &Path) -> Self {
-        // Instances are told apart by their folder, whatever way it is spelled.
-        Self { data: std::path::absolute(data).unwrap_or_else(|_| data.to_owned()) }
+        // Instances are told apart by their folder, whatever way it is spelled: `/a/` is `/a`.
+        let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
+        Self { data: absolute.components().collect() }
     }
 
     pub(crate) fn objects(&self) -> PathBuf {

@@ -1,0 +1,17 @@
+//! What Prometheus and its clients put on the wire: labels, samples, native histograms, matchers, exposition texts,
+//! remote write and read, OTLP metrics.
+//!
+//! Owns: the data model of time series, and bytes ⇄ that model.
+//! Never: does IO, reads a clock, evaluates a query (see `maru-promql`), stores anything (see `maru-series`).
+//! Source: Prometheus data model; exposition formats 0.0.4 and OpenMetrics 1.0; remote write 1.0 and 2.0; remote read;
+//! OTLP 1; native histograms specification.
+
+mod histogram;
+mod labels;
+mod matcher;
+mod sample;
+
+pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Histogram, ResetHint, Span};
+pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
+pub use matcher::{Matcher, MatcherError, MatcherOperator};
+pub use sample::{Exemplar, Metadata, MetricType, STALE_MARKER_BITS, is_stale_marker, stale_marker};

@@ -1,0 +1,9 @@
+//! PromQL: the language and its evaluation over any source of series.
+//!
+//! Owns: the parser with positions and hints, printing, types, functions, the engine that evaluates in columns.
+//! Never: does IO, reads a clock, knows how series are stored (a [`Source`] hands them in).
+//! Source: Prometheus 3 documentation, "Querying".
+
+mod source;
+
+pub use source::{Range, Samples, Selection, Series, Source, SourceError};
