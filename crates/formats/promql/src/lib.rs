@@ -4,6 +4,13 @@
 //! Never: does IO, reads a clock, knows how series are stored (a [`Source`] hands them in).
 //! Source: Prometheus 3 documentation, "Querying".
 
+mod language;
 mod source;
 
+pub use language::{
+    Aggregation, Aggregator, At, Binary, BinaryOperator, Call, Cardinality, DurationExpression, DurationOperator,
+    DurationValue, Expression, Extension, FUNCTIONS, Function, Grouping, MatrixSelector, NumberLiteral, Parentheses,
+    ParseError, ParseErrors, ParseOptions, Span, StringLiteral, Subquery, Type, Unary, UnaryOperator, VectorMatching,
+    VectorSelector, parse,
+};
 pub use source::{Range, Samples, Selection, Series, Source, SourceError};

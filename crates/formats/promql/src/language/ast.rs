@@ -1,0 +1,644 @@
+//! The tree of a query.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use maru_prom::Matcher;
+
+use super::functions::Function;
+use super::types::Type;
+
+/// Where something stands in the query's text: bytes, the end excluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+impl Span {
+    /// Returns the span from `start` up to `end`.
+    #[must_use]
+    pub const fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+
+    /// Returns the span from where `self` starts to where `last` ends.
+    #[must_use]
+    pub fn to(self, last: Self) -> Self {
+        Self { start: self.start, end: last.end }
+    }
+}
+
+/// A query or a part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expression {
+    /// `1.5`, `0x1F`, `Inf`, `5m`
+    Number(NumberLiteral),
+    /// `"text"`
+    String(StringLiteral),
+    /// `metric{label="value"}`
+    Vector(VectorSelector),
+    /// `metric{label="value"}[5m]`
+    Matrix(MatrixSelector),
+    /// `(…)[1h:1m]`
+    Subquery(Subquery),
+    /// `rate(…)`
+    Call(Call),
+    /// `sum by (job) (…)`
+    Aggregation(Aggregation),
+    /// `a + b`
+    Binary(Binary),
+    /// `-a`
+    Unary(Unary),
+    /// `(a)`
+    Parentheses(Parentheses),
+}
+
+/// A number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumberLiteral {
+    /// The value; seconds when written as a duration.
+    pub value: f64,
+    /// Written as a duration such as `5m`, and printed so again.
+    pub is_duration: bool,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A text. Escapes can make bytes that are no UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StringLiteral {
+    /// The unquoted text.
+    pub bytes: Vec<u8>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl StringLiteral {
+    /// Returns the text; bytes that are no UTF-8 become replacement characters.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
+    /// Returns the text when it is UTF-8.
+    #[must_use]
+    pub fn utf8(&self) -> Option<&str> {
+        std::str::from_utf8(&self.bytes).ok()
+    }
+}
+
+/// A length of time in brackets or behind `offset`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DurationValue {
+    /// Written out; milliseconds.
+    Fixed(i64),
+    /// Computed when the query's step and range are known (experimental).
+    Computed(Box<DurationExpression>),
+}
+
+impl DurationValue {
+    /// No time at all.
+    pub const ZERO: Self = Self::Fixed(0);
+
+    /// Tells whether it is written as zero or not written.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        matches!(self, Self::Fixed(0))
+    }
+}
+
+/// Arithmetic on lengths of time, in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DurationExpression {
+    /// `5m`, `300`
+    Number(NumberLiteral),
+    /// `step()`: the query's step; zero in an instant query.
+    Step(Span),
+    /// `range()`: the time between a query's start and end; zero in an instant query.
+    Range(Span),
+    /// `-x`; a plus leaves no trace.
+    Negative(Box<DurationExpression>, Span),
+    /// `(x)`
+    Parentheses(Box<DurationExpression>, Span),
+    /// `x * y`
+    Binary(DurationOperator, Box<DurationExpression>, Box<DurationExpression>, Span),
+    /// `min_of(x, y)`
+    MinOf(Box<DurationExpression>, Box<DurationExpression>, Span),
+    /// `max_of(x, y)`
+    MaxOf(Box<DurationExpression>, Box<DurationExpression>, Span),
+}
+
+impl DurationExpression {
+    /// Returns where it stands.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Number(number) => number.span,
+            Self::Step(span)
+            | Self::Range(span)
+            | Self::Negative(_, span)
+            | Self::Parentheses(_, span)
+            | Self::Binary(_, _, _, span)
+            | Self::MinOf(_, _, span)
+            | Self::MaxOf(_, _, span) => *span,
+        }
+    }
+}
+
+/// What computes with lengths of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DurationOperator {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `%`
+    Modulo,
+    /// `^`
+    Power,
+}
+
+impl DurationOperator {
+    /// Returns how it is written.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+            Self::Power => "^",
+        }
+    }
+}
+
+/// The moment behind `@`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Milliseconds since 1970.
+    Timestamp(i64),
+    /// `start()`: the query's first moment.
+    Start,
+    /// `end()`: the query's last moment.
+    End,
+}
+
+/// How a selector treats the edges of its window (experimental).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extension {
+    /// Samples inside only.
+    #[default]
+    None,
+    /// `anchored`: the sample before the window counts as its edge.
+    Anchored,
+    /// `smoothed`: values at the edges are interpolated.
+    Smoothed,
+}
+
+/// Selects series; of each the latest sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSelector {
+    /// The metric's name where it stands before the braces; else empty.
+    pub name: String,
+    /// All conditions; that of `name` is the last.
+    pub matchers: Vec<Matcher>,
+    /// How far back; negative: ahead.
+    pub offset: DurationValue,
+    /// The moment instead of the evaluation's.
+    pub at: Option<At>,
+    /// How edges are treated.
+    pub extension: Extension,
+    /// Where it stands, modifiers included; inside a [`MatrixSelector`] only up to the bracket.
+    pub span: Span,
+}
+
+/// Selects series; of each the samples of a window. Its modifiers are in `selector`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatrixSelector {
+    /// The series.
+    pub selector: VectorSelector,
+    /// The window's length.
+    pub range: DurationValue,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// An expression evaluated at many moments of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subquery {
+    /// What is evaluated: an instant vector.
+    pub expression: Box<Expression>,
+    /// The window's length.
+    pub range: DurationValue,
+    /// The time between two evaluations; `None`: the default.
+    pub step: Option<DurationValue>,
+    /// How far back; negative: ahead.
+    pub offset: DurationValue,
+    /// The moment instead of the evaluation's.
+    pub at: Option<At>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A function's call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The function.
+    pub function: &'static Function,
+    /// Its arguments, already checked in number and type.
+    pub arguments: Vec<Expression>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Which labels make the groups of an aggregation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grouping {
+    /// These alone; none: one group.
+    By(Vec<String>),
+    /// All but these (and but the metric's name).
+    Without(Vec<String>),
+}
+
+/// One value out of each group of series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregation {
+    /// How.
+    pub operator: Aggregator,
+    /// The groups.
+    pub grouping: Grouping,
+    /// `k`, a ratio, a quantile or a label's name.
+    pub parameter: Option<Box<Expression>>,
+    /// What is aggregated: an instant vector.
+    pub expression: Box<Expression>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// How a group of series becomes one, or few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Aggregator {
+    /// `avg`
+    Avg,
+    /// `bottomk`
+    Bottomk,
+    /// `count`
+    Count,
+    /// `count_values`
+    CountValues,
+    /// `group`
+    Group,
+    /// `max`
+    Max,
+    /// `min`
+    Min,
+    /// `quantile`
+    Quantile,
+    /// `stddev`
+    Stddev,
+    /// `stdvar`
+    Stdvar,
+    /// `sum`
+    Sum,
+    /// `topk`
+    Topk,
+    /// `limitk` (experimental)
+    Limitk,
+    /// `limit_ratio` (experimental)
+    LimitRatio,
+}
+
+impl Aggregator {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Avg,
+        Self::Bottomk,
+        Self::Count,
+        Self::CountValues,
+        Self::Group,
+        Self::Max,
+        Self::Min,
+        Self::Quantile,
+        Self::Stddev,
+        Self::Stdvar,
+        Self::Sum,
+        Self::Topk,
+        Self::Limitk,
+        Self::LimitRatio,
+    ];
+
+    /// Returns how it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avg => "avg",
+            Self::Bottomk => "bottomk",
+            Self::Count => "count",
+            Self::CountValues => "count_values",
+            Self::Group => "group",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Quantile => "quantile",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Sum => "sum",
+            Self::Topk => "topk",
+            Self::Limitk => "limitk",
+            Self::LimitRatio => "limit_ratio",
+        }
+    }
+
+    /// Returns the type of its parameter; `None` when it takes none.
+    #[must_use]
+    pub fn parameter(self) -> Option<Type> {
+        match self {
+            Self::Topk | Self::Bottomk | Self::Quantile | Self::Limitk | Self::LimitRatio => Some(Type::Scalar),
+            Self::CountValues => Some(Type::String),
+            Self::Avg | Self::Count | Self::Group | Self::Max | Self::Min | Self::Stddev | Self::Stdvar | Self::Sum => {
+                None
+            }
+        }
+    }
+
+    /// Tells whether it must be switched on with the experimental functions.
+    #[must_use]
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
+}
+
+impl fmt::Display for Aggregator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Two expressions and what joins them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binary {
+    /// What joins.
+    pub operator: BinaryOperator,
+    /// The left side.
+    pub left: Box<Expression>,
+    /// The right side.
+    pub right: Box<Expression>,
+    /// `bool`: a comparison gives 0 or 1 instead of leaving out.
+    pub returns_bool: bool,
+    /// How series find their partners; `None` unless both sides are vectors.
+    pub matching: Option<VectorMatching>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What joins two expressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOperator {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `%`
+    Modulo,
+    /// `^`
+    Power,
+    /// `atan2`
+    Atan2,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `</`: a histogram without its observations above.
+    TrimUpper,
+    /// `>/`: a histogram without its observations below.
+    TrimLower,
+    /// `and`
+    And,
+    /// `or`
+    Or,
+    /// `unless`
+    Unless,
+}
+
+impl BinaryOperator {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Add,
+        Self::Subtract,
+        Self::Multiply,
+        Self::Divide,
+        Self::Modulo,
+        Self::Power,
+        Self::Atan2,
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessOrEqual,
+        Self::Greater,
+        Self::GreaterOrEqual,
+        Self::TrimUpper,
+        Self::TrimLower,
+        Self::And,
+        Self::Or,
+        Self::Unless,
+    ];
+
+    /// Returns how it is written.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+            Self::Power => "^",
+            Self::Atan2 => "atan2",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Unless => "unless",
+        }
+    }
+
+    /// Tells whether it compares, so that it may take `bool`.
+    #[must_use]
+    pub fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal | Self::NotEqual | Self::Less | Self::LessOrEqual | Self::Greater | Self::GreaterOrEqual
+        )
+    }
+
+    /// Tells whether it joins sets of series: `and`, `or`, `unless`.
+    #[must_use]
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::And | Self::Or | Self::Unless)
+    }
+}
+
+impl fmt::Display for BinaryOperator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.symbol())
+    }
+}
+
+/// How many series of each side may be partners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cardinality {
+    /// One of each.
+    #[default]
+    OneToOne,
+    /// `group_left`: several of the left side.
+    ManyToOne,
+    /// `group_right`: several of the right side.
+    OneToMany,
+    /// Set operators.
+    ManyToMany,
+}
+
+impl Cardinality {
+    /// Returns the name that Prometheus uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OneToOne => "one-to-one",
+            Self::ManyToOne => "many-to-one",
+            Self::OneToMany => "one-to-many",
+            Self::ManyToMany => "many-to-many",
+        }
+    }
+}
+
+/// How the series of two vectors find their partners.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct VectorMatching {
+    /// How many may be partners.
+    pub cardinality: Cardinality,
+    /// `on`: `labels` alone must be equal; else (`ignoring`) all but `labels`.
+    pub on: bool,
+    /// The labels of `on` or `ignoring`.
+    pub labels: Vec<String>,
+    /// Labels that come over from the side with one series.
+    pub include: Vec<String>,
+    /// The value of the left side where only the right one has a series (experimental).
+    pub fill_left: Option<f64>,
+    /// The value of the right side where only the left one has a series (experimental).
+    pub fill_right: Option<f64>,
+}
+
+/// A sign before an expression that is no number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unary {
+    /// `-` or `+`.
+    pub operator: UnaryOperator,
+    /// What it stands before.
+    pub expression: Box<Expression>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnaryOperator {
+    /// `+`
+    Plus,
+    /// `-`
+    Minus,
+}
+
+impl UnaryOperator {
+    /// Returns how it is written.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Plus => "+",
+            Self::Minus => "-",
+        }
+    }
+}
+
+/// An expression in parentheses, which are kept for printing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parentheses {
+    /// What they hold.
+    pub expression: Box<Expression>,
+    /// Where they stand.
+    pub span: Span,
+}
+
+impl Expression {
+    /// Returns what it evaluates to.
+    #[must_use]
+    pub fn value_type(&self) -> Type {
+        match self {
+            Self::Number(_) => Type::Scalar,
+            Self::String(_) => Type::String,
+            Self::Vector(_) | Self::Aggregation(_) => Type::Vector,
+            Self::Matrix(_) | Self::Subquery(_) => Type::Matrix,
+            Self::Call(call) => call.function.returns,
+            Self::Binary(binary) => {
+                if binary.left.value_type() == Type::Scalar && binary.right.value_type() == Type::Scalar {
+                    Type::Scalar
+                } else {
+                    Type::Vector
+                }
+            }
+            Self::Unary(unary) => unary.expression.value_type(),
+            Self::Parentheses(parentheses) => parentheses.expression.value_type(),
+        }
+    }
+
+    /// Returns where it stands.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Number(node) => node.span,
+            Self::String(node) => node.span,
+            Self::Vector(node) => node.span,
+            Self::Matrix(node) => node.span,
+            Self::Subquery(node) => node.span,
+            Self::Call(node) => node.span,
+            Self::Aggregation(node) => node.span,
+            Self::Binary(node) => node.span,
+            Self::Unary(node) => node.span,
+            Self::Parentheses(node) => node.span,
+        }
+    }
+
+    /// Returns the expression inside any parentheses around it.
+    #[must_use]
+    pub fn inner(&self) -> &Self {
+        let mut expression = self;
+        while let Self::Parentheses(parentheses) = expression {
+            expression = &parentheses.expression;
+        }
+        expression
+    }
+}
