@@ -4,9 +4,14 @@
 //! Never: does IO, reads a clock, knows how series are stored (a [`Source`] hands them in).
 //! Source: Prometheus 3 documentation, "Querying".
 
+mod engine;
 mod language;
 mod source;
 
+pub use engine::{
+    Annotations, Answer, Cancel, Engine, EngineOptions, EvaluateError, Evaluation, Sample, SampleRow, SampleValue, Statistics,
+    Stopwatch, Value, When,
+};
 pub use language::{
     Aggregation, Aggregator, At, Binary, BinaryOperator, Call, Cardinality, DurationExpression, DurationOperator,
     DurationValue, Expression, Extension, FUNCTIONS, Function, Grouping, MatrixSelector, NumberLiteral, Parentheses,
