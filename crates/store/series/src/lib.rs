@@ -7,3 +7,18 @@
 pub mod block;
 pub mod blocks;
 pub mod chunk;
+
+mod errors;
+mod ingest;
+mod limits;
+mod select;
+mod statistics;
+mod store;
+
+pub use block::{BlockInfo, TimeRange};
+pub use errors::{CommitError, MaintainError, OpenError, SelectError};
+pub use ingest::{Appender, CommitReport, Refusal, RefusalReason, SeriesRef};
+pub use limits::{Limits, OpenReport, SetAside, StoreOptions, WriteScope};
+pub use select::{SelectHints, SelectedSeries};
+pub use statistics::{Growth, LabelGrowth, ScopeStatistics, Statistics};
+pub use store::SeriesStore;
