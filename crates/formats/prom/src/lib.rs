@@ -9,9 +9,18 @@
 mod histogram;
 mod labels;
 mod matcher;
+mod native;
+pub mod remote_write;
 mod sample;
+pub mod snappy;
+mod wire;
 
-pub use histogram::{CUSTOM_BUCKETS_SCHEMA, Histogram, ResetHint, Span};
+pub use histogram::{
+    Bucket, Buckets, CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMAS, Estimate, EstimateNotice, Histogram, HistogramError,
+    HistogramSum, Kahan, Combined, ResetHint, Span, Trim,
+};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, MatcherOperator};
+pub use native::HistogramError;
 pub use sample::{Exemplar, Metadata, MetricType, STALE_MARKER_BITS, is_stale_marker, stale_marker};
+pub use wire::WireError;
