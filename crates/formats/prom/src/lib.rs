@@ -16,8 +16,8 @@ pub mod snappy;
 mod wire;
 
 pub use histogram::{
-    Bucket, Buckets, CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMAS, Estimate, EstimateNotice, Histogram, HistogramError,
-    HistogramSum, Kahan, Combined, ResetHint, Span, Trim,
+    Bucket, Buckets, CUSTOM_BUCKETS_SCHEMA, Combined, EXPONENTIAL_SCHEMAS, Estimate, EstimateNotice, Histogram,
+    HistogramLayoutError, HistogramSum, Kahan, ResetHint, Span, Trim,
 };
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, MatcherOperator};
