@@ -9,7 +9,7 @@ mod language;
 mod source;
 
 pub use engine::{
-    Annotations, Answer, Cancel, Engine, EngineOptions, EvaluateError, Evaluation, Sample, SampleRow, SampleValue, Statistics,
+    Annotations, Answer, Cancel, Engine, EngineOptions, EvaluateError, Evaluation, MemorySource, Sample, SampleRow, SampleValue, Statistics,
     Stopwatch, Value, When,
 };
 pub use language::{

@@ -40,6 +40,8 @@ pub struct Samples {
     pub histograms: Vec<(i64, Arc<Histogram>)>,
     /// When the counter behind a sample started, beside `timestamps`: empty when no start is known, 0 for a sample without one.
     pub start_timestamps: Vec<i64>,
+    /// The same beside `histograms`.
+    pub histogram_starts: Vec<i64>,
 }
 
 impl Samples {
@@ -49,6 +51,7 @@ impl Samples {
         self.values.clear();
         self.histograms.clear();
         self.start_timestamps.clear();
+        self.histogram_starts.clear();
     }
 
     /// Returns how many samples there are; a histogram counts as one.

@@ -5,11 +5,13 @@ mod answer;
 mod column;
 mod dates;
 mod histograms;
+mod memory;
 mod options;
 mod window;
 
 pub use annotations::Annotations;
 pub use answer::{Answer, EvaluateError, Sample, SampleRow, SampleValue, Statistics, Value};
+pub use memory::MemorySource;
 pub use options::{Cancel, EngineOptions, Evaluation, Stopwatch, When};
 
 use crate::{Expression, Source};
