@@ -1,12 +1,15 @@
 //! The HTTP interface of a kubelet. Whoever reaches it is allowed to: the API server has asked before.
 
 mod logs;
+mod output;
 mod port_forward;
+mod port_forward_channels;
 mod query;
 mod spdy;
 mod spdy_command;
 mod stats;
 mod streams;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -102,7 +105,7 @@ impl Kubelet {
                 streams::attach(request, &self.context, &self.find(namespace, pod)?, container, &query).await
             }
             ["portForward", namespace, pod] | ["portForward", namespace, pod, _] => {
-                port_forward::answer(request, &self.context, &self.find(namespace, pod)?)
+                port_forward::answer(request, &self.context, &self.find(namespace, pod)?, &query)
             }
             ["stats", "summary"] if is_get => Ok(as_json(&stats::summary(&self.context, &self.pods).await)),
             ["metrics", "resource"] if is_get => Ok(as_text(stats::resource(&self.context, &self.pods).await)),

@@ -21,8 +21,11 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::Refusal;
+use super::output::BLOCK;
+use super::query::Query;
 use super::spdy::{Stream, Upgrade};
+use super::websocket::offered;
+use super::{Refusal, port_forward_channels};
 use crate::context::{Context, chain};
 use crate::pod;
 use crate::worker::PodHandle;
@@ -32,15 +35,18 @@ const PROTOCOLS: [&str; 1] = ["portforward.k8s.io"];
 const PAIR_WAIT: Duration = Duration::from_secs(30);
 /// How long a program in the pod may take to accept.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
-/// Bytes of data in one frame.
-const BLOCK: usize = 32 * 1024;
 
 /// Connects a client with ports of a pod.
 pub(super) fn answer(
     request: Request<Body>,
     context: &Arc<Context>,
     handle: &PodHandle,
+    query: &Query,
 ) -> Result<Response<Body>, Refusal> {
+    let offered = offered(request.headers());
+    if offered.iter().any(|one| port_forward_channels::PROTOCOLS.contains(&one.as_str())) {
+        return port_forward_channels::answer(request, context, Target::new(context, handle)?, query);
+    }
     let upgrade = Upgrade::accept(request, &PROTOCOLS)?;
     let target = Target::new(context, handle)?;
     let response = upgrade.response();
@@ -55,7 +61,7 @@ pub(super) fn answer(
 
 /// The pod whose ports are forwarded.
 #[derive(Debug)]
-struct Target {
+pub(super) struct Target {
     name: String,
     uid: String,
     /// Its network; `None` for the machine's.
@@ -74,7 +80,7 @@ impl Target {
     }
 
     /// Connects to a port on the pod's loopback addresses.
-    async fn connect(&self, port: u16) -> Result<TcpStream, String> {
+    pub(super) async fn connect(&self, port: u16) -> Result<TcpStream, String> {
         let mut failure = String::new();
         for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             let address = SocketAddr::new(address, port);
@@ -98,6 +104,13 @@ impl Target {
             }
         }
         Err(failure)
+    }
+
+    /// Says why a port was not forwarded, in the words that clients know.
+    pub(super) fn failure(&self, port: u16, reason: &str) -> String {
+        let Self { name, uid, .. } = self;
+        tracing::debug!(pod = %name, uid, port, error = %reason, "a port was not forwarded");
+        format!("error forwarding port {port} to pod {name}, uid {uid}: {reason}")
     }
 }
 
@@ -183,11 +196,8 @@ async fn connection(target: &Target, port: u16, data: Stream, error: Stream) {
     match connected {
         Ok(backend) => carry(backend, data, &error).await,
         Err(reason) => {
-            let Target { name, uid, .. } = target;
-            tracing::debug!(pod = %name, uid, port, error = %reason, "a port was not forwarded");
-            let text = format!("error forwarding port {port} to pod {name}, uid {uid}: {reason}");
             // The client may have left meanwhile.
-            drop(error.output.write(Bytes::from(text)).await);
+            drop(error.output.write(Bytes::from(target.failure(port, &reason))).await);
             error.output.finish().await;
             data.output.finish().await;
         }

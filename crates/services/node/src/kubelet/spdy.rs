@@ -22,7 +22,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::{Refusal, streams::offered};
+use super::Refusal;
+use super::websocket::{key, offered, says, switching};
 
 const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
 /// What comes before a protocol's name when it is spoken over SPDY inside a WebSocket.
@@ -104,11 +105,7 @@ impl Output {
 
 /// Tells whether a request wants to become a SPDY connection, not inside a WebSocket.
 pub(super) fn is_requested(headers: &HeaderMap) -> bool {
-    says(headers, header::UPGRADE, "SPDY/3.1")
-}
-
-fn says(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
-    words(headers, name).any(|part| part.eq_ignore_ascii_case(word))
+    says(headers, &header::UPGRADE, "SPDY/3.1")
 }
 
 fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
@@ -134,9 +131,7 @@ impl Upgrade {
         let headers = request.headers();
         let (form, offered) = if is_requested(headers) {
             (Form::Raw, words(headers, STREAM_PROTOCOL).map(str::to_owned).collect())
-        } else if let Some(key) =
-            headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| says(headers, header::UPGRADE, "websocket"))
-        {
+        } else if let Some(key) = key(headers) {
             let offered: Vec<String> = offered(headers);
             let inner = offered.iter().filter_map(|one| one.strip_prefix(TUNNEL)).map(str::to_owned).collect();
             (Form::Tunnel { accept: derive_accept_key(key.as_bytes()) }, inner)
@@ -156,26 +151,18 @@ impl Upgrade {
     }
 
     pub(super) fn response(&self) -> Response<Body> {
-        let mut response = Response::new(maru_http::empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         match &self.form {
             Form::Raw => {
+                let mut response = Response::new(maru_http::empty());
+                *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                let headers = response.headers_mut();
+                headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
                 headers.insert(header::UPGRADE, HeaderValue::from_static("SPDY/3.1"));
                 headers.insert(STREAM_PROTOCOL, HeaderValue::from_static(self.protocol));
+                response
             }
-            Form::Tunnel { accept } => {
-                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-                if let Ok(protocol) = HeaderValue::try_from(format!("{TUNNEL}{}", self.protocol)) {
-                    headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
-                }
-                if let Ok(accept) = HeaderValue::try_from(accept) {
-                    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-                }
-            }
+            Form::Tunnel { accept } => switching(accept, &format!("{TUNNEL}{}", self.protocol)),
         }
-        response
     }
 
     async fn connection(self) -> Option<(Reader, Writer)> {

@@ -9,9 +9,10 @@ use maru_container::{ContainerStream, ExecConfig, ExitStatus, ShimError};
 use maru_http::Body;
 use maru_spdy::ResetStatus;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{mpsc, watch};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
 
+use super::output::{Blocks, Ended, until_end};
 use super::spdy::{Input, Output, Stream, Upgrade};
 use super::streams::{Resize, Streams, Wanted, outcome, terminal_size};
 use super::{Refusal, query::Query, running};
@@ -22,12 +23,8 @@ use crate::worker::PodHandle;
 const PROTOCOLS: [&str; 2] = ["v4.channel.k8s.io", "v5.channel.k8s.io"];
 /// How long a client may take to open its streams.
 const STREAMS_WAIT: Duration = Duration::from_secs(30);
-/// Bytes of output in one frame.
-const BLOCK: usize = 32 * 1024;
 /// Bytes of one size of a terminal.
 const SIZE_BYTES_MAX: usize = 1024;
-/// After a program's end its output is read until it is silent for this long: a child may hold it open.
-const AFTER_END: Duration = Duration::from_millis(250);
 /// What a terminal takes for the end of input.
 const END_OF_TRANSMISSION: u8 = 4;
 
@@ -153,27 +150,12 @@ impl Channels {
         resizer: Option<Resize>,
         exit: Option<impl Future<Output = Result<ExitStatus, ShimError>>>,
     ) {
-        let (end_output, output_ends) = watch::channel(false);
-        let (out_ends, err_ends) = (output_ends.clone(), output_ends);
         let (stdout, stderr) = (output(self.stdout.as_ref()), output(self.stderr.as_ref()));
-        let carried = async move {
-            tokio::join!(carry(streams.stdout, stdout, out_ends), carry(streams.stderr, stderr, err_ends));
-        };
-        let program = async move {
-            let Some(exit) = exit else {
-                carried.await;
-                return None;
-            };
-            let (mut exit, mut carried) = (std::pin::pin!(exit), std::pin::pin!(carried));
-            tokio::select! {
-                status = &mut exit => {
-                    end_output.send_replace(true);
-                    carried.await;
-                    Some(status)
-                }
-                () = &mut carried => Some(exit.await),
-            }
-        };
+        let program = until_end(exit, |ended| async move {
+            let stdout = carry(streams.stdout, stdout, ended.clone());
+            let stderr = carry(streams.stderr, stderr, ended);
+            tokio::join!(stdout, stderr);
+        });
         let stdin = self.stdin.as_mut().map(|stream| &mut stream.input);
         let sizes = self.resize.as_mut().map(|stream| &mut stream.input);
         let input = async {
@@ -209,28 +191,11 @@ fn output(stream: Option<&Stream>) -> Option<Output> {
 }
 
 /// Passes a program's output on until it ends, or nobody wants it.
-async fn carry(stream: Option<ContainerStream>, output: Option<Output>, mut ends: watch::Receiver<bool>) {
-    let (Some(mut stream), Some(output)) = (stream, output) else { return };
-    let mut block = vec![0; BLOCK];
-    let mut has_ended = false;
-    loop {
-        let read = async {
-            let wait = if has_ended { AFTER_END } else { Duration::MAX };
-            tokio::time::timeout(wait, stream.read(&mut block)).await
-        };
-        let count = tokio::select! {
-            biased;
-            read = read => match read {
-                Ok(Ok(count)) if count > 0 => count,
-                _ => return,
-            },
-            ended = ends.wait_for(|ended| *ended), if !has_ended => {
-                drop(ended);
-                has_ended = true;
-                continue;
-            }
-        };
-        if output.write(Bytes::copy_from_slice(block.get(..count).unwrap_or_default())).await.is_err() {
+async fn carry(stream: Option<ContainerStream>, output: Option<Output>, ended: Ended) {
+    let (Some(stream), Some(output)) = (stream, output) else { return };
+    let mut blocks = Blocks::new(stream, ended);
+    while let Some(block) = blocks.next().await {
+        if output.write(block).await.is_err() {
             return;
         }
     }

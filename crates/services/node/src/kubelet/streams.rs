@@ -3,25 +3,21 @@
 //! Each binary message begins with the number of its channel. In v5 the client may close a channel with `255, number`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use http::{Request, Response};
 use maru_container::{ContainerStream, ExecConfig, ExitStatus, Resizer, Shim, ShimError, TerminalSize};
 use maru_http::Body;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::WebSocketStream;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
+use super::output::{Blocks, Ended, until_end};
+use super::websocket::{FromClient, Socket, ToClient, Upgrade};
 use super::{Refusal, query::Query, running};
 use crate::context::{Context, chain};
 use crate::worker::PodHandle;
@@ -34,15 +30,8 @@ const RESIZE: u8 = 4;
 const CLOSE: u8 = 255;
 /// The newest protocol that the client offers is taken.
 const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
-/// Bytes of output in one message.
-const BLOCK: usize = 32 * 1024;
-/// After a program's end its output is read until it ends as well, or is silent for this long: a child in the background
-/// may hold it open.
-const AFTER_END: Duration = Duration::from_millis(250);
 /// Messages on their way to the client; a program with more to say waits.
 const MESSAGES_MAX: usize = 16;
-
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// Runs a program in a container.
 pub(super) async fn exec(
@@ -58,7 +47,7 @@ pub(super) async fn exec(
         return Err(Refusal::Bad("you must specify at least 1 command for the container".to_owned()));
     }
     let wanted = Wanted::new(query)?;
-    let upgrade = Upgrade::accept(request)?;
+    let upgrade = Upgrade::accept(request, &PROTOCOLS)?;
     let config = ExecConfig { args, tty: wanted.tty, stdin: wanted.stdin, kill_on_drop: true, ..ExecConfig::default() };
     let response = upgrade.response();
     drop(context.scope.spawn_until_cancelled("exec", async move {
@@ -94,7 +83,7 @@ pub(super) async fn attach(
 ) -> Result<Response<Body>, Refusal> {
     let (shim, id) = running(handle, container)?;
     let wanted = Wanted::new(query)?;
-    let upgrade = Upgrade::accept(request)?;
+    let upgrade = Upgrade::accept(request, &PROTOCOLS)?;
     let response = upgrade.response();
     drop(context.scope.spawn_until_cancelled("attach", async move {
         let Some(socket) = upgrade.socket().await else { return };
@@ -144,68 +133,6 @@ impl Wanted {
     }
 }
 
-/// A request that will become a WebSocket.
-struct Upgrade {
-    on_upgrade: OnUpgrade,
-    accept: String,
-    protocol: &'static str,
-}
-
-impl Upgrade {
-    fn accept(mut request: Request<Body>) -> Result<Self, Refusal> {
-        let headers = request.headers();
-        let says = |name: header::HeaderName, word: &str| {
-            headers
-                .get_all(name)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
-        };
-        let key = headers.get(header::SEC_WEBSOCKET_KEY);
-        let Some(key) = key.filter(|_| says(header::UPGRADE, "websocket")) else {
-            return Err(Refusal::Bad("exec and attach need an upgrade to a WebSocket or to SPDY/3.1".to_owned()));
-        };
-        let accept = derive_accept_key(key.as_bytes());
-        let offered = offered(headers);
-        let protocol = PROTOCOLS.into_iter().find(|known| offered.iter().any(|one| one == known));
-        let Some(protocol) = protocol else {
-            let text = format!("no common protocol: offered {offered:?}, known {PROTOCOLS:?}");
-            return Err(Refusal::Bad(text));
-        };
-        let on_upgrade = request.extensions_mut().remove::<OnUpgrade>();
-        let on_upgrade = on_upgrade.ok_or_else(|| Refusal::Bad("this connection cannot be upgraded".to_owned()))?;
-        Ok(Self { on_upgrade, accept, protocol })
-    }
-
-    fn response(&self) -> Response<Body> {
-        let mut response = Response::new(maru_http::empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(self.protocol));
-        if let Ok(accept) = HeaderValue::try_from(&self.accept) {
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        }
-        response
-    }
-
-    async fn socket(self) -> Option<Socket> {
-        match self.on_upgrade.await {
-            Ok(upgraded) => Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await),
-            Err(error) => {
-                tracing::debug!(%error, "the connection was not upgraded");
-                None
-            }
-        }
-    }
-}
-
-pub(super) fn offered(headers: &HeaderMap) -> Vec<String> {
-    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',').map(|part| part.trim().to_owned())).collect()
-}
-
 /// A program's streams.
 pub(super) struct Streams {
     pub(super) stdin: Option<ContainerStream>,
@@ -234,8 +161,8 @@ impl Resize {
 
 /// A client's connection.
 struct Session {
-    to_client: SplitSink<Socket, Message>,
-    from_client: SplitStream<Socket>,
+    to_client: ToClient,
+    from_client: FromClient,
 }
 
 impl Session {
@@ -253,27 +180,12 @@ impl Session {
         exit: Option<impl Future<Output = Result<ExitStatus, ShimError>>>,
     ) -> Option<Result<ExitStatus, ShimError>> {
         let (messages, mut outgoing) = mpsc::channel::<Message>(MESSAGES_MAX);
-        let (end_output, output_ends) = watch::channel(false);
         let (out, err) = (messages.clone(), messages.clone());
-        let output = async move {
-            let (out_ends, err_ends) = (output_ends.clone(), output_ends);
-            tokio::join!(carry(STDOUT, streams.stdout, out, out_ends), carry(STDERR, streams.stderr, err, err_ends));
-        };
-        let program = async move {
-            let Some(exit) = exit else {
-                output.await;
-                return None;
-            };
-            let (mut exit, mut output) = (std::pin::pin!(exit), std::pin::pin!(output));
-            tokio::select! {
-                status = &mut exit => {
-                    end_output.send_replace(true);
-                    output.await;
-                    Some(status)
-                }
-                () = &mut output => Some(exit.await),
-            }
-        };
+        let program = until_end(exit, |ended| async move {
+            let stdout = carry(STDOUT, streams.stdout, out, ended.clone());
+            let stderr = carry(STDERR, streams.stderr, err, ended);
+            tokio::join!(stdout, stderr);
+        });
         let send = async {
             while let Some(message) = outgoing.recv().await {
                 if self.to_client.send(message).await.is_err() {
@@ -297,9 +209,7 @@ impl Session {
 
     /// Tells how it ended and closes.
     async fn finish(&mut self, status: &Value) {
-        let mut message = vec![ERROR];
-        message.extend(status.to_string().into_bytes());
-        if self.to_client.send(Message::Binary(Bytes::from(message))).await.is_ok() {
+        if self.to_client.send(on_channel(ERROR, status.to_string().as_bytes())).await.is_ok() {
             // A close without a code reads as a failure to clients in Go (RFC 6455 §7.1.5: code 1005).
             let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
             drop(self.to_client.send(Message::Close(Some(normal))).await);
@@ -309,46 +219,27 @@ impl Session {
 }
 
 /// Passes a program's output on, each block in a message of its channel.
-async fn carry(
-    channel: u8,
-    stream: Option<ContainerStream>,
-    messages: mpsc::Sender<Message>,
-    mut ends: watch::Receiver<bool>,
-) {
-    let Some(mut stream) = stream else { return };
-    let mut block = vec![0; BLOCK];
-    let mut has_ended = false;
-    loop {
-        let read = async {
-            if has_ended {
-                tokio::time::timeout(AFTER_END, stream.read(&mut block)).await.ok()
-            } else {
-                Some(stream.read(&mut block).await)
-            }
-        };
-        let count = tokio::select! {
-            read = read => match read {
-                Some(Ok(count)) if count > 0 => count,
-                Some(_) | None => return,
-            },
-            ended = ends.wait_for(|ended| *ended), if !has_ended => {
-                drop(ended);
-                has_ended = true;
-                continue;
-            }
-        };
-        let mut message = Vec::with_capacity(count + 1);
-        message.push(channel);
-        message.extend_from_slice(block.get(..count).unwrap_or_default());
-        if messages.send(Message::Binary(Bytes::from(message))).await.is_err() {
+async fn carry(channel: u8, stream: Option<ContainerStream>, messages: mpsc::Sender<Message>, ended: Ended) {
+    let Some(stream) = stream else { return };
+    let mut blocks = Blocks::new(stream, ended);
+    while let Some(block) = blocks.next().await {
+        if messages.send(on_channel(channel, &block)).await.is_err() {
             return;
         }
     }
 }
 
+/// Puts a channel's number before a block.
+fn on_channel(channel: u8, block: &[u8]) -> Message {
+    let mut message = Vec::with_capacity(block.len() + 1);
+    message.push(channel);
+    message.extend_from_slice(block);
+    Message::Binary(Bytes::from(message))
+}
+
 /// Takes what the client sends, until it closes the connection.
 async fn receive(
-    from_client: &mut SplitStream<Socket>,
+    from_client: &mut FromClient,
     mut stdin: Option<ContainerStream>,
     resizer: Option<Resize>,
     tty: bool,
@@ -438,13 +329,8 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_protocols_are_read() {
+    fn sizes_are_read() {
         assert_eq!(terminal_size(br#"{"Width":80,"Height":24}"#), Some(TerminalSize { width: 80, height: 24 }));
         assert_eq!(terminal_size(b"{}"), None);
-        let mut headers = HeaderMap::new();
-        headers
-            .append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("v5.channel.k8s.io, v4.channel.k8s.io"));
-        headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("channel.k8s.io"));
-        assert_eq!(offered(&headers), ["v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"]);
     }
 }

@@ -1,6 +1,6 @@
 //! A machine for a test: network and mounts of its own, an API server, an image with busybox, a node.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use maru_apiserver::testing::TestServer;
 use maru_auth::Identity;
 use maru_client::Client;
 use maru_container::Cgroup;
+use maru_http::{Limits, Server};
 use maru_images::{DirectoryForm, DirectoryLayer, ImageStore};
 use maru_net::{HostLinkOptions, HostLinks, PodNetworkOptions, PodNetworks};
 use maru_node::{Node, NodeOptions};
@@ -20,6 +21,7 @@ use maru_oci::{ImageConfig, Platform, RuntimeConfig};
 use maru_task::Scope;
 use maru_testkit::{Host, TempDir};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 const HELPER: &str = env!("CARGO_BIN_EXE_maru-node-helper");
@@ -311,4 +313,27 @@ pub(crate) fn waiting(pod: &Pod) -> String {
 /// A container that runs a shell script.
 pub(crate) fn sh(name: &str, script: &str) -> Value {
     json!({"name": name, "command": ["sh", "-c", script]})
+}
+
+/// Serves the node's handler on a socket, as upgrades need a connection.
+pub(crate) async fn serve(machine: &Machine, scope: &Scope) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server =
+        Server { name: "kubelet", listener, tls: None, handler: machine.node.kubelet(), limits: Limits::default() };
+    drop(scope.spawn("serve", maru_http::serve(scope.clone(), server)));
+    address
+}
+
+/// A client's WebSocket.
+pub(crate) type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+
+/// Opens a WebSocket that speaks `protocol`.
+pub(crate) async fn websocket(address: SocketAddr, target: &str, protocol: &'static str) -> Socket {
+    let mut request = format!("ws://{address}{target}").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static(protocol));
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (socket, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
+    socket
 }

@@ -4,31 +4,15 @@ use futures::{SinkExt as _, StreamExt as _};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::Api;
-use maru_http::{Limits, Server};
 use maru_task::Scope;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::host::{Machine, PATIENCE, on_machine, sh};
-
-/// Serves the node's handler on a socket, as upgrades need a connection.
-async fn serve(machine: &Machine, scope: &Scope) -> std::net::SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server =
-        Server { name: "kubelet", listener, tls: None, handler: machine.node.kubelet(), limits: Limits::default() };
-    drop(scope.spawn("serve", maru_http::serve(scope.clone(), server)));
-    address
-}
+use crate::host::{PATIENCE, on_machine, serve, sh, websocket};
 
 /// Runs a program; returns stdout, stderr and the final Status.
 async fn exec(address: std::net::SocketAddr, query: &str, input: Option<&str>) -> (String, String, Value) {
-    let mut request = format!("ws://{address}/exec/default/shell/a?{query}").into_client_request().unwrap();
-    request.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static("v5.channel.k8s.io"));
-    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let (mut socket, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-    assert_eq!(response.headers()["sec-websocket-protocol"], "v5.channel.k8s.io");
+    let mut socket = websocket(address, &format!("/exec/default/shell/a?{query}"), "v5.channel.k8s.io").await;
     if let Some(input) = input {
         let mut message = vec![0];
         message.extend(input.as_bytes());

@@ -7,6 +7,7 @@
 )]
 
 mod adopt;
+mod channels;
 mod content;
 mod host;
 mod kubelet;

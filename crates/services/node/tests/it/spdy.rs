@@ -5,29 +5,17 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
-use maru_http::{Limits, Server};
 use maru_spdy::{Decoder, Encoder, Frame, Headers, StreamId};
 use maru_task::Scope;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::host::{Machine, PATIENCE, on_machine, sh};
-
-/// Serves the node's handler on a socket, as upgrades need a connection.
-async fn serve(machine: &Machine, scope: &Scope) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server =
-        Server { name: "kubelet", listener, tls: None, handler: machine.node.kubelet(), limits: Limits::default() };
-    drop(scope.spawn("serve", maru_http::serve(scope.clone(), server)));
-    address
-}
+use crate::host::{PATIENCE, Socket, on_machine, serve, sh, websocket};
 
 enum Wire {
     Raw(tokio::net::TcpStream),
-    Tunnel(Box<tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>>),
+    Tunnel(Box<Socket>),
 }
 
 /// A client, as simple as can be.
@@ -73,12 +61,7 @@ impl Client {
     }
 
     async fn tunnel(address: SocketAddr, target: &str) -> Self {
-        let mut request = format!("ws://{address}{target}").into_client_request().unwrap();
-        let protocol = "SPDY/3.1+portforward.k8s.io";
-        request.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static(protocol));
-        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let (socket, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-        assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
+        let socket = websocket(address, target, "SPDY/3.1+portforward.k8s.io").await;
         Self::new(Wire::Tunnel(Box::new(socket)))
     }
 
