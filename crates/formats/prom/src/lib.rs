@@ -10,6 +10,7 @@ mod histogram;
 mod labels;
 mod matcher;
 mod native;
+pub mod remote_read;
 pub mod remote_write;
 mod sample;
 pub mod snappy;
