@@ -30,7 +30,7 @@ down:
 
 # What the tests use besides: clients, peers and a base image.
 test-packages: packages
-	@tools/packages busybox=busybox-static dig=dnsutils git=git
+	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo
 
 check: toolchain
 	$(CARGO) fmt --all --check
@@ -43,7 +43,8 @@ unit: test-packages
 
 system: test-packages
 	$(CARGO) build --locked -p maru -p shop-catalog
-	old=$$(tools/old-kubectl); $${old:+env MARU_KUBECTL_OLD=$$old} $(CARGO) test --locked -p maru-tests
+	old=$$(tools/old-kubectl); python=$$(tools/python-client); \
+	  env $${old:+MARU_KUBECTL_OLD=$$old} $${python:+MARU_PYTHON_CLIENT=$$python} $(CARGO) test --locked -p maru-tests
 
 test: check unit system
 

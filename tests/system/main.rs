@@ -2,6 +2,8 @@
 
 mod clients;
 mod faults;
+mod images;
+mod libraries;
 mod life;
 mod streams;
 mod traffic;
