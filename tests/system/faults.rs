@@ -136,7 +136,7 @@ fn a_full_disk_refuses_writes_loses_nothing_and_heals() {
     let mut system = System::new();
     let data = system.data().to_string_lossy().into_owned();
     std::fs::create_dir_all(&data).expect("the folder can be made");
-    system.host().output("mount", &["-t", "tmpfs", "-o", "size=64m", "maru-test", &data]);
+    system.host().output("mount", &["-t", "tmpfs", "-o", "size=600m", "maru-test", &data]);
     system.build_image();
     system.up();
     system.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: before}\ndata: {a: kept}\n");

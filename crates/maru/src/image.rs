@@ -87,7 +87,7 @@ async fn load(store: ImageStore, archive: &Path, report: Report) -> anyhow::Resu
         } else {
             Box::new(File::open(&path).with_context(|| format!("cannot read \"{}\"", path.display()))?)
         };
-        Ok(store.load(reader.as_mut())?)
+        store.load(reader.as_mut()).with_context(|| format!("cannot load \"{}\"", path.display()))
     })
     .await??;
     for one in &loaded {
