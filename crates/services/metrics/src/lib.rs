@@ -3,3 +3,29 @@
 //! Owns: the metrics API, its limits, its tokens' scopes.
 //! Never: stores samples itself (see `maru-series`), evaluates queries itself (see `maru-promql`).
 //! Source: Prometheus 3 documentation, "HTTP API"; remote write 1.0 and 2.0; remote read; OTLP 1.
+
+mod access;
+mod admin;
+mod answer;
+mod cors;
+mod fault;
+mod federate;
+mod jobs;
+mod lookups;
+mod metrics;
+mod openapi;
+mod options;
+mod otlp;
+mod query;
+mod read;
+mod request;
+mod routes;
+mod selectors;
+mod source;
+mod status;
+mod telemetry;
+mod write;
+
+pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};
+pub use metrics::{Metrics, MetricsError};
+pub use options::{Access, Limits, MetricsOptions};
