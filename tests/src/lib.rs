@@ -147,7 +147,8 @@ impl System {
                 panic!("the server ended with {status}:\n{}", self.server_log());
             }
             let ready = format!("\"pid\":{},", self.server_pid());
-            let lock = std::fs::read_to_string(self.data().join("lock")).unwrap_or_default();
+            let lock = self.data().join("lock");
+            let lock = self.host.run(|| std::fs::read_to_string(lock).unwrap_or_default());
             if !lock.contains(&ready) || !lock.contains("\"ready\":true") {
                 return false;
             }
