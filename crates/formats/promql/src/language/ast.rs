@@ -394,6 +394,8 @@ pub struct Binary {
     pub returns_bool: bool,
     /// How series find their partners; `None` unless both sides are vectors.
     pub matching: Option<VectorMatching>,
+    /// Where the operator stands.
+    pub operator_span: Span,
     /// Where it stands.
     pub span: Span,
 }

@@ -1,9 +1,21 @@
 //! The language: text ⇄ tree, types, functions.
 
 mod ast;
+mod check;
+mod duration;
 mod error;
 mod functions;
+mod hints;
+mod json;
+mod lengths;
+mod lexer;
+mod number;
 mod parser;
+mod pretty;
+mod print;
+mod quote;
+mod selectors;
+mod token;
 mod types;
 mod walk;
 
@@ -12,7 +24,12 @@ pub use ast::{
     DurationValue, Expression, Extension, Grouping, MatrixSelector, NumberLiteral, Parentheses, Span, StringLiteral,
     Subquery, Unary, UnaryOperator, VectorMatching, VectorSelector,
 };
+pub use duration::{DurationError, DurationValueError, QueryTimes, format_duration, parse_duration};
 pub use error::{ParseError, ParseErrors};
 pub use functions::{FUNCTIONS, Function};
-pub use parser::{ParseOptions, parse};
+pub use json::to_json;
+pub use parser::{ParseOptions, parse, parse_selector};
+pub use pretty::pretty;
+pub use print::format_matcher;
+pub use quote::{format_number, quote};
 pub use types::Type;
