@@ -10,6 +10,9 @@ mod sum;
 mod text;
 mod trim;
 
+#[cfg(test)]
+mod tests;
+
 pub use arithmetic::{Combined, HistogramLayoutError};
 pub use buckets::{Bucket, Buckets};
 pub use estimate::{Estimate, EstimateNotice};

@@ -69,15 +69,17 @@ fn exact(mut buckets: Buckets<'_>) -> impl Iterator<Item = (i32, f64)> {
 
 /// Goes over buckets in a coarser schema, without those that end at `threshold` or nearer to zero.
 fn merged(buckets: Buckets<'_>, schema: i32, target: i32, threshold: f64) -> impl Iterator<Item = (i32, f64)> {
-    let mut cells = exact(buckets).map(move |(index, count)| (index_in(index, schema, target), count)).peekable();
-    let joined = std::iter::from_fn(move || {
+    let beyond = exact(buckets)
+        .skip_while(move |(index, _)| threshold > 0.0 && exponential_bound(*index, schema) <= threshold)
+        .map(move |(index, count)| (index_in(index, schema, target), count));
+    let mut cells = beyond.peekable();
+    std::iter::from_fn(move || {
         let (index, mut sum) = cells.next()?;
         while let Some((_, count)) = cells.next_if(|(next, _)| *next == index) {
             sum += count;
         }
         Some((index, sum))
-    });
-    joined.skip_while(move |(index, _)| threshold > 0.0 && exponential_bound(*index, target) <= threshold)
+    })
 }
 
 /// Tells whether a filled bucket is missing now or holds less.
@@ -90,14 +92,9 @@ fn has_smaller_bucket(
         while own.is_some_and(|(own, _)| own < index) {
             own = mine.next();
         }
-        match own {
-            Some((own, now)) if own == index => {
-                if now < count {
-                    return true;
-                }
-            }
-            _ if count != 0.0 => return true,
-            _ => {}
+        let now = own.filter(|(own, _)| *own == index).map(|(_, now)| now);
+        if now.map_or(count != 0.0, |now| now < count) {
+            return true;
         }
     }
     false

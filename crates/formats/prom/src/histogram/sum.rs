@@ -146,15 +146,12 @@ impl HistogramSum {
         }
         for (mine, theirs) in [(&mut self.positive, other.positive()), (&mut self.negative, other.negative())] {
             let mut theirs = cells(theirs);
+            // What the zero bucket covers is already in its count.
+            theirs.retain(|cell| exponential_bound(cell.index, other.schema) > self.zero_threshold);
             if other.schema > self.schema {
                 merge_to(&mut theirs, other.schema, self.schema, rounding);
             }
-            // What the zero bucket covers is already in its count.
-            let covered = theirs
-                .iter()
-                .take_while(|cell| exponential_bound(cell.index, self.schema) <= self.zero_threshold)
-                .count();
-            add_cells(mine, theirs.get(covered..).unwrap_or_default(), sign, rounding);
+            add_cells(mine, &theirs, sign, rounding);
         }
         Ok(Combined { reset_hints_collide: collided, bounds_reconciled: false })
     }
