@@ -6,10 +6,12 @@
 //! Source: Prometheus data model; exposition formats 0.0.4 and OpenMetrics 1.0; remote write 1.0 and 2.0; remote read;
 //! OTLP 1; native histograms specification.
 
+pub mod exposition;
 mod histogram;
 mod labels;
 mod matcher;
 mod native;
+pub mod number;
 pub mod remote_read;
 pub mod remote_write;
 mod sample;
