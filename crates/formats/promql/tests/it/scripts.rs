@@ -7,7 +7,7 @@ use maru_promql::{
 };
 
 use crate::promqltest::{
-    Answer, Breadth, LoadedSample, LoadedSeries, Point, Reply, Report, Seen, SeenRow, Subject, hints, parse, run,
+    Answer, Breadth, Chunk, LoadedSample, LoadedSeries, Point, Reply, Report, Seen, SeenRow, Subject, parse, run,
 };
 
 /// Scripts whose cases need a feature flag of Prometheus whatever their queries are.
@@ -71,7 +71,7 @@ impl Subject for InProcess {
 
     fn load(&mut self, series: &[LoadedSeries]) -> Result<(), String> {
         for one in series {
-            let mut chunk = hints::Chunk::default();
+            let mut chunk = Chunk::default();
             for LoadedSample { at_ms, point, start_ms } in &one.samples {
                 let value = match point {
                     Point::None => continue,

@@ -7,7 +7,8 @@
 //!
 //! Source: README.md of prometheus/promql/promqltest, version 3.14.
 
-pub(crate) mod hints;
+pub(crate) mod api;
+mod hints;
 mod judge;
 mod nhcb;
 mod notation;
@@ -16,7 +17,8 @@ mod report;
 mod run;
 mod script;
 
-pub(crate) use judge::{Answer, Bucketed, Reply, Seen, SeenRow};
+pub(crate) use hints::Chunk;
+pub(crate) use judge::{Answer, Reply, Seen, SeenRow};
 pub(crate) use report::Report;
 pub(crate) use run::{Breadth, Subject, run};
 pub(crate) use script::{LoadedSample, LoadedSeries, Point, parse};

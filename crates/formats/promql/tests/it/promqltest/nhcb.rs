@@ -79,7 +79,7 @@ impl Classic {
         if before != count {
             return Err(format!("the buckets have {before} observations, the count says {count}"));
         }
-        let length = u32::try_from(histogram.positive_buckets.len()).unwrap();
+        let length = u32::try_from(histogram.positive_buckets.len()).map_err(|_| "too many buckets")?;
         histogram.positive_spans.push(Span { offset: 0, length });
         histogram.compact();
         Ok(histogram)

@@ -14,6 +14,9 @@ pub(crate) struct Value {
     pub(crate) says_hint: bool,
 }
 
+/// When the counters behind a series' samples started.
+pub(crate) type Starts = (Labels, Vec<Option<i64>>);
+
 /// Reads text from the front.
 struct Cursor<'a> {
     rest: &'a str,
@@ -46,9 +49,14 @@ impl<'a> Cursor<'a> {
 
     /// Reads a number without sign: decimal, `Inf` or `NaN`.
     fn number(&mut self) -> Result<f64, String> {
-        for (word, value) in [("inf", f64::INFINITY), ("nan", f64::NAN)] {
-            if self.rest.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(word)) {
-                self.rest = &self.rest[3..];
+        if let Some((word, rest)) = self.rest.split_at_checked(3) {
+            let value = match word.to_ascii_lowercase().as_str() {
+                "inf" => Some(f64::INFINITY),
+                "nan" => Some(f64::NAN),
+                _ => None,
+            };
+            if let Some(value) = value {
+                self.rest = rest;
                 return Ok(value);
             }
         }
@@ -97,7 +105,7 @@ impl<'a> Cursor<'a> {
         while let Some((at, c)) = chars.next() {
             match c {
                 _ if c == quote => {
-                    self.rest = &self.rest[at + 1..];
+                    self.rest = self.rest.split_at(at + 1).1;
                     return Ok(text);
                 }
                 '\\' if quote != '`' => match chars.next().map(|(_, c)| c) {
@@ -123,7 +131,7 @@ pub(crate) fn series(line: &str) -> Result<(Labels, Vec<Value>), String> {
 }
 
 /// Reads `metric{label="value"}@st -30s-1mx2 _`: when counters started, in milliseconds after the sample's time.
-pub(crate) fn starts(line: &str) -> Option<Result<(Labels, Vec<Option<i64>>), String>> {
+pub(crate) fn starts(line: &str) -> Option<Result<Starts, String>> {
     let mut cursor = Cursor { rest: line };
     let labels = metric(&mut cursor).ok()?;
     if !cursor.eat("@st") {
@@ -313,7 +321,7 @@ fn histogram(cursor: &mut Cursor<'_>) -> Result<(Histogram, bool), String> {
         }
     }
     let span = |offset: i32, buckets: &[f64]| -> Vec<Span> {
-        let length = u32::try_from(buckets.len()).unwrap();
+        let length = u32::try_from(buckets.len()).unwrap_or_default();
         if length == 0 { Vec::new() } else { vec![Span { offset, length }] }
     };
     histogram.positive_spans = span(offset, &histogram.positive_buckets);

@@ -44,6 +44,7 @@ pub(crate) enum When {
 /// What one text must be.
 #[derive(Debug, Clone)]
 pub(crate) enum Wanted {
+    Anything,
     Exactly(String),
     Matching(Regex),
 }
@@ -51,6 +52,7 @@ pub(crate) enum Wanted {
 impl Wanted {
     pub(crate) fn fits(&self, text: &str) -> bool {
         match self {
+            Self::Anything => true,
             Self::Exactly(wanted) => wanted == text,
             Self::Matching(wanted) => wanted.is_match(text),
         }
@@ -224,9 +226,9 @@ fn load(lines: &[&str], at: &mut usize, line: &str) -> Result<Command, String> {
 }
 
 fn eval(lines: &[&str], at: &mut usize, line: &str) -> Result<Command, String> {
-    let instant = Regex::new(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$").unwrap();
-    let range =
-        Regex::new(r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$").unwrap();
+    let instant = Regex::new(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$");
+    let range = Regex::new(r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$");
+    let (instant, range) = (instant.map_err(|error| error.to_string())?, range.map_err(|error| error.to_string())?);
     let (modifier, when, query) = if let Some(found) = instant.captures(line) {
         let at_ms = duration(found.get(2).map_or("", |at| at.as_str()))?;
         (found.get(1).map(|m| m.as_str().to_owned()), When::Instant { at_ms }, found[3].to_owned())
@@ -250,7 +252,7 @@ fn eval(lines: &[&str], at: &mut usize, line: &str) -> Result<Command, String> {
         series: Vec::new(),
     };
     match modifier.as_deref() {
-        Some("fail") => case.fail = Some(Wanted::Matching(Regex::new("").unwrap())),
+        Some("fail") => case.fail = Some(Wanted::Anything),
         Some("warn") => case.warnings.any = true,
         Some("info") => case.infos.any = true,
         Some("ordered") => case.ordered = true,
@@ -305,14 +307,14 @@ impl Case {
     }
 
     fn expect_note(&mut self, line: &str) -> Result<(), String> {
-        let pattern =
-            Regex::new(r"^expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$").unwrap();
+        let pattern = Regex::new(r"^expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$");
+        let pattern = pattern.map_err(|error| error.to_string())?;
         let found = pattern.captures(line).ok_or_else(|| format!("{line:?} expects nothing that is known"))?;
         let text = found.get(3).map_or("", |text| text.as_str().trim());
         let wanted = match found.get(2).map(|kind| kind.as_str()) {
             Some("msg") => Wanted::Exactly(text.to_owned()),
             Some(_) => Wanted::Matching(Regex::new(text).map_err(|error| error.to_string())?),
-            None => Wanted::Matching(Regex::new("").unwrap()),
+            None => Wanted::Anything,
         };
         match &found[1] {
             "ordered" => self.ordered = true,
