@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Image(ImageCommand),
     /// Build the sample shop, run it, and show that it answers
     Demo(DemoArguments),
+    /// Run the time-series store with Prometheus' API alone, or manage its tokens
+    Metrics(Box<MetricsArguments>),
     #[command(flatten)]
     Client(maru_cli::Command),
 }
@@ -75,6 +77,9 @@ pub(crate) struct UpArguments {
     /// The gateway's port for HTTPS
     #[arg(long, default_value_t = 8443)]
     pub(crate) https_port: u16,
+    /// The port of the metrics API (HTTPS)
+    #[arg(long, default_value_t = 9090)]
+    pub(crate) metrics_port: u16,
     /// The addresses of pods
     #[arg(long, default_value = "10.42.0.0/24", value_name = "CIDR")]
     pub(crate) pod_cidr: maru_net::Cidr,
@@ -177,6 +182,116 @@ pub(crate) struct PullArguments {
     /// Speak HTTP, or HTTPS without checking certificates, with this registry
     #[arg(long)]
     pub(crate) insecure: bool,
+}
+
+/// What `maru metrics` can be told.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  maru metrics --data /var/lib/metrics --listen 127.0.0.1:9090 --no-authentication\n  maru metrics --data /var/lib/metrics token create --name grafana --scope read\n  maru metrics --data /var/lib/metrics --listen 0.0.0.0:9090 --tls-certificate tls.crt --tls-key tls.key"
+)]
+pub(crate) struct MetricsArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<MetricsCommand>,
+    #[command(flatten)]
+    pub(crate) serve: MetricsServeArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetricsCommand {
+    /// Manage the tokens that clients show
+    #[command(subcommand)]
+    Token(MetricsTokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MetricsTokenCommand {
+    /// Make a token and print it; it is kept nowhere but as a hash
+    Create {
+        /// What people call it; samples that it writes are counted under this name
+        #[arg(long)]
+        name: String,
+        /// What it may be used for: read, write, admin; may be given several times
+        #[arg(long, required = true, value_delimiter = ',')]
+        scope: Vec<maru_metrics::AccessScope>,
+        /// How many series its writers may have in memory; the server's own limit by default
+        #[arg(long, value_name = "COUNT")]
+        series_max: Option<usize>,
+    },
+    /// List the tokens' names and scopes
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Delete a token; it stops working at once
+    #[command(visible_alias = "delete")]
+    Rm {
+        /// The token's name
+        name: String,
+    },
+}
+
+/// How the metrics server runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MetricsServeArguments {
+    /// The address to listen on; port 0 takes any that is free
+    #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Let everybody in who reaches the server; for loopback addresses only
+    #[arg(long)]
+    pub(crate) no_authentication: bool,
+    /// The certificate chain to speak TLS with (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// The certificate's key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// How long samples are kept, such as 15d or 1y; 0 for ever
+    #[arg(long, default_value = "15d", value_name = "TIME")]
+    pub(crate) retention: String,
+    /// How much room closed blocks may take, such as 10GiB; 0 for any
+    #[arg(long, default_value = "0", value_name = "SIZE")]
+    pub(crate) retention_size: String,
+    /// How much older than the newest sample of its series a sample may be, such as 1h
+    #[arg(long, default_value = "0s", value_name = "TIME")]
+    pub(crate) out_of_order_window: String,
+    /// How far back a query looks for the last sample of a series
+    #[arg(long, default_value = "5m", value_name = "TIME")]
+    pub(crate) lookback: String,
+    /// The step of subqueries that say none
+    #[arg(long, default_value = "1m", value_name = "TIME")]
+    pub(crate) evaluation_interval: String,
+    /// How long a query may take
+    #[arg(long, default_value = "2m", value_name = "TIME")]
+    pub(crate) query_timeout: String,
+    /// Queries at a time; more wait
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub(crate) query_concurrency: usize,
+    /// Samples that one query may hold in memory
+    #[arg(long, default_value_t = 50_000_000, value_name = "COUNT")]
+    pub(crate) query_samples_max: u64,
+    /// Memory that one query may take
+    #[arg(long, default_value = "1GiB", value_name = "SIZE")]
+    pub(crate) query_memory_max: String,
+    /// Series that one selector may find
+    #[arg(long, default_value_t = 1_000_000, value_name = "COUNT")]
+    pub(crate) query_series_max: usize,
+    /// Series in memory; further ones are refused and counted
+    #[arg(long, default_value_t = 0, value_name = "COUNT", help = "Series in memory, 0 for the default of 10 million; further ones are refused and counted")]
+    pub(crate) series_max: u64,
+    /// Series in memory for each token or tenant
+    #[arg(long, default_value_t = 0, value_name = "COUNT", help = "Series in memory for each token or tenant, 0 for the default of 1 million")]
+    pub(crate) scope_series_max: u64,
+    /// Let tokens of the scope admin delete series and take snapshots
+    #[arg(long)]
+    pub(crate) enable_admin_api: bool,
+    /// Allow experimental functions, durations and modifiers of PromQL
+    #[arg(long)]
+    pub(crate) experimental_promql: bool,
+    /// A web origin that may read answers in browsers (* for all); may be given several times
+    #[arg(long, default_value = "*", value_name = "ORIGIN")]
+    pub(crate) cors_origin: Vec<String>,
+    /// Write log lines as JSON
+    #[arg(long)]
+    pub(crate) log_json: bool,
 }
 
 /// What `maru demo` can be told.

@@ -8,6 +8,7 @@ mod down;
 mod image;
 mod instance;
 mod kubeconfig;
+mod metrics;
 mod preflight;
 mod report;
 mod settings;
@@ -31,10 +32,16 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let format = match &arguments.command {
         Command::Up(up) if up.log_json => LogFormat::Json,
+        Command::Metrics(metrics) if metrics.serve.log_json => LogFormat::Json,
         _ => LogFormat::Text,
     };
     // The client's own lines would repeat what the command says.
-    let default_filter = if matches!(arguments.command, Command::Up(_)) { "info" } else { "warn,kube_client=off" };
+    let serves = match &arguments.command {
+        Command::Up(_) => true,
+        Command::Metrics(metrics) => metrics.command.is_none(),
+        _ => false,
+    };
+    let default_filter = if serves { "info" } else { "warn,kube_client=off" };
     maru_telemetry::init_logs(arguments.global.log.as_deref().unwrap_or(default_filter), format);
     // The one provider of cryptography; an error means that it is set already.
     drop(rustls::crypto::ring::default_provider().install_default());
@@ -67,6 +74,7 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Doctor(up) => up::doctor(global, &up, report),
         Command::Kubeconfig => client::print_kubeconfig(global, report),
         Command::Image(image) => image::run(global, image, report).await,
+        Command::Metrics(metrics) => metrics::run(global, *metrics, report).await,
         Command::Demo(demo) => demo::run(global, &demo, report).await,
         Command::Client(command) => client::run(global, command, report).await,
     }

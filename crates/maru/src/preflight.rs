@@ -174,6 +174,7 @@ pub(crate) fn check_ports(settings: &Settings) -> Vec<Finding> {
         ("the API", "--api-port", settings.api),
         ("HTTP", "--http-port", settings.http),
         ("HTTPS", "--https-port", settings.https),
+        ("metrics", "--metrics-port", settings.metrics),
     ];
     ports.into_iter().filter_map(|(what, flag, address)| check_port(what, flag, address)).collect()
 }

@@ -36,6 +36,10 @@ impl Paths {
         self.data.join("node")
     }
 
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.data.join("metrics")
+    }
+
     pub(crate) fn volumes(&self) -> PathBuf {
         self.data.join("volumes")
     }
@@ -76,6 +80,7 @@ pub(crate) struct Settings {
     pub(crate) api: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) https: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     pub(crate) pods: Cidr,
     pub(crate) services: Cidr,
     /// The node's address as pods see it: the first of the pods' range.
@@ -102,7 +107,12 @@ impl Settings {
                 "\"{node_name}\" is no name for a node: use lowercase letters, digits, - and .; set one with --node-name"
             ));
         }
-        let ports = [("--api-port", up.api_port), ("--http-port", up.http_port), ("--https-port", up.https_port)];
+        let ports = [
+            ("--api-port", up.api_port),
+            ("--http-port", up.http_port),
+            ("--https-port", up.https_port),
+            ("--metrics-port", up.metrics_port),
+        ];
         for (index, (flag, port)) in ports.iter().enumerate() {
             for (other, same) in ports.iter().skip(index + 1) {
                 if port == same && *port != 0 {
@@ -126,6 +136,7 @@ impl Settings {
             api: SocketAddr::new(up.bind, up.api_port),
             http: SocketAddr::new(up.bind, up.http_port),
             https: SocketAddr::new(up.bind, up.https_port),
+            metrics: SocketAddr::new(up.bind, up.metrics_port),
             pods,
             services,
             node_address: address(pods, 1),

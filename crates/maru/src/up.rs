@@ -9,6 +9,8 @@ use maru_apiserver::{ApiServer, ApiServerOptions, SealedSecrets};
 use maru_auth::{BearerTokens, CertificateAuthority, ClientAuth, Identity, SecretSealer, ServerNames, TokenIssuer};
 use maru_client::Client;
 use maru_gateway::{Gateway, GatewayOptions};
+use maru_http::TlsSource;
+use maru_metrics::Metrics;
 use maru_net::{HostLinkOptions, HostLinks, PodNetworkOptions, PodNetworks, Uplink};
 use maru_network::{DnsOptions, InProcess, Network, NetworkOptions, Protocol};
 use maru_node::{Node, NodeOptions};
@@ -120,6 +122,7 @@ fn greet(settings: &Settings, report: Report, started: Instant) {
     report.line(format_args!("\nready in {:.2} s", started.elapsed().as_secs_f64()));
     report.line(format_args!("  API       https://{}", settings.api));
     report.line(format_args!("  gateway   http://{}  https://{}", settings.http, settings.https));
+    report.line(format_args!("  metrics   https://{}", settings.metrics));
     report.line(format_args!("  data      {}", settings.paths.data.display()));
     report.line(format_args!(
         "\ntry:\n  export KUBECONFIG={}\n  kubectl get pods -A\n",
@@ -128,18 +131,18 @@ fn greet(settings: &Settings, report: Report, started: Instant) {
 }
 
 /// The signals that ask to stop. Caught from the moment this is made.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Waits for the next one. Cancel safe.
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -150,6 +153,8 @@ impl Signals {
 /// All rooms, running.
 struct House {
     store: Store,
+    metrics: Metrics,
+    metrics_scope: Scope,
     links: HostLinks,
     network: Network,
     node: Node,
@@ -204,7 +209,8 @@ impl House {
         options.advertise = Some((settings.node_address.into(), settings.api.port()));
         options.registry = registry.clone();
         let api = ApiServer::start(&api_scope, options).await?;
-        serve_api(&api, &keys.authority, settings, uplink.as_ref()).await?;
+        let tls = server_tls(&keys.authority, settings, uplink.as_ref())?;
+        serve_api(&api, &tls, settings).await?;
         write_kubeconfig(&keys.authority, settings)?;
         step("API", &format_args!("https://{}", settings.api));
 
@@ -212,6 +218,9 @@ impl House {
         let client = |room: &str| {
             maru_client::in_process(&handler, &Identity::new(&format!("system:maru:{room}"), &[Identity::MASTERS]))
         };
+        let metrics_scope = Scope::root("metrics");
+        let metrics = crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry).await?;
+        step("metrics", &format_args!("https://{}", settings.metrics));
         install_definitions(&client("gateway")).await?;
         let reconcilers = Scope::root("reconcilers");
         let mut options =
@@ -233,11 +242,24 @@ impl House {
         let options = gateway_options(settings, uplink.as_ref(), &registry);
         Gateway::start(gateway_scope.clone(), client("gateway"), options).await?;
         step("gateway", &format_args!("http://{} https://{}", settings.http, settings.https));
-        Ok(Self { store, links, network, node, gateway_scope, reconcilers, node_scope, network_scope, api_scope })
+        Ok(Self {
+            store,
+            metrics,
+            metrics_scope,
+            links,
+            network,
+            node,
+            gateway_scope,
+            reconcilers,
+            node_scope,
+            network_scope,
+            api_scope,
+        })
     }
 
     /// Stops in the reverse order; with `down` the pods stop as well, and nothing is left on the machine.
     async fn stop(self, down: bool) -> anyhow::Result<()> {
+        self.metrics.set_stopping();
         end(&self.gateway_scope).await;
         end(&self.reconcilers).await;
         if down {
@@ -245,6 +267,7 @@ impl House {
         }
         end(&self.node_scope).await;
         end(&self.network_scope).await;
+        end(&self.metrics_scope).await;
         end(&self.api_scope).await;
         if down {
             self.network.teardown().await.context("the packet rules could not be removed")?;
@@ -274,20 +297,23 @@ async fn prepare_links(settings: &Settings) -> anyhow::Result<HostLinks> {
     .await?)
 }
 
-/// Serves the API where people reach it, on its Service's address, and where its endpoints say.
-async fn serve_api(
-    api: &ApiServer,
+/// Returns the certificate of all that this machine serves itself.
+fn server_tls(
     authority: &Arc<CertificateAuthority>,
     settings: &Settings,
     uplink: Option<&Uplink>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<TlsSource> {
     let mut ips: Vec<IpAddr> =
         vec![[127, 0, 0, 1].into(), settings.api_service.into(), settings.node_address.into(), settings.api.ip()];
     ips.extend(uplink.map(|uplink| IpAddr::from(uplink.address)));
     ips.retain(|ip| !ip.is_unspecified());
     let short = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
     let dns = short.into_iter().chain(["localhost", settings.node_name.as_str()]).map(str::to_owned).collect();
-    let tls = authority.server_tls(ServerNames { dns, ips }, ClientAuth::Optional)?;
+    Ok(authority.server_tls(ServerNames { dns, ips }, ClientAuth::Optional)?)
+}
+
+/// Serves the API where people reach it, on its Service's address, and where its endpoints say.
+async fn serve_api(api: &ApiServer, tls: &TlsSource, settings: &Settings) -> anyhow::Result<()> {
     let mut addresses = vec![settings.api, SocketAddr::new(settings.api_service.into(), 443)];
     if !settings.api.ip().is_unspecified() {
         addresses.push(SocketAddr::new(settings.node_address.into(), settings.api.port()));
@@ -296,7 +322,7 @@ async fn serve_api(
         let listener = TcpListener::bind(address).await;
         let listener =
             listener.with_context(|| format!("the API cannot listen on {address}; choose another with --api-port"))?;
-        api.serve(listener, Arc::clone(&tls));
+        api.serve(listener, Arc::clone(tls));
     }
     Ok(())
 }

@@ -29,3 +29,4 @@ mod write;
 pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};
 pub use metrics::{Metrics, MetricsError};
 pub use options::{Access, Limits, MetricsOptions};
+pub use request::parse_duration;

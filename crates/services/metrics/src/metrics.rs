@@ -1,6 +1,7 @@
 //! The service: opens the store, and answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -63,6 +64,7 @@ pub(crate) struct State {
     pub(crate) started: Timestamp,
     /// Pieces of files that were damaged when the store was opened.
     pub(crate) set_aside: usize,
+    pub(crate) is_stopping: AtomicBool,
 }
 
 impl State {
@@ -97,6 +99,11 @@ impl Metrics {
     pub fn handler(&self) -> Handler {
         let state = Arc::clone(&self.state);
         Handler::new(move |request| handle(Arc::clone(&state), request))
+    }
+
+    /// Tells load balancers that this server is about to end: it is not ready any more, and goes on answering.
+    pub fn set_stopping(&self) {
+        self.state.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// Returns the store, for writers in the same process.
@@ -172,6 +179,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         started: options.clock.now(),
         clock: options.clock,
         set_aside: report.set_aside.len(),
+        is_stopping: AtomicBool::new(false),
     }
 }
 
@@ -257,6 +265,9 @@ async fn dispatch(
             return Ok(state.queries.answer(state.limits.query_timeout, false, work).await);
         }
         Call::Healthy => return Ok(answer::plain(StatusCode::OK, "Maru metrics is healthy.\n")),
+        Call::Ready if state.is_stopping.load(Ordering::Relaxed) => {
+            return Ok(answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Maru metrics is stopping.\n"));
+        }
         Call::Ready => return Ok(answer::plain(StatusCode::OK, "Maru metrics is ready.\n")),
         Call::Lifecycle => {
             return Ok(answer::plain(

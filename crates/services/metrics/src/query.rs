@@ -280,15 +280,19 @@ pub(crate) fn format(state: &State, parameters: &Parameters, sink: &mut Sink) ->
     let expression = parse_query(state, &text(state, parameters)?)?;
     let out = sink.buffer();
     out.extend_from_slice(b"{\"status\":\"success\",\"data\":");
-    write_text(out, &format!("{expression:?}"));
+    write_text(out, &maru_promql::pretty(&expression));
     out.push(b'}');
     Ok(())
 }
 
 /// Answers `/api/v1/parse_query`.
-pub(crate) fn syntax(state: &State, parameters: &Parameters, _: &mut Sink) -> Result<(), Fault> {
-    parse_query(state, &text(state, parameters)?)?;
-    Err(Fault::NotFound("trees of queries are not supported yet".to_owned()))
+pub(crate) fn syntax(state: &State, parameters: &Parameters, sink: &mut Sink) -> Result<(), Fault> {
+    let expression = parse_query(state, &text(state, parameters)?)?;
+    let out = sink.buffer();
+    out.extend_from_slice(b"{\"status\":\"success\",\"data\":");
+    out.extend_from_slice(maru_promql::to_json(&expression).to_string().as_bytes());
+    out.push(b'}');
+    Ok(())
 }
 
 /// Returns the conditions of each selector of a query.

@@ -13,6 +13,7 @@ use maru_promql::Range;
 
 use crate::fault::Fault;
 
+pub use time::parse_duration;
 pub(crate) use time::{duration_text, parse_duration_ms, parse_time_ms, rfc3339_millis};
 
 /// Bytes that a form may have.

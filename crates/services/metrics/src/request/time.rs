@@ -24,6 +24,16 @@ pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
     text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| wrong())
 }
 
+/// Reads a length of time as flags and parameters write it: seconds, or a text such as `1h30m`.
+///
+/// # Errors
+/// When it is none, or negative; says so.
+pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let millis = parse_duration_ms(text)?;
+    let millis = u64::try_from(millis).map_err(|_| format!("\"{text}\" is negative"))?;
+    Ok(std::time::Duration::from_millis(millis))
+}
+
 /// Reads seconds or a text such as `1h30m` and returns milliseconds.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     let wrong = || format!("cannot parse {text:?} to a valid duration");
