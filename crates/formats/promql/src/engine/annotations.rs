@@ -112,6 +112,11 @@ impl Notes {
         self.merge_entry(Note::ForcedMonotonicity, metric.to_owned(), entry);
     }
 
+    /// Tells whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Takes over the notes of another worker.
     pub(crate) fn merge(&mut self, other: Self) {
         for ((note, detail), entry) in other.entries {

@@ -84,18 +84,17 @@ pub(crate) fn start_inside(starts: &[i64], first_ms: i64, range_start_ms: i64) -
 
 /// Returns the factor that brings a difference of samples to the length of the range (for `rate`: to a second);
 /// `None` when there are too few samples.
-#[expect(clippy::cast_precision_loss, reason = "times in milliseconds and counts of samples are far below 2^53")]
 pub(crate) fn extrapolate(input: &Extrapolation, start_ms: i64, end_ms: i64, rate: Rate) -> Option<f64> {
-    let seconds = |span_ms: i64| span_ms as f64 / 1000.0;
-    let mut to_start = seconds(input.first_ms - start_ms);
-    let mut to_end = seconds(end_ms - input.last_ms);
-    let mut sampled = seconds(input.last_ms - input.first_ms);
+    // In milliseconds: they are whole numbers, and the ratio is the same.
+    let mut to_start = (input.first_ms - start_ms) as f64;
+    let mut to_end = (end_ms - input.last_ms) as f64;
+    let mut sampled = (input.last_ms - input.first_ms) as f64;
     let gaps = input.samples.saturating_sub(1);
     let between = if gaps > 0 { sampled / gaps as f64 } else { 0.0 };
     let threshold = between * 1.1;
     if let (Some(started_ms), true) = (input.started_ms, rate.is_counter()) {
         to_start = 0.0;
-        sampled = seconds(input.last_ms - started_ms);
+        sampled = (input.last_ms - started_ms) as f64;
     } else if gaps == 0 {
         return None;
     } else {
@@ -103,14 +102,17 @@ pub(crate) fn extrapolate(input: &Extrapolation, start_ms: i64, end_ms: i64, rat
             to_start = between / 2.0;
         }
         if rate.is_counter() && input.increase > 0.0 && input.first_value >= 0.0 {
-            to_start = to_start.min(sampled * (input.first_value / input.increase));
+            let to_zero = sampled * (input.first_value / input.increase);
+            if to_zero < to_start {
+                to_start = to_zero;
+            }
         }
     }
     if to_end >= threshold {
         to_end = between / 2.0;
     }
     let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-    Some(if rate == Rate::Rate { factor / seconds(end_ms - start_ms) } else { factor })
+    Some(if rate == Rate::Rate { factor / ((end_ms - start_ms) as f64 / 1000.0) } else { factor })
 }
 
 /// Tells whether the counter started again between two samples, going by when they say it started.

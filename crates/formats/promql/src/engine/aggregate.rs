@@ -1,0 +1,440 @@
+//! Aggregations that keep one value per group and step: rows are added as they are computed, and not kept.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use maru_prom::{Labels, METRIC_NAME};
+
+use super::annotations::{Note, Notes};
+use super::answer::EvaluateError;
+use super::column::{ABSENT, Column, Row, Vector, is_present};
+use super::context::{Context, Frame, Worker};
+use super::histograms::{HistogramSum, Summing};
+use super::math::{Mean, Sum};
+use super::rows::{Head, Rows};
+use super::window::Call;
+use crate::{Aggregation, Aggregator, Grouping, Span};
+
+/// Series of one group that one thread adds up before another may go on: a constant, so that the order of additions
+/// (and with it the last digit) does not depend on the machine.
+const PART: usize = 128;
+
+/// Series by the group that they belong to.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    pub(crate) groups: Vec<Group>,
+}
+
+/// One group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) labels: Labels,
+    pub(crate) drop_name: bool,
+    /// Indices of the series, rising.
+    pub(crate) members: Vec<usize>,
+}
+
+impl Groups {
+    /// Groups `heads`.
+    pub(crate) fn new(heads: &[Head], grouping: &Grouping) -> Self {
+        let names = match grouping {
+            Grouping::By(names) | Grouping::Without(names) => names,
+        };
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        let is_by = matches!(grouping, Grouping::By(_));
+        if is_by && names.is_empty() {
+            let members: Vec<usize> = (0..heads.len()).collect();
+            let drop_name = heads.iter().any(|head| head.drop_name);
+            let all = Group { labels: Labels::empty(), drop_name, members };
+            return Self { groups: if heads.is_empty() { Vec::new() } else { vec![all] } };
+        }
+        let keeps = |name: &str| {
+            let is_named = names.binary_search(&name).is_ok();
+            if is_by { is_named } else { !is_named && name != METRIC_NAME }
+        };
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut key = String::new();
+        for (index, head) in heads.iter().enumerate() {
+            key.clear();
+            for (name, value) in head.labels.iter().filter(|(name, _)| keeps(name)) {
+                // Neither names nor values hold this byte in practice; where one does, its length tells it apart.
+                key.push_str(name);
+                key.push('\u{1}');
+                key.push_str(value);
+                key.push('\u{2}');
+                if value.contains('\u{1}') || value.contains('\u{2}') {
+                    key.push_str(&value.len().to_string());
+                }
+            }
+            let place = places.get(key.as_str()).copied().unwrap_or_else(|| {
+                places.insert(key.clone(), groups.len());
+                groups.push(Group { labels: head.labels.filtered(keeps), drop_name: false, members: Vec::new() });
+                groups.len() - 1
+            });
+            groups[place].members.push(index);
+            groups[place].drop_name |= head.drop_name;
+        }
+        Self { groups }
+    }
+}
+
+/// What is gathered of one group, for all steps.
+enum Gathered {
+    Sum {
+        sums: Vec<f64>,
+        lost: Vec<f64>,
+        seen: Vec<bool>,
+    },
+    Avg(Vec<Mean>),
+    /// Minimum, maximum, group: the value so far.
+    Pick(Vec<f64>),
+    Count(Vec<f64>),
+    /// Count, mean, and sum of squared distances (Welford).
+    Variance(Vec<[f64; 3]>),
+}
+
+/// One group being aggregated.
+struct Accumulator {
+    operator: Aggregator,
+    gathered: Gathered,
+    /// Sums of histograms, one per step; empty while there are none.
+    histograms: Vec<Option<Box<HistogramSum>>>,
+    position: Span,
+}
+
+impl Accumulator {
+    fn new(operator: Aggregator, steps: usize, position: Span) -> Self {
+        let gathered = match operator {
+            Aggregator::Sum => {
+                Gathered::Sum { sums: vec![-0.0; steps], lost: vec![0.0; steps], seen: vec![false; steps] }
+            }
+            Aggregator::Avg => Gathered::Avg(vec![Mean::NOTHING; steps]),
+            Aggregator::Count => Gathered::Count(vec![0.0; steps]),
+            Aggregator::Stddev | Aggregator::Stdvar => Gathered::Variance(vec![[0.0; 3]; steps]),
+            _ => Gathered::Pick(vec![ABSENT; steps]),
+        };
+        Self { operator, gathered, histograms: Vec::new(), position }
+    }
+
+    /// Returns about how much memory one takes.
+    fn bytes(operator: Aggregator, steps: usize) -> usize {
+        let bytes = match operator {
+            Aggregator::Sum => 17,
+            Aggregator::Avg => 32,
+            Aggregator::Stddev | Aggregator::Stdvar => 24,
+            _ => 8,
+        };
+        steps.saturating_mul(bytes)
+    }
+
+    /// Adds a series.
+    fn add(&mut self, column: &Column, metric: &str, notes: &mut Notes) {
+        match &mut self.gathered {
+            Gathered::Sum { sums, lost, seen } => {
+                let places = sums.iter_mut().zip(lost).zip(seen).zip(&column.floats);
+                for (((sum, lost), seen), value) in places {
+                    // An absent value adds negative zero, which changes nothing: no branch, so that it runs in lanes.
+                    let has = is_present(*value);
+                    let value = if has { *value } else { -0.0 };
+                    (*sum, *lost) = super::math::add(*sum, *lost, value);
+                    *seen |= has;
+                }
+            }
+            Gathered::Avg(means) => {
+                for (mean, value) in means.iter_mut().zip(&column.floats) {
+                    if is_present(*value) {
+                        mean.add(*value);
+                    }
+                }
+            }
+            Gathered::Count(counts) => {
+                for (count, value) in counts.iter_mut().zip(&column.floats) {
+                    *count += f64::from(u8::from(is_present(*value)));
+                }
+                for (count, histogram) in counts.iter_mut().zip(&column.histograms) {
+                    *count += f64::from(u8::from(histogram.is_some()));
+                }
+            }
+            Gathered::Pick(picked) => {
+                pick(self.operator, picked, &column.floats);
+                if self.operator == Aggregator::Group {
+                    for (place, histogram) in picked.iter_mut().zip(&column.histograms) {
+                        if histogram.is_some() {
+                            *place = 1.0;
+                        }
+                    }
+                }
+            }
+            Gathered::Variance(states) => {
+                for (state, value) in states.iter_mut().zip(&column.floats) {
+                    if is_present(*value) {
+                        spread(state, *value);
+                    }
+                }
+            }
+        }
+        if !column.histograms.is_empty() {
+            self.add_histograms(column, metric, notes);
+        }
+    }
+
+    fn add_histograms(&mut self, column: &Column, metric: &str, notes: &mut Notes) {
+        match self.operator {
+            Aggregator::Sum | Aggregator::Avg => {
+                let is_mean = self.operator == Aggregator::Avg;
+                self.histograms.resize_with(column.histograms.len(), || None);
+                let mut call = Call { metric, position: self.position, notes };
+                for (place, histogram) in self.histograms.iter_mut().zip(&column.histograms) {
+                    if let Some(histogram) = histogram {
+                        let sum =
+                            place.get_or_insert_with(|| Box::new(HistogramSum::new(Summing::Aggregation, is_mean)));
+                        sum.add(histogram, &mut call);
+                    }
+                }
+            }
+            Aggregator::Count | Aggregator::Group => {}
+            operator => {
+                if column.histograms.iter().any(Option::is_some) {
+                    notes.add(Note::HistogramIgnoredInAggregation, operator.name(), self.position);
+                }
+            }
+        }
+    }
+
+    /// Adds what was gathered of later series of the group; neither has histograms.
+    fn merge(&mut self, other: &Self) {
+        match (&mut self.gathered, &other.gathered) {
+            (Gathered::Sum { sums, lost, seen }, Gathered::Sum { sums: more, lost: more_lost, seen: also }) => {
+                for step in 0..sums.len() {
+                    let (sum, carried) = super::math::add(sums[step], lost[step], more[step]);
+                    sums[step] = sum;
+                    lost[step] = if sum.is_infinite() { 0.0 } else { carried + more_lost[step] };
+                    seen[step] |= also[step];
+                }
+            }
+            (Gathered::Avg(means), Gathered::Avg(more)) => {
+                means.iter_mut().zip(more).for_each(|(mean, more)| mean.merge(more));
+            }
+            (Gathered::Count(counts), Gathered::Count(more)) => {
+                counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+            }
+            (Gathered::Pick(picked), Gathered::Pick(more)) => pick(self.operator, picked, more),
+            (Gathered::Variance(states), Gathered::Variance(more)) => {
+                states.iter_mut().zip(more).for_each(|(state, more)| merge_spread(state, more));
+            }
+            _ => debug_assert!(false, "accumulators of one group are of one kind"),
+        }
+    }
+
+    fn finish(self, notes: &mut Notes) -> Column {
+        let floats: Vec<f64> = match self.gathered {
+            Gathered::Sum { sums, lost, seen } => (0..sums.len())
+                .map(|step| if seen[step] { Sum { value: sums[step], lost: lost[step] }.total() } else { ABSENT })
+                .collect(),
+            Gathered::Avg(means) => {
+                means.iter().map(|mean| if mean.count > 0.0 { mean.mean() } else { ABSENT }).collect()
+            }
+            Gathered::Count(counts) => counts.iter().map(|count| if *count > 0.0 { *count } else { ABSENT }).collect(),
+            Gathered::Pick(picked) => picked,
+            Gathered::Variance(states) => states
+                .iter()
+                .map(|[count, _, squares]| match self.operator {
+                    _ if *count == 0.0 => ABSENT,
+                    Aggregator::Stddev => (squares / count).sqrt(),
+                    _ => squares / count,
+                })
+                .collect(),
+        };
+        let mut column = Column { floats, histograms: Vec::new() };
+        for (step, sum) in self.histograms.into_iter().enumerate() {
+            let Some(sum) = sum else { continue };
+            if is_present(column.floats[step]) {
+                notes.add(Note::MixedFloatsHistogramsAggregation, "", self.position);
+                column.floats[step] = ABSENT;
+            } else if let Some(histogram) = sum.finish(self.position, notes) {
+                column.set(step, super::column::Cell::Histogram(std::sync::Arc::new(histogram)));
+            }
+        }
+        column
+    }
+}
+
+fn pick(operator: Aggregator, picked: &mut [f64], values: &[f64]) {
+    match operator {
+        Aggregator::Min => choose(picked, values, |value, best| value < best),
+        Aggregator::Max => choose(picked, values, |value, best| value > best),
+        _ => {
+            for (place, value) in picked.iter_mut().zip(values) {
+                if is_present(*value) {
+                    *place = 1.0;
+                }
+            }
+        }
+    }
+}
+
+/// Any number is better than NaN, which is better than nothing.
+fn choose(picked: &mut [f64], values: &[f64], is_better: impl Fn(f64, f64) -> bool) {
+    for (best, value) in picked.iter_mut().zip(values) {
+        let wins = is_better(*value, *best) || (best.is_nan() && (!is_present(*best) || !value.is_nan()));
+        if is_present(*value) && wins {
+            *best = *value;
+        }
+    }
+}
+
+/// Adds a value to count, mean and squared distances.
+fn spread(state: &mut [f64; 3], value: f64) {
+    let [count, mean, squares] = state;
+    *count += 1.0;
+    if *count == 1.0 {
+        (*mean, *squares) = (value, if value.is_finite() { 0.0 } else { f64::NAN });
+        return;
+    }
+    let distance = value - *mean;
+    *mean += distance / *count;
+    *squares += distance * (value - *mean);
+}
+
+fn merge_spread(state: &mut [f64; 3], other: &[f64; 3]) {
+    if other[0] == 0.0 {
+        return;
+    }
+    if state[0] == 0.0 {
+        *state = *other;
+        return;
+    }
+    let count = state[0] + other[0];
+    let distance = other[1] - state[1];
+    state[2] += other[2] + distance * distance * (state[0] * other[0] / count);
+    state[1] += distance * (other[0] / count);
+    state[0] = count;
+}
+
+/// A piece of work: series of one group, or several small groups.
+struct Part {
+    /// Groups, and which of their members.
+    pieces: Vec<(usize, Range<usize>)>,
+}
+
+/// Cuts groups into parts of about [`PART`] series.
+fn parts(groups: &Groups) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut small = Part { pieces: Vec::new() };
+    let mut small_series = 0;
+    for (index, group) in groups.groups.iter().enumerate() {
+        let count = group.members.len();
+        if count > PART {
+            let cuts = (0..count.div_ceil(PART)).map(|cut| cut * PART..count.min((cut + 1) * PART));
+            parts.extend(cuts.map(|range| Part { pieces: vec![(index, range)] }));
+            continue;
+        }
+        small.pieces.push((index, 0..count));
+        small_series += count;
+        if small_series >= PART {
+            parts.push(std::mem::replace(&mut small, Part { pieces: Vec::new() }));
+            small_series = 0;
+        }
+    }
+    if !small.pieces.is_empty() {
+        parts.push(small);
+    }
+    parts
+}
+
+impl<'q> Context<'q> {
+    /// Evaluates an aggregation.
+    pub(crate) fn aggregation(&self, aggregation: &'q Aggregation, frame: &Frame) -> Result<Vector, EvaluateError> {
+        let mark = self.mark();
+        let vector = match aggregation.operator {
+            Aggregator::Topk
+            | Aggregator::Bottomk
+            | Aggregator::Limitk
+            | Aggregator::LimitRatio
+            | Aggregator::Quantile
+            | Aggregator::CountValues => self.ranked(aggregation, frame)?,
+            Aggregator::Avg
+            | Aggregator::Count
+            | Aggregator::Group
+            | Aggregator::Max
+            | Aggregator::Min
+            | Aggregator::Stddev
+            | Aggregator::Stdvar
+            | Aggregator::Sum => {
+                let source = self.source(&aggregation.expression, frame, aggregation.operator.name())?;
+                let rows = source.into_rows(*frame);
+                let groups = Groups::new(&rows.heads, &aggregation.grouping);
+                self.accumulate(aggregation, &rows, groups)?
+            }
+        };
+        let samples = vector.rows.iter().map(|row| row.column.samples()).sum();
+        let bytes = vector.rows.iter().map(|row| row.column.bytes()).sum();
+        self.settle(mark, samples, bytes)?;
+        Ok(vector)
+    }
+
+    fn accumulate(&self, aggregation: &Aggregation, rows: &Rows<'_>, groups: Groups) -> Result<Vector, EvaluateError> {
+        let steps = rows.frame.grid.steps;
+        let position = aggregation.expression.inner().span();
+        let operator = aggregation.operator;
+        let start = || Accumulator::new(operator, steps, position);
+        let add = |accumulator: &mut Accumulator, members: &[usize], worker: &mut Worker| {
+            let mut column = std::mem::take(&mut worker.column);
+            for index in members {
+                if steps > 64 {
+                    self.check()?;
+                }
+                column.reset(steps);
+                rows.producer.produce(*index, worker, &mut column)?;
+                let metric = rows.heads[*index].labels.metric_name();
+                accumulator.add(&column, metric, &mut worker.notes);
+            }
+            worker.column = column;
+            Ok::<(), EvaluateError>(())
+        };
+        let parts = parts(&groups);
+        let done = self.each_chunk(&rows.frame, parts.len(), 1, |range, worker| {
+            let mut done = Vec::new();
+            for part in &parts[range] {
+                for (group, range) in &part.pieces {
+                    self.hold(steps, Accumulator::bytes(operator, steps))?;
+                    let mut accumulator = start();
+                    add(&mut accumulator, &groups.groups[*group].members[range.clone()], worker)?;
+                    done.push((*group, accumulator));
+                }
+            }
+            Ok(done)
+        })?;
+        let mut worker = self.worker(&rows.frame);
+        let mut gathered: Vec<Option<Accumulator>> = groups.groups.iter().map(|_| None).collect();
+        let mut is_redone = vec![false; groups.groups.len()];
+        for (group, accumulator) in done.into_iter().flatten() {
+            match &mut gathered[group] {
+                Some(_) if is_redone[group] => {}
+                Some(own) if own.histograms.is_empty() && accumulator.histograms.is_empty() => own.merge(&accumulator),
+                // Sums of histograms do not merge: the few large groups of them are added up once more, in one go.
+                Some(own) => {
+                    let mut again = start();
+                    let mut uncounted = self.worker(&rows.frame);
+                    add(&mut again, &groups.groups[group].members, &mut uncounted)?;
+                    worker.notes.merge(uncounted.notes);
+                    *own = again;
+                    is_redone[group] = true;
+                }
+                place => *place = Some(accumulator),
+            }
+        }
+        let mut vector = Vector { rows: Vec::with_capacity(groups.groups.len()) };
+        for (group, accumulator) in groups.groups.into_iter().zip(gathered) {
+            let Some(accumulator) = accumulator else { continue };
+            let column = accumulator.finish(&mut worker.notes);
+            if !column.is_empty() {
+                vector.rows.push(Row { labels: group.labels, drop_name: group.drop_name, column });
+            }
+        }
+        self.absorb(&mut worker, &rows.frame);
+        Ok(vector)
+    }
+}
