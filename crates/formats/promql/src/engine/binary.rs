@@ -56,6 +56,7 @@ fn as_operand(cell: &Cell) -> Option<Operand<'_>> {
 
 impl<'q> Context<'q> {
     pub(crate) fn binary(&self, binary: &'q Binary, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
+        let frame = &Frame { detail: frame.detail.beside(binary.operator), ..*frame };
         match (binary.left.value_type(), binary.right.value_type()) {
             (Type::Vector, Type::Vector) => {
                 let mark = self.mark();
@@ -186,11 +187,8 @@ impl<'q> Context<'q> {
         let is_swapped = matching.cardinality == Cardinality::OneToMany;
         // The side that may have many, and the one that has one.
         let (many, one) = if is_swapped { (right, left) } else { (left, right) };
-        let (fill_many, fill_one) = if is_swapped {
-            (matching.fill_right, matching.fill_left)
-        } else {
-            (matching.fill_left, matching.fill_right)
-        };
+        // As in Prometheus, `fill_left` stands in for the side with many also where that is the right one.
+        let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
         let mut matcher = Matcher {
             context: self,
             binary,

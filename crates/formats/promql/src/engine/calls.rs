@@ -298,11 +298,6 @@ impl<'q> Context<'q> {
         let regex = regex.map_err(|_| {
             EvaluateError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;
-        if target.is_empty() {
-            return Err(EvaluateError::Execution(format!(
-                "invalid destination label name in label_replace(): {target}"
-            )));
-        }
         self.relabelled(call, frame, move |labels| {
             let captures = regex.captures(labels.get(&source_label).unwrap_or_default())?;
             let mut value = String::new();
@@ -312,14 +307,9 @@ impl<'q> Context<'q> {
     }
 
     fn label_join(&self, call: &'q Call, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
-        let (target, separator) = (text(argument(call, 1)?)?, text(argument(call, 2)?)?);
-        let sources: Vec<String> = call.arguments.iter().skip(3).map(text).collect::<Result<_, _>>()?;
-        if sources.iter().any(String::is_empty) {
-            return Err(EvaluateError::Execution("invalid source label name in label_join(): ".to_owned()));
-        }
-        if target.is_empty() {
-            return Err(EvaluateError::Execution("invalid destination label name in label_join(): ".to_owned()));
-        }
+        let (target, separator) = (label_name(call, 1, "destination")?, text(argument(call, 2)?)?);
+        let sources = (3..call.arguments.len()).map(|index| label_name(call, index, "source"));
+        let sources: Vec<String> = sources.collect::<Result<_, _>>()?;
         self.relabelled(call, frame, move |labels| {
             let values: Vec<&str> = sources.iter().map(|source| labels.get(source).unwrap_or_default()).collect();
             Some((target.clone(), values.join(&separator)))
@@ -354,12 +344,13 @@ impl<'q> Context<'q> {
     /// Evaluates `histogram_*`.
     fn histogram_call(&self, call: &'q Call, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
         let name = call.function.name;
+        let inside = Frame { detail: frame.detail.inside(name), ..*frame };
         let mut arguments = Vec::with_capacity(call.arguments.len());
         for argument in &call.arguments {
             arguments.push(match argument.value_type() {
                 Type::Scalar => Evaluated::Scalar(self.scalar(argument, frame)?),
                 Type::String => Evaluated::Text(text(argument)?),
-                Type::Vector => Evaluated::Vector(self.vector(argument, frame)?),
+                Type::Vector => Evaluated::Vector(self.vector(argument, &inside)?),
                 Type::Matrix => return Err(misplaced(argument)),
             });
         }
@@ -385,6 +376,20 @@ pub(crate) fn argument(call: &Call, index: usize) -> Result<&Expression, Evaluat
 fn text(argument: &Expression) -> Result<String, EvaluateError> {
     match argument.inner() {
         Expression::String(literal) => Ok(literal.text().into_owned()),
+        other => Err(misplaced(other)),
+    }
+}
+
+/// Returns a string argument that names a label: some UTF-8.
+fn label_name(call: &Call, index: usize, role: &str) -> Result<String, EvaluateError> {
+    let argument = argument(call, index)?.inner();
+    match argument {
+        Expression::String(literal) => {
+            literal.utf8().filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| {
+                let name = call.function.name;
+                EvaluateError::Execution(format!("invalid {role} label name in {name}(): {argument}"))
+            })
+        }
         other => Err(misplaced(other)),
     }
 }

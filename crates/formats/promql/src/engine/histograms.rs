@@ -6,6 +6,7 @@ mod classic;
 mod functions;
 mod rate;
 mod sum;
+mod totals;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::{BinaryOperator, Span};
 pub(crate) use functions::{HistogramCall, evaluate};
 pub(crate) use rate::{instant_rate, interpolate, rate};
 pub(crate) use sum::{HistogramSum, Summing};
+pub(crate) use totals::{Detail, Totals};
 
 /// `resets` and `changes`: tells whether the counter started again between two histograms.
 pub(crate) fn is_reset(before: &Histogram, this: &Histogram) -> bool {
@@ -76,14 +78,12 @@ pub(crate) fn operate(
         (Operand::Histogram(histogram), BinaryOperator::TrimLower, Operand::Float(at)) => {
             cell(trimmed(histogram, Trim::Above(at)))
         }
-        (
-            Operand::Histogram(left),
-            BinaryOperator::Add | BinaryOperator::Subtract,
-            Operand::Histogram(right),
-        ) => match combined(operator, left, right, position, notes) {
-            Some(histogram) => cell(histogram),
-            None => (Cell::Absent, false),
-        },
+        (Operand::Histogram(left), BinaryOperator::Add | BinaryOperator::Subtract, Operand::Histogram(right)) => {
+            match combined(operator, left, right, position, notes) {
+                Some(histogram) => cell(histogram),
+                None => (Cell::Absent, false),
+            }
+        }
         (Operand::Histogram(left), BinaryOperator::Equal, Operand::Histogram(right)) => {
             (Cell::Histogram(Arc::clone(left)), equal(left, right))
         }

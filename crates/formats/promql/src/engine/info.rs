@@ -71,9 +71,15 @@ impl<'q> Context<'q> {
             extension: crate::Extension::None,
             span: expression.span(),
         };
-        let (heads, producer) = self.instant(&wanted, frame, "info", Wanted::Timestamp)?;
+        let (heads, producer) = self.instant(&wanted, frame, "info", Wanted::FloatTimestamp)?;
         let rows = Rows { heads, producer: Box::new(producer), frame: *frame };
         let mut rows = self.collect(Source::Lazy(rows))?.rows;
+        if let Some(row) = rows.iter().find(|row| !row.column.histograms.is_empty()) {
+            return Err(EvaluateError::Execution(format!(
+                "this should be an info metric, with float samples: {}",
+                super::text_of(&row.labels)
+            )));
+        }
         rows.retain(|row| {
             values.iter().all(|(label, values)| values.contains(row.labels.get(label).unwrap_or_default()))
         });
@@ -190,11 +196,8 @@ fn latest<'r>(rows: &[&'r Row], step: usize) -> Result<Option<&'r Labels>, Evalu
     let mut best: Option<(f64, &Labels)> = None;
     for row in rows {
         let taken = match row.column.cell(step) {
-            Cell::Absent => continue,
+            Cell::Absent | Cell::Histogram(_) => continue,
             Cell::Float(taken) => taken,
-            Cell::Histogram(_) => {
-                return Err(EvaluateError::Execution("info sample should be float".to_owned()));
-            }
         };
         #[expect(clippy::float_cmp, reason = "times of the same sample grid")]
         match best {

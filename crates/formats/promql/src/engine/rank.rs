@@ -194,7 +194,7 @@ impl<'q> Context<'q> {
         let label = literal
             .utf8()
             .filter(|label| !label.is_empty())
-            .ok_or_else(|| EvaluateError::Execution(format!("invalid label name {:?}", literal.text())))?;
+            .ok_or_else(|| EvaluateError::Execution(format!("invalid label name {}", parameter.inner())))?;
         let grouping = match &aggregation.grouping {
             Grouping::By(names) => Grouping::By(names.iter().cloned().chain([label.to_owned()]).collect()),
             Grouping::Without(names) => Grouping::Without(names.clone()),

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use maru_prom::Matcher;
+use maru_prom::{Histogram, Matcher, ResetHint};
 
 use super::answer::EvaluateError;
 use super::column::{Column, is_present};
 use super::context::{Context, Frame, Grid, Worker, histogram_size};
 use super::durations::Purpose;
-use super::histograms;
+use super::histograms::{self, Detail, Totals};
 use super::rows::{Head, Produce};
 use super::window::Call;
 use crate::source::{Range, Samples, Selection, Series};
-use crate::{At, DurationValue, Extension, Span, VectorSelector};
+use crate::{At, BinaryOperator, DurationValue, Expression, Extension, MatrixSelector, Span, VectorSelector};
 
 /// Where a selector or subquery looks at each step.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,44 @@ impl Look {
     }
 }
 
+/// Returns where the selectors stand whose histograms are looked at for counts and sums only.
+///
+/// A subquery needs the buckets to find restarts between the samples that it picks; trimming needs them to trim.
+pub(crate) fn without_buckets(expression: &Expression) -> Vec<Span> {
+    let mut spans = Vec::new();
+    expression.walk(&mut |node, path| {
+        let span = match node {
+            Expression::Vector(selector) | Expression::Matrix(MatrixSelector { selector, .. }) => selector.span,
+            _ => return,
+        };
+        let mut is_small = false;
+        for outer in path.iter().rev() {
+            let name = if let Expression::Call(call) = outer { call.function.name } else { "" };
+            let needs_buckets = match outer {
+                Expression::Subquery(_) => true,
+                Expression::Binary(binary) => {
+                    matches!(binary.operator, BinaryOperator::TrimUpper | BinaryOperator::TrimLower)
+                }
+                _ => matches!(name, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction"),
+            };
+            if needs_buckets {
+                return;
+            }
+            is_small |= matches!(name, "histogram_count" | "histogram_sum" | "histogram_avg");
+        }
+        if is_small {
+            spans.push(span);
+        }
+    });
+    spans
+}
+
 impl<'q> Context<'q> {
+    /// Returns how much of the histograms of `selector` is needed.
+    pub(crate) fn detail(&self, selector: &VectorSelector) -> Detail {
+        if self.without_buckets.contains(&selector.span) { Detail::CountsAndSums } else { Detail::Buckets }
+    }
+
     /// Returns where `@` and `offset` point.
     pub(crate) fn look(&self, at: Option<At>, offset: &DurationValue, frame: &Frame) -> Result<Look, EvaluateError> {
         let at_ms = at.map(|at| match at {
@@ -65,7 +102,11 @@ impl<'q> Context<'q> {
             function: function.to_owned(),
             window_ms,
         };
-        let found = self.source.select(&selection).map_err(|error| source_error(&error));
+        let mut found = self.source.select(&selection).map_err(|error| source_error(&error));
+        if let (Ok(series), Detail::Totals) = (&mut found, frame.detail) {
+            let all = std::mem::take(series).into_iter();
+            *series = all.map(|series| Box::new(Totals(series)) as Box<dyn Series + 'q>).collect();
+        }
         let mut statistics = self.statistics();
         statistics.prepare += self.elapsed().saturating_sub(before);
         statistics.series += found.as_ref().map_or(0, Vec::len) as u64;
@@ -81,12 +122,42 @@ pub(crate) fn source_error(error: &crate::source::SourceError) -> EvaluateError 
     }
 }
 
+/// How much of histograms is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// All of them.
+    Buckets,
+    /// Counts and sums: buckets are left out once they have told whether the counter started again.
+    CountsAndSums,
+}
+
 /// Reads a series into the worker's samples, which are emptied before.
-pub(crate) fn read(series: &dyn Series, worker: &mut Worker) -> Result<(), EvaluateError> {
+pub(crate) fn read(series: &dyn Series, detail: Detail, worker: &mut Worker) -> Result<(), EvaluateError> {
     worker.samples.clear();
     series.read(&mut worker.samples).map_err(|error| source_error(&error))?;
     worker.read += worker.samples.len() as u64;
+    if detail == Detail::CountsAndSums && !worker.samples.histograms.is_empty() {
+        leave_buckets_out(&mut worker.samples);
+    }
     Ok(())
+}
+
+fn leave_buckets_out(samples: &mut Samples) {
+    let mut before: Option<Arc<Histogram>> = None;
+    for (_, place) in samples.histograms.iter_mut().filter(|(_, histogram)| !histogram.is_stale_marker()) {
+        let full = Arc::clone(place);
+        let mut small = Histogram::empty(full.schema);
+        small.count = full.count;
+        small.sum = full.sum;
+        small.reset_hint = match (&before, full.reset_hint) {
+            (Some(before), ResetHint::Unknown) => {
+                if histograms::is_reset(before, &full) { ResetHint::CounterReset } else { ResetHint::NotCounterReset }
+            }
+            (_, hint) => hint,
+        };
+        *place = Arc::new(small);
+        before = Some(full);
+    }
 }
 
 /// Takes the staleness markers out: windows do not see them.
@@ -122,6 +193,8 @@ pub(crate) enum Wanted {
     Value,
     Timestamp,
     StartTimestamp,
+    /// The timestamp of a float; a histogram stays one.
+    FloatTimestamp,
 }
 
 /// An instant selector: of each series the latest sample within the look-back.
@@ -130,6 +203,7 @@ pub(crate) struct Instant<'q> {
     look: Look,
     lookback_ms: i64,
     wanted: Wanted,
+    detail: Detail,
     is_smoothed: bool,
     position: Span,
 }
@@ -151,14 +225,15 @@ impl<'q> Context<'q> {
         let series = self.find(&selector.matchers, range, frame, function, 0)?;
         let heads = series.iter().map(|series| Head { labels: series.labels().clone(), drop_name: false }).collect();
         let lookback_ms = self.lookback_ms;
-        Ok((heads, Instant { series, look, lookback_ms, wanted, is_smoothed, position: selector.span }))
+        let detail = self.detail(selector);
+        Ok((heads, Instant { series, look, lookback_ms, wanted, detail, is_smoothed, position: selector.span }))
     }
 }
 
 impl Produce for Instant<'_> {
     fn produce(&self, index: usize, worker: &mut Worker, out: &mut Column) -> Result<(), EvaluateError> {
         let Some(series) = self.series.get(index) else { return Ok(()) };
-        read(&**series, worker)?;
+        read(&**series, self.detail, worker)?;
         if self.is_smoothed {
             strip_markers(&mut worker.samples);
             self.smooth(series.labels().metric_name(), worker, out);
@@ -230,14 +305,14 @@ impl Instant<'_> {
             }
             match self.wanted {
                 Wanted::Value if is_float => out.floats[step] = samples.values[index],
-                Wanted::Value => {
+                Wanted::Value | Wanted::FloatTimestamp if !is_float => {
                     let histogram = &samples.histograms[index].1;
                     out.histograms.resize(steps, None);
                     out.histograms[step] = Some(Arc::clone(histogram));
                     worker.count(step, histogram_size(histogram));
                     continue;
                 }
-                Wanted::Timestamp => out.floats[step] = at as f64 / 1000.0,
+                Wanted::Value | Wanted::Timestamp | Wanted::FloatTimestamp => out.floats[step] = at as f64 / 1000.0,
                 Wanted::StartTimestamp => {
                     out.floats[step] = starts.get(index).copied().unwrap_or_default() as f64 / 1000.0;
                 }
@@ -286,10 +361,10 @@ impl Instant<'_> {
 }
 
 fn smooth_histogram(
-    window: &[(i64, Arc<maru_prom::Histogram>)],
+    window: &[(i64, Arc<Histogram>)],
     moment: i64,
     call: &mut Call<'_>,
-) -> Option<Arc<maru_prom::Histogram>> {
+) -> Option<Arc<Histogram>> {
     let next = window.partition_point(|(at, _)| *at < moment);
     match (next.checked_sub(1).and_then(|index| window.get(index)), window.get(next)) {
         (_, Some((at, histogram))) if *at == moment => Some(Arc::clone(histogram)),
@@ -297,8 +372,8 @@ fn smooth_histogram(
             histograms::interpolate((*before_ms, before), (*after_ms, after), moment, call).map(Arc::new)
         }
         (Some((_, histogram)), None) => {
-            let mut histogram = maru_prom::Histogram::clone(histogram);
-            histogram.reset_hint = maru_prom::ResetHint::Unknown;
+            let mut histogram = Histogram::clone(histogram);
+            histogram.reset_hint = ResetHint::Unknown;
             Some(Arc::new(histogram))
         }
         (None, _) => None,
