@@ -288,12 +288,9 @@ impl<'q> Context<'q> {
     }
 
     fn label_replace(&self, call: &'q Call, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
-        let [target, replacement, source_label, pattern] = [
-            text(argument(call, 1)?)?,
-            text(argument(call, 2)?)?,
-            text(argument(call, 3)?)?,
-            text(argument(call, 4)?)?,
-        ];
+        let target = label_name(call, 1, "destination")?;
+        let [replacement, source_label, pattern] =
+            [text(argument(call, 2)?)?, text(argument(call, 3)?)?, text(argument(call, 4)?)?];
         let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(1 << 20).build();
         let regex = regex.map_err(|_| {
             EvaluateError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
@@ -344,13 +341,12 @@ impl<'q> Context<'q> {
     /// Evaluates `histogram_*`.
     fn histogram_call(&self, call: &'q Call, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
         let name = call.function.name;
-        let inside = Frame { detail: frame.detail.inside(name), ..*frame };
         let mut arguments = Vec::with_capacity(call.arguments.len());
         for argument in &call.arguments {
             arguments.push(match argument.value_type() {
                 Type::Scalar => Evaluated::Scalar(self.scalar(argument, frame)?),
                 Type::String => Evaluated::Text(text(argument)?),
-                Type::Vector => Evaluated::Vector(self.vector(argument, &inside)?),
+                Type::Vector => Evaluated::Vector(self.vector(argument, frame)?),
                 Type::Matrix => return Err(misplaced(argument)),
             });
         }

@@ -10,7 +10,6 @@ use super::annotations::Notes;
 use super::answer::{EvaluateError, Statistics};
 use super::options::{EngineOptions, Evaluation};
 use crate::source::{Samples, Source};
-use crate::{Expression, Span};
 
 /// Evenly spaced moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +61,6 @@ pub(crate) enum Tally {
 pub(crate) struct Frame {
     pub(crate) grid: Grid,
     pub(crate) tally: Tally,
-    /// What of histograms is wanted.
-    pub(crate) detail: super::histograms::Detail,
 }
 
 /// Scratch and gathered facts of one thread.
@@ -113,8 +110,6 @@ pub(crate) struct Context<'q> {
     pub(crate) range_seconds: f64,
     pub(crate) per_step: bool,
     pub(crate) pool: Option<&'q rayon::ThreadPool>,
-    /// Where selectors stand whose histograms need no buckets.
-    pub(crate) without_buckets: Vec<Span>,
     timeout: Option<Duration>,
     notes: Mutex<Notes>,
     samples: AtomicU64,
@@ -126,7 +121,6 @@ pub(crate) struct Context<'q> {
 impl<'q> Context<'q> {
     pub(crate) fn new(
         source: &'q dyn Source,
-        expression: &Expression,
         options: &'q EngineOptions,
         evaluation: &'q Evaluation<'q>,
         pool: Option<&'q rayon::ThreadPool>,
@@ -150,7 +144,6 @@ impl<'q> Context<'q> {
             range_seconds: end_ms.saturating_sub(grid.start_ms) as f64 / 1000.0,
             per_step: options.per_step_statistics || evaluation.per_step_statistics,
             pool,
-            without_buckets: super::select::without_buckets(expression),
             timeout: evaluation.stopwatch.is_some().then_some(timeout),
             notes: Mutex::default(),
             samples: AtomicU64::new(0),

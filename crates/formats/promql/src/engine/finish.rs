@@ -7,7 +7,7 @@ use super::context::{Context, Frame, Grid, Tally};
 use super::options::When;
 use super::rate::edges;
 use super::rows::{merge_same_labels, without_metadata};
-use super::select::{Detail, read, strip_markers};
+use super::select::{read, strip_markers};
 use super::window::Window;
 use crate::source::Samples;
 use crate::{Expression, Extension, MatrixSelector, Type};
@@ -15,7 +15,7 @@ use crate::{Expression, Extension, MatrixSelector, Type};
 impl<'q> Context<'q> {
     /// Evaluates the whole query.
     pub(crate) fn answer(&self, expression: &'q Expression) -> Result<Answer, EvaluateError> {
-        let frame = Frame { grid: self.grid, tally: Tally::Steps, detail: super::histograms::Detail::default() };
+        let frame = Frame { grid: self.grid, tally: Tally::Steps };
         let before = self.elapsed();
         let is_instant = matches!(self.evaluation.when, When::Instant { .. });
         let timestamp_ms = self.grid.start_ms;
@@ -96,7 +96,7 @@ impl<'q> Context<'q> {
         let rows = self.each_chunk(frame, series.len(), super::rows::CHUNK, |range, worker| {
             let mut rows = Vec::new();
             for series in &series[range] {
-                read(&**series, Detail::Buckets, worker)?;
+                read(&**series, worker)?;
                 strip_markers(&mut worker.samples);
                 let samples = std::mem::take(&mut worker.samples);
                 let row = inside(&samples, start_ms - behind, end_ms + ahead);

@@ -71,7 +71,7 @@ impl Engine {
         expression: &Expression,
         evaluation: &Evaluation<'_>,
     ) -> Result<Answer, EvaluateError> {
-        let context = context::Context::new(source, expression, &self.options, evaluation, self.pool.as_ref());
+        let context = context::Context::new(source, &self.options, evaluation, self.pool.as_ref());
         if let When::Range { start_ms, end_ms, step_ms } = evaluation.when
             && (step_ms <= 0 || end_ms < start_ms)
         {

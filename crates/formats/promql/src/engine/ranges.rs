@@ -8,7 +8,7 @@ use super::durations::Purpose;
 use super::over_time::{self, OverTime, Parameters};
 use super::rate;
 use super::rows::{Head, Produce};
-use super::select::{Detail, Look, read, strip_markers};
+use super::select::{Look, read, strip_markers};
 use super::window::{Call, Rate, Window};
 use crate::source::{Range, Samples, Series};
 use crate::{Extension, MatrixSelector, Span};
@@ -57,7 +57,7 @@ impl RangeFunction {
 
 /// Where the samples of windows come from.
 pub(crate) enum Origin<'q> {
-    Series(Vec<Box<dyn Series + 'q>>, Detail),
+    Series(Vec<Box<dyn Series + 'q>>),
     /// A subquery's answer, and the moments of it.
     Subquery(super::column::Vector, super::context::Grid),
 }
@@ -108,7 +108,7 @@ impl Origin<'_> {
     /// Returns what the series are called.
     pub(crate) fn heads(&self) -> Vec<Head> {
         match self {
-            Self::Series(series, _) => {
+            Self::Series(series) => {
                 series.iter().map(|series| Head { labels: series.labels().clone(), drop_name: false }).collect()
             }
             Self::Subquery(vector, _) => {
@@ -121,9 +121,9 @@ impl Origin<'_> {
     /// Reads series `index` into the worker's samples, staleness markers taken out.
     fn read(&self, index: usize, worker: &mut Worker) -> Result<(), EvaluateError> {
         match self {
-            Self::Series(series, detail) => {
+            Self::Series(series) => {
                 if let Some(series) = series.get(index) {
-                    read(&**series, *detail, worker)?;
+                    read(&**series, worker)?;
                     strip_markers(&mut worker.samples);
                 }
             }
@@ -148,7 +148,7 @@ impl Origin<'_> {
 
     fn labels(&self, index: usize) -> Option<&maru_prom::Labels> {
         match self {
-            Self::Series(series, _) => series.get(index).map(|series| series.labels()),
+            Self::Series(series) => series.get(index).map(|series| series.labels()),
             Self::Subquery(vector, _) => vector.rows.get(index).map(|row| &row.labels),
         }
     }

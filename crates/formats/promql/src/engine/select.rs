@@ -8,11 +8,11 @@ use super::answer::EvaluateError;
 use super::column::{Column, is_present};
 use super::context::{Context, Frame, Grid, Worker, histogram_size};
 use super::durations::Purpose;
-use super::histograms::{self, Detail, Totals};
+use super::histograms;
 use super::rows::{Head, Produce};
 use super::window::Call;
 use crate::source::{Range, Samples, Selection, Series};
-use crate::{At, BinaryOperator, DurationValue, Expression, Extension, MatrixSelector, Span, VectorSelector};
+use crate::{At, DurationValue, Extension, Span, VectorSelector};
 
 /// Where a selector or subquery looks at each step.
 #[derive(Debug, Clone, Copy)]
@@ -36,44 +36,7 @@ impl Look {
     }
 }
 
-/// Returns where the selectors stand whose histograms are looked at for counts and sums only.
-///
-/// A subquery needs the buckets to find restarts between the samples that it picks; trimming needs them to trim.
-pub(crate) fn without_buckets(expression: &Expression) -> Vec<Span> {
-    let mut spans = Vec::new();
-    expression.walk(&mut |node, path| {
-        let span = match node {
-            Expression::Vector(selector) | Expression::Matrix(MatrixSelector { selector, .. }) => selector.span,
-            _ => return,
-        };
-        let mut is_small = false;
-        for outer in path.iter().rev() {
-            let name = if let Expression::Call(call) = outer { call.function.name } else { "" };
-            let needs_buckets = match outer {
-                Expression::Subquery(_) => true,
-                Expression::Binary(binary) => {
-                    matches!(binary.operator, BinaryOperator::TrimUpper | BinaryOperator::TrimLower)
-                }
-                _ => matches!(name, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction"),
-            };
-            if needs_buckets {
-                return;
-            }
-            is_small |= matches!(name, "histogram_count" | "histogram_sum" | "histogram_avg");
-        }
-        if is_small {
-            spans.push(span);
-        }
-    });
-    spans
-}
-
 impl<'q> Context<'q> {
-    /// Returns how much of the histograms of `selector` is needed.
-    pub(crate) fn detail(&self, selector: &VectorSelector) -> Detail {
-        if self.without_buckets.contains(&selector.span) { Detail::CountsAndSums } else { Detail::Buckets }
-    }
-
     /// Returns where `@` and `offset` point.
     pub(crate) fn look(&self, at: Option<At>, offset: &DurationValue, frame: &Frame) -> Result<Look, EvaluateError> {
         let at_ms = at.map(|at| match at {
@@ -102,11 +65,7 @@ impl<'q> Context<'q> {
             function: function.to_owned(),
             window_ms,
         };
-        let mut found = self.source.select(&selection).map_err(|error| source_error(&error));
-        if let (Ok(series), Detail::Totals) = (&mut found, frame.detail) {
-            let all = std::mem::take(series).into_iter();
-            *series = all.map(|series| Box::new(Totals(series)) as Box<dyn Series + 'q>).collect();
-        }
+        let found = self.source.select(&selection).map_err(|error| source_error(&error));
         let mut statistics = self.statistics();
         statistics.prepare += self.elapsed().saturating_sub(before);
         statistics.series += found.as_ref().map_or(0, Vec::len) as u64;
@@ -122,42 +81,12 @@ pub(crate) fn source_error(error: &crate::source::SourceError) -> EvaluateError 
     }
 }
 
-/// How much of histograms is needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
-    /// All of them.
-    Buckets,
-    /// Counts and sums: buckets are left out once they have told whether the counter started again.
-    CountsAndSums,
-}
-
 /// Reads a series into the worker's samples, which are emptied before.
-pub(crate) fn read(series: &dyn Series, detail: Detail, worker: &mut Worker) -> Result<(), EvaluateError> {
+pub(crate) fn read(series: &dyn Series, worker: &mut Worker) -> Result<(), EvaluateError> {
     worker.samples.clear();
     series.read(&mut worker.samples).map_err(|error| source_error(&error))?;
     worker.read += worker.samples.len() as u64;
-    if detail == Detail::CountsAndSums && !worker.samples.histograms.is_empty() {
-        leave_buckets_out(&mut worker.samples);
-    }
     Ok(())
-}
-
-fn leave_buckets_out(samples: &mut Samples) {
-    let mut before: Option<Arc<Histogram>> = None;
-    for (_, place) in samples.histograms.iter_mut().filter(|(_, histogram)| !histogram.is_stale_marker()) {
-        let full = Arc::clone(place);
-        let mut small = Histogram::empty(full.schema);
-        small.count = full.count;
-        small.sum = full.sum;
-        small.reset_hint = match (&before, full.reset_hint) {
-            (Some(before), ResetHint::Unknown) => {
-                if histograms::is_reset(before, &full) { ResetHint::CounterReset } else { ResetHint::NotCounterReset }
-            }
-            (_, hint) => hint,
-        };
-        *place = Arc::new(small);
-        before = Some(full);
-    }
 }
 
 /// Takes the staleness markers out: windows do not see them.
@@ -203,7 +132,6 @@ pub(crate) struct Instant<'q> {
     look: Look,
     lookback_ms: i64,
     wanted: Wanted,
-    detail: Detail,
     is_smoothed: bool,
     position: Span,
 }
@@ -225,15 +153,14 @@ impl<'q> Context<'q> {
         let series = self.find(&selector.matchers, range, frame, function, 0)?;
         let heads = series.iter().map(|series| Head { labels: series.labels().clone(), drop_name: false }).collect();
         let lookback_ms = self.lookback_ms;
-        let detail = self.detail(selector);
-        Ok((heads, Instant { series, look, lookback_ms, wanted, detail, is_smoothed, position: selector.span }))
+        Ok((heads, Instant { series, look, lookback_ms, wanted, is_smoothed, position: selector.span }))
     }
 }
 
 impl Produce for Instant<'_> {
     fn produce(&self, index: usize, worker: &mut Worker, out: &mut Column) -> Result<(), EvaluateError> {
         let Some(series) = self.series.get(index) else { return Ok(()) };
-        read(&**series, self.detail, worker)?;
+        read(&**series, worker)?;
         if self.is_smoothed {
             strip_markers(&mut worker.samples);
             self.smooth(series.labels().metric_name(), worker, out);
