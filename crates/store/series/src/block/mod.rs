@@ -3,12 +3,28 @@
 //! Each piece of a block's files has its own checksum. A damaged piece is named and set aside; the rest serves.
 //! Source: ours, byte by byte in docs/formats/series-blocks.md.
 
-use std::path::{Path, PathBuf};
+mod cache;
+mod contents;
+mod dictionary;
+pub(crate) mod files;
+mod open;
+mod pattern;
+pub(crate) mod piece;
+mod postings;
+mod select;
+pub(crate) mod series;
+mod times;
+mod tombstones;
+mod writer;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use maru_prom::{Histogram, Labels, Matcher};
+use maru_prom::Histogram;
 
-use crate::chunk::{Column, EncodedChunk};
+pub use self::cache::BlockCache;
+pub use self::open::{Block, BlockSeries};
+pub use self::writer::BlockWriter;
 
 /// A span of time, both ends included, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,49 +113,6 @@ pub struct WriteOptions {
     pub replaces: Vec<BlockId>,
 }
 
-/// Writes one block: all series in the order of their labels, then [`BlockWriter::finish`]. Dropped before that, it leaves nothing.
-#[derive(Debug)]
-pub struct BlockWriter {
-    options: WriteOptions,
-}
-
-impl BlockWriter {
-    /// Starts a block beneath `parent`, in a directory that does not count until it is finished.
-    ///
-    /// # Errors
-    /// When the directory cannot be written.
-    pub fn create(parent: &Path, options: WriteOptions) -> Result<Self, BlockError> {
-        let _ = parent;
-        Ok(Self { options })
-    }
-
-    /// Adds a series with its chunks, each column's in the order of time and not overlapping.
-    ///
-    /// # Errors
-    /// When the series does not come after the one before, or the disk refuses.
-    pub fn add(&mut self, labels: &Labels, chunks: &[EncodedChunk]) -> Result<(), BlockError> {
-        let _ = (labels, chunks, &self.options);
-        Ok(())
-    }
-
-    /// Writes the index, syncs all and gives the block its name. `None` when no series was added: nothing is left then.
-    ///
-    /// # Errors
-    /// When the disk refuses; nothing is left then.
-    pub fn finish(self) -> Result<Option<BlockInfo>, BlockError> {
-        Ok(None)
-    }
-}
-
-/// A series of a block, as [`Block::select`] found it.
-#[derive(Debug, Clone)]
-pub struct BlockSeries {
-    /// Its labels.
-    pub labels: Labels,
-    /// Its place among the block's series.
-    pub ordinal: u32,
-}
-
 /// Samples of one series, in the order of time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Samples {
@@ -151,66 +124,53 @@ pub struct Samples {
     pub histograms: Vec<(i64, Arc<Histogram>)>,
 }
 
-/// An open block. Cheap to share; reads go to the files by position from any thread.
-#[derive(Debug)]
-pub struct Block {
-    info: BlockInfo,
+impl Samples {
+    /// Forgets all samples and keeps the memory.
+    pub fn clear(&mut self) {
+        self.timestamps.clear();
+        self.values.clear();
+        self.histograms.clear();
+    }
+
+    /// Tells whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Of the floats from place `floats` on and the histograms from place `histograms` on, keeps those whose time `keep` accepts.
+    pub(crate) fn keep_from(&mut self, floats: usize, histograms: usize, keep: impl Fn(i64) -> bool) {
+        let mut kept = floats;
+        for at in floats..self.timestamps.len() {
+            if keep(self.timestamps[at]) {
+                self.timestamps[kept] = self.timestamps[at];
+                self.values[kept] = self.values[at];
+                kept += 1;
+            }
+        }
+        self.timestamps.truncate(kept);
+        self.values.truncate(kept);
+        let tail = self.histograms.split_off(histograms);
+        self.histograms.extend(tail.into_iter().filter(|(at, _)| keep(*at)));
+    }
 }
 
-impl Block {
-    /// Returns what is known without reading samples.
+impl TimeRange {
+    /// Returns all of time.
     #[must_use]
-    pub fn info(&self) -> &BlockInfo {
-        &self.info
+    pub fn all() -> Self {
+        Self { start_ms: i64::MIN, end_ms: i64::MAX }
     }
 
-    /// Returns the series that fulfil all `matchers` and have chunks in `range`, in the order of their labels.
-    /// Series that a damaged piece of the index hides are missing; [`Block::damage`] names the piece.
+    /// Tells whether it contains this moment.
     #[must_use]
-    pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<BlockSeries> {
-        let _ = (matchers, range);
-        Vec::new()
+    pub fn contains(self, at_ms: i64) -> bool {
+        (self.start_ms..=self.end_ms).contains(&at_ms)
     }
 
-    /// Appends the samples of `series` within `range` to `into`: those of `column` to the floats (for `Floats` and `Histograms`: both kinds), deleted ones left out.
-    /// Returns how many samples are missing since their piece is damaged.
-    pub fn read(&self, series: &BlockSeries, range: TimeRange, column: Column, into: &mut Samples) -> u64 {
-        let _ = (series, range, column, into);
-        0
-    }
-
-    /// Returns the names of all labels, in order; only of series that fulfil `matchers` when there are any.
+    /// Tells whether it has a moment in common with `first_ms` to `last_ms`.
     #[must_use]
-    pub fn label_names(&self, matchers: &[Matcher]) -> Vec<String> {
-        let _ = matchers;
-        Vec::new()
-    }
-
-    /// Returns the values of the label `name`, in order; only of series that fulfil `matchers` when there are any.
-    #[must_use]
-    pub fn label_values(&self, name: &str, matchers: &[Matcher]) -> Vec<String> {
-        let _ = (name, matchers);
-        Vec::new()
-    }
-
-    /// Marks the samples of the matching series within `range` as deleted, durably. Returns how many series had any.
-    ///
-    /// # Errors
-    /// When the mark cannot be written.
-    pub fn delete(&self, matchers: &[Matcher], range: TimeRange) -> Result<u64, BlockError> {
-        let _ = (matchers, range);
-        Ok(0)
-    }
-
-    /// Returns the damage that was met so far.
-    #[must_use]
-    pub fn damage(&self) -> Vec<Damage> {
-        Vec::new()
-    }
-
-    /// Reads every piece and decodes every chunk; returns all damage.
-    #[must_use]
-    pub fn verify(&self) -> Vec<Damage> {
-        Vec::new()
+    pub fn overlaps(self, first_ms: i64, last_ms: i64) -> bool {
+        self.start_ms <= last_ms && first_ms <= self.end_ms
     }
 }

@@ -9,7 +9,7 @@ mod bits;
 pub(crate) mod bytes;
 mod floats;
 mod histograms;
-mod integers;
+pub(crate) mod integers;
 mod xor;
 
 use std::sync::Arc;
