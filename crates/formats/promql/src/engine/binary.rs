@@ -56,6 +56,7 @@ fn as_operand(cell: &Cell) -> Option<Operand<'_>> {
 
 impl<'q> Context<'q> {
     pub(crate) fn binary(&self, binary: &'q Binary, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
+        let frame = &Frame { detail: frame.detail.beside(binary.operator), ..*frame };
         match (binary.left.value_type(), binary.right.value_type()) {
             (Type::Vector, Type::Vector) => {
                 let mark = self.mark();

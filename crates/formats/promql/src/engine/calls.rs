@@ -341,12 +341,13 @@ impl<'q> Context<'q> {
     /// Evaluates `histogram_*`.
     fn histogram_call(&self, call: &'q Call, frame: &Frame) -> Result<Source<'q>, EvaluateError> {
         let name = call.function.name;
+        let inside = Frame { detail: frame.detail.inside(name), ..*frame };
         let mut arguments = Vec::with_capacity(call.arguments.len());
         for argument in &call.arguments {
             arguments.push(match argument.value_type() {
                 Type::Scalar => Evaluated::Scalar(self.scalar(argument, frame)?),
                 Type::String => Evaluated::Text(text(argument)?),
-                Type::Vector => Evaluated::Vector(self.vector(argument, frame)?),
+                Type::Vector => Evaluated::Vector(self.vector(argument, &inside)?),
                 Type::Matrix => return Err(misplaced(argument)),
             });
         }

@@ -61,6 +61,8 @@ pub(crate) enum Tally {
 pub(crate) struct Frame {
     pub(crate) grid: Grid,
     pub(crate) tally: Tally,
+    /// What of histograms is wanted.
+    pub(crate) detail: super::histograms::Detail,
 }
 
 /// Scratch and gathered facts of one thread.

@@ -132,7 +132,7 @@ impl<'q> Context<'q> {
     /// Evaluates what is the same at all steps once, and repeats it.
     fn once(&self, expression: &'q Expression, frame: &Frame, around: &str) -> Result<Source<'q>, EvaluateError> {
         let tally = if frame.tally == Tally::Steps { Tally::EachStep } else { frame.tally };
-        let one = Frame { grid: Grid::one(frame.grid.start_ms), tally };
+        let one = Frame { grid: Grid::one(frame.grid.start_ms), tally, ..*frame };
         let source = self.source(expression, &one, around)?;
         let mut vector = self.collect(source)?;
         let steps = frame.grid.steps;
@@ -266,7 +266,8 @@ impl<'q> Context<'q> {
             return Ok((Vector::default(), grid, look, range_ms));
         }
         self.check_steps(&grid)?;
-        let inner = Frame { grid, tally };
+        // Its answers lie too far apart to tell resets from hints.
+        let inner = Frame { grid, tally, detail: histograms::Detail::AlwaysBuckets };
         let expression = subquery.expression.inner();
         let vector = if expression.value_type() == Type::Scalar {
             let floats = self.scalar(expression, &inner)?;

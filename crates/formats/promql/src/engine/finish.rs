@@ -15,7 +15,7 @@ use crate::{Expression, Extension, MatrixSelector, Type};
 impl<'q> Context<'q> {
     /// Evaluates the whole query.
     pub(crate) fn answer(&self, expression: &'q Expression) -> Result<Answer, EvaluateError> {
-        let frame = Frame { grid: self.grid, tally: Tally::Steps };
+        let frame = Frame { grid: self.grid, tally: Tally::Steps, detail: super::histograms::Detail::default() };
         let before = self.elapsed();
         let is_instant = matches!(self.evaluation.when, When::Instant { .. });
         let timestamp_ms = self.grid.start_ms;

@@ -8,7 +8,7 @@ use super::answer::EvaluateError;
 use super::column::{Column, is_present};
 use super::context::{Context, Frame, Grid, Worker, histogram_size};
 use super::durations::Purpose;
-use super::histograms;
+use super::histograms::{self, Detail, Totals};
 use super::rows::{Head, Produce};
 use super::window::Call;
 use crate::source::{Range, Samples, Selection, Series};
@@ -65,7 +65,11 @@ impl<'q> Context<'q> {
             function: function.to_owned(),
             window_ms,
         };
-        let found = self.source.select(&selection).map_err(|error| source_error(&error));
+        let mut found = self.source.select(&selection).map_err(|error| source_error(&error));
+        if let (Ok(series), Detail::Totals) = (&mut found, frame.detail) {
+            let all = std::mem::take(series).into_iter();
+            *series = all.map(|series| Box::new(Totals(series)) as Box<dyn Series + 'q>).collect();
+        }
         let mut statistics = self.statistics();
         statistics.prepare += self.elapsed().saturating_sub(before);
         statistics.series += found.as_ref().map_or(0, Vec::len) as u64;
