@@ -12,6 +12,7 @@ mod labels;
 mod matcher;
 mod native;
 pub mod number;
+pub mod otlp;
 pub mod remote_read;
 pub mod remote_write;
 mod sample;
