@@ -163,4 +163,6 @@ fn a_full_disk_refuses_writes_loses_nothing_and_heals() {
     assert_eq!(system.object("default", "configmap", "before")["data"]["a"], "kept");
     assert_eq!(system.object("default", "configmap", "after")["data"]["a"], body.as_str());
     assert!(system.refused(&["get", "configmap", "refused"]).contains("not found"));
+    system.maru(&["down"]);
+    system.host().output("umount", &[&data]);
 }

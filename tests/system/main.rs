@@ -5,6 +5,8 @@ mod faults;
 mod images;
 mod libraries;
 mod life;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod scripts;
 mod streams;
 mod traffic;
 

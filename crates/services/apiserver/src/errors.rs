@@ -82,6 +82,9 @@ pub(crate) enum ApiError {
     TooManyRequests { message: String, retry_after_seconds: u32, causes: Vec<Cause> },
     #[error("{message}")]
     ServiceUnavailable { message: String, retry_after_seconds: u32 },
+    /// Clients wait for as long as an answer with `Retry-After` says, many times; a full disk needs a person.
+    #[error("{0}")]
+    InsufficientStorage(String),
     #[error("{0} is not supported")]
     NotSupported(String),
     #[error("Internal error occurred: {0}")]
@@ -138,6 +141,7 @@ impl ApiError {
             Self::Timeout(_) | Self::ResourceVersionTooLarge { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ServiceUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::InsufficientStorage(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::NotSupported(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -159,6 +163,7 @@ impl ApiError {
             Self::Timeout(_) | Self::ResourceVersionTooLarge { .. } => "Timeout",
             Self::TooManyRequests { .. } => "TooManyRequests",
             Self::ServiceUnavailable { .. } => "ServiceUnavailable",
+            Self::InsufficientStorage(_) => "InsufficientStorage",
             Self::NotSupported(_) => "NotImplemented",
             Self::Internal(_) => "InternalError",
         }
@@ -389,6 +394,7 @@ mod tests {
                 "starting",
                 json!({"retryAfterSeconds": 1}),
             ),
+            (ApiError::InsufficientStorage("full".to_owned()), 507, "InsufficientStorage", "full", Value::Null),
             (ApiError::NotSupported("x".to_owned()), 501, "NotImplemented", "x is not supported", Value::Null),
             (ApiError::internal("bug"), 500, "InternalError", "Internal error occurred: bug", Value::Null),
         ];

@@ -189,9 +189,8 @@ pub(crate) fn commit_error(resource: &GroupResource, name: &str, error: CommitEr
         CommitError::Missing { .. } => ApiError::not_found(resource, name),
         CommitError::Conflict { .. } => ApiError::modified(resource, name),
         CommitError::TooLarge { limit, .. } => ApiError::TooLarge { limit },
-        CommitError::DiskFull { .. } | CommitError::Closed => {
-            ApiError::ServiceUnavailable { message: error.to_string(), retry_after_seconds: 5 }
-        }
+        CommitError::DiskFull { .. } => ApiError::InsufficientStorage(error.to_string()),
+        CommitError::Closed => ApiError::ServiceUnavailable { message: error.to_string(), retry_after_seconds: 5 },
         other => {
             tracing::error!(error = %other, "a write failed");
             ApiError::internal(other.to_string())
