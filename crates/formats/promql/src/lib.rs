@@ -13,10 +13,10 @@ pub use engine::{
     Stopwatch, Value, When,
 };
 pub use language::{
-    Aggregation, Aggregator, At, Binary, BinaryOperator, Call, Cardinality, DurationError, DurationExpression,
-    DurationOperator, DurationValue, DurationValueError, Expression, Extension, FUNCTIONS, Function, Grouping,
-    MatrixSelector, NumberLiteral, Parentheses, ParseError, ParseErrors, ParseOptions, QueryTimes, Span,
-    StringLiteral, Subquery, Type, Unary, UnaryOperator, VectorMatching, VectorSelector, format_duration,
-    format_matcher, format_number, parse, parse_duration, parse_selector, pretty, quote, to_json,
+    Aggregation, Aggregator, At, Binary, BinaryOperator, Call, Candidate, Cardinality, Completion, CompletionKind,
+    DurationError, DurationExpression, DurationOperator, DurationValue, Expression, Extension, FUNCTIONS, Function,
+    Grouping, MatrixSelector, NumberLiteral, Parentheses, ParseError, ParseErrors, ParseOptions, Span, StringLiteral,
+    Subquery, Type, Unary, UnaryOperator, VectorMatching, VectorSelector, complete, format_duration, format_matcher,
+    format_number, parse, parse_duration, parse_selector, pretty, quote, to_json,
 };
 pub use source::{Range, Samples, Selection, Series, Source, SourceError};

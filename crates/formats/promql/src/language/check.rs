@@ -2,13 +2,17 @@
 
 use maru_prom::METRIC_NAME;
 
-use super::ast::{Aggregation, Binary, Call, Cardinality, Expression, VectorSelector};
+use super::ast::{
+    Aggregation, Aggregator, Binary, Call, Cardinality, Expression, Span, VectorMatching, VectorSelector,
+};
 use super::hints;
 use super::parser::Parser;
 use super::quote::quote;
 use super::types::Type;
 
 /// Checks `expression` and all inside; also sets what depends on types. Returns its type.
+///
+/// What goes down the tree keeps little on the stack; the judging is done in functions of their own.
 pub(super) fn check(expression: &mut Expression, parser: &mut Parser<'_>) -> Type {
     match expression {
         Expression::Number(_) => Type::Scalar,
@@ -23,47 +27,94 @@ pub(super) fn check(expression: &mut Expression, parser: &mut Parser<'_>) -> Typ
         }
         Expression::Subquery(subquery) => {
             let inner = check(&mut subquery.expression, parser);
-            if inner != Type::Vector {
-                let message = format!("subquery is only allowed on instant vector, got {} instead", inner.name());
-                parser.error(subquery.span, message, hints::subquery_of(inner));
-            }
+            judge_subquery(subquery.span, inner, parser);
             Type::Matrix
         }
         Expression::Parentheses(node) => check(&mut node.expression, parser),
         Expression::Unary(node) => {
             let inner = check(&mut node.expression, parser);
-            if !matches!(inner, Type::Scalar | Type::Vector) {
-                let message = format!(
-                    "unary expression only allowed on expressions of type scalar or instant vector, got \"{inner}\""
-                );
-                parser.error(node.span, message, None);
-            }
+            judge_unary(node.span, inner, parser);
             inner
         }
-        Expression::Aggregation(node) => check_aggregation(node, parser),
-        Expression::Call(call) => check_call(call, parser),
-        Expression::Binary(binary) => check_binary(binary, parser),
+        Expression::Aggregation(node) => {
+            let inner = check(&mut node.expression, parser);
+            judge_aggregation(node, inner, parser);
+            if let Some(parameter) = &mut node.parameter {
+                let found = check(parameter, parser);
+                judge_parameter(node.operator, parameter, found, parser);
+            }
+            Type::Vector
+        }
+        Expression::Call(call) => {
+            judge_call(call, parser);
+            for index in 0..call.arguments.len() {
+                check_argument(call, index, parser);
+            }
+            call.function.returns
+        }
+        Expression::Binary(binary) => {
+            let left = check(&mut binary.left, parser);
+            let right = check(&mut binary.right, parser);
+            judge_binary(binary, left, right, parser);
+            if left == Type::Scalar && right == Type::Scalar { Type::Scalar } else { Type::Vector }
+        }
     }
 }
 
-fn check_aggregation(node: &mut Aggregation, parser: &mut Parser<'_>) -> Type {
-    let inner = check(&mut node.expression, parser);
+fn check_argument(call: &mut Call, index: usize, parser: &mut Parser<'_>) {
+    let (Some(wanted), Some(argument)) = (call.function.argument(index), call.arguments.get_mut(index)) else {
+        return;
+    };
+    // Conditions on info metrics may all match the empty value.
+    let is_info_labels = call.function.name == "info"
+        && index == 1
+        && matches!(argument, Expression::Vector(selector) if selector.name.is_empty());
+    let found = if is_info_labels { Type::Vector } else { check(argument, parser) };
+    if found != wanted {
+        judge_argument(call, index, wanted, found, parser);
+    }
+}
+
+fn judge_subquery(span: Span, inner: Type, parser: &mut Parser<'_>) {
+    if inner != Type::Vector {
+        let message = format!("subquery is only allowed on instant vector, got {} instead", inner.name());
+        parser.error(span, message, hints::subquery_of(inner));
+    }
+}
+
+fn judge_unary(span: Span, inner: Type, parser: &mut Parser<'_>) {
+    if !matches!(inner, Type::Scalar | Type::Vector) {
+        let message =
+            format!("unary expression only allowed on expressions of type scalar or instant vector, got \"{inner}\"");
+        parser.error(span, message, None);
+    }
+}
+
+fn judge_aggregation(node: &Aggregation, inner: Type, parser: &mut Parser<'_>) {
     if inner != Type::Vector {
         let message = format!("expected type {} in aggregation expression, got {inner}", Type::Vector);
         let hint = hints::wants_vector(inner, &node.expression);
         parser.error(node.expression.span(), message, hint);
     }
-    if let (Some(wanted), Some(parameter)) = (node.operator.parameter(), &mut node.parameter) {
-        let found = check(parameter, parser);
-        if found != wanted {
-            let message = format!("expected type {wanted} in aggregation parameter, got {found}");
-            parser.error(parameter.span(), message, Some(hints::aggregation_form(node.operator)));
-        }
-    }
-    Type::Vector
 }
 
-fn check_call(call: &mut Call, parser: &mut Parser<'_>) -> Type {
+fn judge_parameter(operator: Aggregator, parameter: &Expression, found: Type, parser: &mut Parser<'_>) {
+    if let Some(wanted) = operator.parameter().filter(|wanted| *wanted != found) {
+        let message = format!("expected type {wanted} in aggregation parameter, got {found}");
+        parser.error(parameter.span(), message, Some(hints::aggregation_form(operator)));
+    }
+}
+
+fn judge_argument(call: &Call, index: usize, wanted: Type, found: Type, parser: &mut Parser<'_>) {
+    let Some(argument) = call.arguments.get(index) else { return };
+    let name = quote(call.function.name.as_bytes());
+    let message = format!("expected type {wanted} in call to function {name}, got {found}");
+    let hint = hints::argument(call.function, index, wanted, found, argument);
+    parser.error(argument.span(), message, hint);
+}
+
+/// Checks how many arguments there are.
+fn judge_call(call: &Call, parser: &mut Parser<'_>) {
     let function = call.function;
     let (name, given) = (quote(function.name.as_bytes()), call.arguments.len());
     let (least, most) = (function.arguments_min(), function.arguments_max());
@@ -77,23 +128,11 @@ fn check_call(call: &mut Call, parser: &mut Parser<'_>) -> Type {
         let message = format!("expected at most {most} argument(s) in call to {name}, got {given}");
         parser.error(call.span, message, hint());
     }
-    let is_info = function.name == "info";
-    if is_info && let Some(labels) = call.arguments.get(1) {
+    if function.name == "info"
+        && let Some(labels) = call.arguments.get(1)
+    {
         check_info_labels(call, labels, parser);
     }
-    for (index, argument) in call.arguments.iter_mut().enumerate() {
-        let Some(wanted) = function.argument(index) else { break };
-        // Conditions on info metrics may all match the empty value.
-        let is_info_labels =
-            is_info && index == 1 && matches!(argument, Expression::Vector(selector) if selector.name.is_empty());
-        let found = if is_info_labels { Type::Vector } else { check(argument, parser) };
-        if found != wanted {
-            let message = format!("expected type {wanted} in call to function {name}, got {found}");
-            let hint = hints::argument(function, index, wanted, found, argument);
-            parser.error(argument.span(), message, hint);
-        }
-    }
-    function.returns
 }
 
 fn check_info_labels(call: &Call, labels: &Expression, parser: &mut Parser<'_>) {
@@ -113,9 +152,7 @@ fn check_info_labels(call: &Call, labels: &Expression, parser: &mut Parser<'_>) 
     }
 }
 
-fn check_binary(node: &mut Binary, parser: &mut Parser<'_>) -> Type {
-    let left = check(&mut node.left, parser);
-    let right = check(&mut node.right, parser);
+fn judge_binary(node: &mut Binary, left: Type, right: Type, parser: &mut Parser<'_>) {
     let (operator, matching) = (node.operator, node.matching.take().unwrap_or_default());
     let both_scalar = left == Type::Scalar && right == Type::Scalar;
     if node.returns_bool && !operator.is_comparison() {
@@ -139,9 +176,20 @@ fn check_binary(node: &mut Binary, parser: &mut Parser<'_>) -> Type {
             parser.error(side.span(), message, hints::wants_vector(found, side));
         }
     }
+    judge_matching(node, matching, left == Type::Vector && right == Type::Vector, parser);
+    if operator.is_set() && (left == Type::Scalar || right == Type::Scalar) {
+        let operator = quote(operator.symbol().as_bytes());
+        let message = format!("set operator {operator} not allowed in binary scalar expression");
+        parser.error(node.span, message, Some("make a vector of the number: vector(1)".to_owned()));
+    }
+}
+
+/// Checks how partners are found, and keeps it where both sides are vectors.
+fn judge_matching(node: &mut Binary, matching: VectorMatching, are_vectors: bool, parser: &mut Parser<'_>) {
+    let operator = node.operator;
     let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
     let is_grouped = matches!(matching.cardinality, Cardinality::ManyToOne | Cardinality::OneToMany);
-    if left != Type::Vector || right != Type::Vector {
+    if !are_vectors {
         if !matching.labels.is_empty() {
             let message = "vector matching only allowed between instant vectors".to_owned();
             parser.error(node.span, message, None);
@@ -170,12 +218,6 @@ fn check_binary(node: &mut Binary, parser: &mut Parser<'_>) -> Type {
             matching.cardinality = Cardinality::ManyToMany;
         }
     }
-    if operator.is_set() && (left == Type::Scalar || right == Type::Scalar) {
-        let operator = quote(operator.symbol().as_bytes());
-        let message = format!("set operator {operator} not allowed in binary scalar expression");
-        parser.error(node.span, message, Some("make a vector of the number: vector(1)".to_owned()));
-    }
-    if both_scalar { Type::Scalar } else { Type::Vector }
 }
 
 fn check_selector(selector: &VectorSelector, parser: &mut Parser<'_>) {

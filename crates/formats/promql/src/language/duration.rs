@@ -1,6 +1,4 @@
-//! Lengths of time: as text, and computed.
-
-use super::ast::{DurationExpression, DurationOperator, DurationValue, Span};
+//! Lengths of time as text.
 
 /// Units from the largest, with milliseconds.
 const UNITS: [(&str, i64); 7] = [
@@ -86,7 +84,7 @@ pub fn format_duration(ms: i64) -> String {
     let mut rest = ms.unsigned_abs();
     for (unit, size) in UNITS {
         let size = size.unsigned_abs();
-        if matches!(unit, "y" | "w") && rest % size != 0 {
+        if matches!(unit, "y" | "w") && !rest.is_multiple_of(size) {
             continue;
         }
         if rest >= size {
@@ -97,113 +95,16 @@ pub fn format_duration(ms: i64) -> String {
     out
 }
 
-/// Why a computed length of time has no value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{}: {reason}", span.start, span.end)]
-#[non_exhaustive]
-pub struct DurationValueError {
-    /// Where it stands in the query.
-    pub span: Span,
-    /// What is wrong with it.
-    pub reason: &'static str,
-}
-
-/// What lengths of time are computed from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct QueryTimes {
-    /// The query's step in milliseconds; 0 for an instant query.
-    pub step_ms: i64,
-    /// The time between the query's first and last moment in milliseconds.
-    pub range_ms: i64,
-}
-
-impl DurationValue {
-    /// Returns the milliseconds of an offset, which may be negative.
-    ///
-    /// # Errors
-    /// When it is computed and has no value.
-    pub fn offset_ms(&self, times: QueryTimes) -> Result<i64, DurationValueError> {
-        match self {
-            Self::Fixed(ms) => Ok(*ms),
-            Self::Computed(expression) => expression.milliseconds(times),
-        }
-    }
-
-    /// Returns the milliseconds of a window or step.
-    ///
-    /// # Errors
-    /// When it is computed and has no value, or none above zero.
-    pub fn length_ms(&self, times: QueryTimes) -> Result<i64, DurationValueError> {
-        match self {
-            Self::Fixed(ms) => Ok(*ms),
-            Self::Computed(expression) => {
-                let seconds = expression.seconds(times)?;
-                if seconds <= 0.0 {
-                    return Err(expression.error("duration must be greater than 0"));
-                }
-                expression.milliseconds(times)
-            }
-        }
-    }
-}
-
-impl DurationExpression {
-    fn error(&self, reason: &'static str) -> DurationValueError {
-        DurationValueError { span: self.span(), reason }
-    }
-
-    fn milliseconds(&self, times: QueryTimes) -> Result<i64, DurationValueError> {
-        let seconds = self.seconds(times)?;
-        if !seconds.is_finite() {
-            return Err(self.error("duration is NaN or infinite"));
-        }
-        if seconds.abs() > SECONDS_MAX {
-            return Err(self.error("duration is out of range"));
-        }
-        Ok(whole_ms(seconds * 1000.0))
-    }
-
-    /// Returns the value in seconds.
-    fn seconds(&self, times: QueryTimes) -> Result<f64, DurationValueError> {
-        Ok(match self {
-            Self::Number(number) => number.value,
-            Self::Step(_) => seconds(times.step_ms),
-            Self::Range(_) => seconds(times.range_ms),
-            Self::Negative(inner, _) => -inner.seconds(times)?,
-            Self::Parentheses(inner, _) => inner.seconds(times)?,
-            Self::MinOf(left, right, _) => {
-                let (left, right) = (left.seconds(times)?, right.seconds(times)?);
-                if left.is_nan() || right.is_nan() { f64::NAN } else { left.min(right) }
-            }
-            Self::MaxOf(left, right, _) => {
-                let (left, right) = (left.seconds(times)?, right.seconds(times)?);
-                if left.is_nan() || right.is_nan() { f64::NAN } else { left.max(right) }
-            }
-            Self::Binary(operator, left, right, _) => {
-                let (left, right) = (left.seconds(times)?, right.seconds(times)?);
-                match operator {
-                    DurationOperator::Add => left + right,
-                    DurationOperator::Subtract => left - right,
-                    DurationOperator::Multiply => left * right,
-                    DurationOperator::Divide if right == 0.0 => return Err(self.error("division by zero")),
-                    DurationOperator::Divide => left / right,
-                    DurationOperator::Modulo if right == 0.0 => return Err(self.error("modulo by zero")),
-                    DurationOperator::Modulo => left % right,
-                    DurationOperator::Power => left.powf(right),
-                }
-            }
-        })
-    }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a query's times are far below 2^53 ms")]
 pub(super) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// Returns the whole milliseconds of a literal in seconds, rounded to nanoseconds first.
+/// Returns the whole milliseconds of a literal in seconds; a fraction that is no rounding error goes.
 pub(super) fn literal_ms(seconds: f64) -> i64 {
-    whole_ms((seconds * 1e9).round() / 1e6)
+    let ms = seconds * 1000.0;
+    let nearest = ms.round();
+    whole_ms(if (ms - nearest).abs() < 1e-4 { nearest } else { ms })
 }
 
 #[expect(

@@ -4,76 +4,101 @@ use maru_prom::Matcher;
 use serde_json::{Value, json};
 
 use super::ast::{
-    At, DurationExpression, DurationValue, Expression, Extension, Grouping, NumberLiteral, VectorMatching,
-    VectorSelector,
+    Aggregation, At, Binary, Call, DurationExpression, DurationValue, Expression, Extension, Grouping, MatrixSelector,
+    NumberLiteral, Subquery, VectorMatching, VectorSelector,
 };
 use super::quote::format_number;
 
 /// Returns the tree as JSON.
 #[must_use]
 pub fn to_json(expression: &Expression) -> Value {
+    // The parts are made first, so that little is kept while going down a deep tree.
+    with_parts(expression, expression.children().into_iter().map(to_json).collect())
+}
+
+fn with_parts(expression: &Expression, parts: Vec<Value>) -> Value {
+    let mut parts = parts.into_iter();
+    let mut part = || parts.next().unwrap_or_default();
     match expression {
         Expression::Number(node) => json!({ "type": "numberLiteral", "val": format_number(node.value) }),
         Expression::String(node) => json!({ "type": "stringLiteral", "val": node.text() }),
-        Expression::Parentheses(node) => json!({ "type": "parenExpr", "expr": to_json(&node.expression) }),
-        Expression::Unary(node) => {
-            json!({ "type": "unaryExpr", "op": node.operator.symbol(), "expr": to_json(&node.expression) })
-        }
+        Expression::Parentheses(_) => json!({ "type": "parenExpr", "expr": part() }),
+        Expression::Unary(node) => json!({ "type": "unaryExpr", "op": node.operator.symbol(), "expr": part() }),
         Expression::Vector(node) => selector(node, "vectorSelector"),
-        Expression::Matrix(node) => {
-            let mut out = selector(&node.selector, "matrixSelector");
-            out["range"] = fixed(&node.range);
-            out["rangeExpr"] = computed(&node.range);
-            out
-        }
-        Expression::Subquery(node) => {
-            let step = node.step.as_ref().unwrap_or(&DurationValue::ZERO);
-            json!({
-                "type": "subquery",
-                "expr": to_json(&node.expression),
-                "range": fixed(&node.range),
-                "rangeExpr": computed(&node.range),
-                "offset": fixed(&node.offset),
-                "offsetExpr": computed(&node.offset),
-                "step": fixed(step),
-                "stepExpr": computed(step),
-                "timestamp": timestamp(node.at),
-                "startOrEnd": start_or_end(node.at),
-            })
-        }
-        Expression::Call(node) => json!({
-            "type": "call",
-            "func": {
-                "name": node.function.name,
-                "argTypes": node.function.arguments.iter().map(|argument| argument.name()).collect::<Vec<_>>(),
-                "variadic": node.function.variadic,
-                "returnType": node.function.returns.name(),
-            },
-            "args": node.arguments.iter().map(to_json).collect::<Vec<_>>(),
-        }),
+        Expression::Matrix(node) => window(node),
+        Expression::Subquery(node) => subquery(node, part()),
+        Expression::Call(node) => call(node, parts.collect()),
         Expression::Aggregation(node) => {
-            let (labels, without) = match &node.grouping {
-                Grouping::By(labels) => (labels, false),
-                Grouping::Without(labels) => (labels, true),
-            };
-            json!({
-                "type": "aggregation",
-                "op": node.operator.name(),
-                "expr": to_json(&node.expression),
-                "param": node.parameter.as_deref().map(to_json),
-                "grouping": labels,
-                "without": without,
-            })
+            let parameter = if node.parameter.is_some() { part() } else { Value::Null };
+            aggregation(node, parameter, part())
         }
-        Expression::Binary(node) => json!({
-            "type": "binaryExpr",
-            "op": node.operator.symbol(),
-            "lhs": to_json(&node.left),
-            "rhs": to_json(&node.right),
-            "matching": node.matching.as_ref().map(matching),
-            "bool": node.returns_bool,
-        }),
+        Expression::Binary(node) => {
+            let left = part();
+            binary(node, left, part())
+        }
     }
+}
+
+fn window(node: &MatrixSelector) -> Value {
+    let mut out = selector(&node.selector, "matrixSelector");
+    out["range"] = fixed(&node.range);
+    out["rangeExpr"] = computed(&node.range);
+    out
+}
+
+fn subquery(node: &Subquery, inner: Value) -> Value {
+    let step = node.step.as_ref().unwrap_or(&DurationValue::ZERO);
+    json!({
+        "type": "subquery",
+        "expr": inner,
+        "range": fixed(&node.range),
+        "rangeExpr": computed(&node.range),
+        "offset": fixed(&node.offset),
+        "offsetExpr": computed(&node.offset),
+        "step": fixed(step),
+        "stepExpr": computed(step),
+        "timestamp": timestamp(node.at),
+        "startOrEnd": start_or_end(node.at),
+    })
+}
+
+fn call(node: &Call, arguments: Vec<Value>) -> Value {
+    json!({
+        "type": "call",
+        "func": {
+            "name": node.function.name,
+            "argTypes": node.function.arguments.iter().map(|argument| argument.name()).collect::<Vec<_>>(),
+            "variadic": node.function.variadic,
+            "returnType": node.function.returns.name(),
+        },
+        "args": arguments,
+    })
+}
+
+fn aggregation(node: &Aggregation, parameter: Value, inner: Value) -> Value {
+    let (labels, without) = match &node.grouping {
+        Grouping::By(labels) => (labels, false),
+        Grouping::Without(labels) => (labels, true),
+    };
+    json!({
+        "type": "aggregation",
+        "op": node.operator.name(),
+        "expr": inner,
+        "param": parameter,
+        "grouping": labels,
+        "without": without,
+    })
+}
+
+fn binary(node: &Binary, left: Value, right: Value) -> Value {
+    json!({
+        "type": "binaryExpr",
+        "op": node.operator.symbol(),
+        "lhs": left,
+        "rhs": right,
+        "matching": node.matching.as_ref().map(matching),
+        "bool": node.returns_bool,
+    })
 }
 
 fn selector(node: &VectorSelector, kind: &str) -> Value {

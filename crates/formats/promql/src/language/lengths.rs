@@ -121,7 +121,7 @@ impl Parser<'_> {
         match token.kind {
             TokenKind::Number | TokenKind::Duration => {
                 let mut number = self.number_literal();
-                if number.value.abs() > SECONDS_MAX {
+                if number.value.is_nan() || number.value.abs() > SECONDS_MAX {
                     self.error(number.span, "duration out of range".to_owned(), None);
                     number.value = 1.0;
                 }

@@ -29,7 +29,7 @@ enum Mode {
     #[default]
     Expression,
     Braces,
-    /// In brackets, where no number came yet.
+    /// In brackets, up to the first number.
     LengthOfTime,
 }
 
@@ -45,7 +45,7 @@ struct Lexer<'a> {
     parentheses: usize,
     in_brackets: bool,
     got_colon: bool,
-    got_number: bool,
+    got_length: bool,
 }
 
 /// Says what is wrong.
@@ -119,6 +119,7 @@ impl Lexer<'_> {
                 self.push(TokenKind::LeftBracket);
                 self.in_brackets = true;
                 self.got_colon = false;
+                self.got_length = false;
                 self.mode = Mode::LengthOfTime;
             }
             ']' if !self.in_brackets => return Err("unexpected right bracket ']'".to_owned()),
@@ -145,7 +146,7 @@ impl Lexer<'_> {
     fn length_of_time(&mut self, character: char) -> Result<(), Failure> {
         match character {
             ']' => self.right_bracket(),
-            ':' if !self.got_number => {
+            ':' if !self.got_length => {
                 self.start = self.position;
                 return Err("unexpected colon before duration in duration expression".to_owned());
             }
@@ -235,7 +236,7 @@ impl Lexer<'_> {
     }
 
     fn number_in_brackets(&mut self, first: char) -> Result<(), Failure> {
-        self.got_number = true;
+        self.got_length = true;
         self.mode = Mode::Expression;
         self.number_or_duration(first)
     }
@@ -384,6 +385,7 @@ impl Lexer<'_> {
         self.skip_while(|next| next == '_' || next.is_ascii_alphabetic());
         match word_kind(self.taken()) {
             TokenKind::Special(special) if special.is_duration() => {
+                self.got_length = true;
                 self.push(TokenKind::Special(special));
                 true
             }

@@ -2,8 +2,10 @@
 
 mod ast;
 mod check;
+mod complete;
 mod duration;
 mod error;
+mod expressions;
 mod functions;
 mod hints;
 mod json;
@@ -24,7 +26,8 @@ pub use ast::{
     DurationValue, Expression, Extension, Grouping, MatrixSelector, NumberLiteral, Parentheses, Span, StringLiteral,
     Subquery, Unary, UnaryOperator, VectorMatching, VectorSelector,
 };
-pub use duration::{DurationError, DurationValueError, QueryTimes, format_duration, parse_duration};
+pub use complete::{Candidate, Completion, CompletionKind, complete};
+pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ParseError, ParseErrors};
 pub use functions::{FUNCTIONS, Function};
 pub use json::to_json;

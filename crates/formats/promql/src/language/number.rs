@@ -6,11 +6,14 @@ use super::quote::quote;
 ///
 /// A leading zero makes a whole number octal, as in Go, unless it has a digit above 7.
 pub(super) fn parse_number(text: &str) -> Result<f64, String> {
+    if text.ends_with('_') {
+        return Err(syntax(text));
+    }
     let digits: String = text.chars().filter(|character| *character != '_').collect();
     if let Some(hexadecimal) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         return match i64::from_str_radix(hexadecimal, 16) {
-            Ok(value) if !text.ends_with('_') => Ok(whole(value)),
-            _ => Err(syntax(text)),
+            Ok(value) => Ok(whole(value)),
+            Err(_) => Err(syntax(text)),
         };
     }
     let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -72,7 +75,7 @@ mod tests {
             assert_eq!(parse_number(text), Ok(value), "{text}");
         }
         assert!(parse_number("NaN").is_ok_and(f64::is_nan));
-        for text in ["1e999", "0x", "0xFFFFFFFFFFFFFFFFFF"] {
+        for text in ["1e999", "0x", "0xFFFFFFFFFFFFFFFFFF", "1_", "0x_"] {
             assert!(parse_number(text).is_err(), "{text}");
         }
     }

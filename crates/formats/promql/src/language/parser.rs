@@ -2,20 +2,14 @@
 //!
 //! A mistake in the grammar ends the reading; mistakes in meaning are collected on the way, so that several are told at once.
 
-use super::ast::{
-    Aggregation, Aggregator, Binary, BinaryOperator, Call, Cardinality, Expression, Grouping, NumberLiteral,
-    Parentheses, Span, StringLiteral, Unary, UnaryOperator, VectorMatching, VectorSelector,
-};
-use super::check::check;
-use super::duration::parse_duration;
-use super::error::{ParseError, ParseErrors};
-use super::functions::Function;
-use super::hints;
-use super::lexer::{lex, unquote};
-use super::number::parse_number;
-use super::quote::quote;
-use super::token::{Keyword, Token, TokenKind};
 use maru_prom::Matcher;
+
+use super::ast::{Expression, NumberLiteral, Span, VectorSelector};
+use super::check::check;
+use super::error::{ParseError, ParseErrors};
+use super::hints;
+use super::lexer::lex;
+use super::token::{Token, TokenKind};
 
 /// What the parser accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +73,7 @@ pub fn parse(text: &str, options: &ParseOptions) -> Result<Expression, ParseErro
             ParseErrors::none_or(parser.errors, expression)
         }
         Err(Stop(error)) => {
-            parser.errors.push(error);
+            parser.errors.push(*error);
             ParseErrors::none_or(parser.errors, placeholder(Span::default()))
         }
     }
@@ -95,7 +89,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseErrors> {
     match parser.only_selector() {
         Ok(selector) => ParseErrors::none_or(parser.errors, selector.matchers),
         Err(Stop(error)) => {
-            parser.errors.push(error);
+            parser.errors.push(*error);
             ParseErrors::none_or(parser.errors, Vec::new())
         }
     }
@@ -103,7 +97,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseErrors> {
 
 /// Reading cannot go on.
 #[derive(Debug)]
-pub(super) struct Stop(ParseError);
+pub(super) struct Stop(Box<ParseError>);
 
 /// Where a mistake is found, and what could stand there.
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,22 +106,16 @@ pub(super) struct Context {
     pub(super) expected: &'static str,
 }
 
-const AGGREGATION: Context = Context { place: "aggregation", expected: "" };
-
-const fn grouping(expected: &'static str) -> Context {
-    Context { place: "grouping opts", expected }
-}
-
 /// An expression and how high its tree is.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) expression: Expression,
+    pub(super) expression: Box<Expression>,
     pub(super) height: usize,
 }
 
 impl Node {
-    pub(super) fn leaf(expression: Expression) -> Self {
-        Self { expression, height: 1 }
+    pub(super) fn new(expression: Expression, height: usize) -> Self {
+        Self { expression: Box::new(expression), height }
     }
 }
 
@@ -144,7 +132,7 @@ pub(super) struct Parser<'a> {
     pub(super) options: &'a ParseOptions,
     pub(super) errors: Vec<ParseError>,
     /// The innermost place that has words of its own for a mistake.
-    context: Context,
+    pub(super) context: Context,
     nesting: usize,
 }
 
@@ -178,10 +166,10 @@ impl<'a> Parser<'a> {
     fn query(&mut self) -> Result<Expression, Stop> {
         if self.kind() == TokenKind::End {
             let hint = Some("write a metric's name, such as `up`".to_owned());
-            return Err(Stop(self.make_error(Span::default(), "no expression found in input".to_owned(), hint)));
+            return Err(self.stop(Span::default(), "no expression found in input".to_owned(), hint));
         }
         let node = self.expression(0)?;
-        if self.kind() == TokenKind::End { Ok(node.expression) } else { Err(self.unexpected()) }
+        if self.kind() == TokenKind::End { Ok(*node.expression) } else { Err(self.unexpected()) }
     }
 
     fn only_selector(&mut self) -> Result<VectorSelector, Stop> {
@@ -189,342 +177,32 @@ impl<'a> Parser<'a> {
         if self.kind() == TokenKind::End { Ok(selector) } else { Err(self.unexpected()) }
     }
 
-    /// Reads an expression whose operators all bind at least as strongly as `minimum`.
-    fn expression(&mut self, minimum: u8) -> Result<Node, Stop> {
-        self.deeper(|parser| parser.expression_here(minimum))
-    }
-
-    fn expression_here(&mut self, minimum: u8) -> Result<Node, Stop> {
-        let mut left = self.prefix()?;
-        while let TokenKind::Operator(operator) = self.kind()
-            && precedence(operator) >= minimum
-        {
-            let operator_span = self.advance().span;
-            let mut binary = self.modifiers(operator, operator_span)?;
-            let own = precedence(operator);
-            let right = self.expression(if operator == BinaryOperator::Power { own } else { own + 1 })?;
-            let height = self.grown(left.height.max(right.height), operator_span)?;
-            binary.span = left.expression.span().to(right.expression.span());
-            *binary.left = left.expression;
-            *binary.right = right.expression;
-            let fills = binary.matching.as_ref().is_some_and(|m| m.fill_left.is_some() || m.fill_right.is_some());
-            if fills && !self.options.fill_modifiers {
-                let message = "binop fill modifiers are experimental and not enabled".to_owned();
-                self.error(binary.span, message, hints::feature("promql-binop-fill-modifiers"));
-            }
-            left = Node { expression: Expression::Binary(binary), height };
-        }
-        Ok(left)
-    }
-
     /// Does `read` one level deeper.
     pub(super) fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         self.nesting += 1;
         if self.nesting > self.options.nesting_max {
-            let message = format!("the expression nests deeper than {} levels", self.options.nesting_max);
-            return Err(Stop(self.make_error(self.peek().span, message, None)));
+            return Err(self.too_deep());
         }
         let result = read(self);
         self.nesting -= 1;
         result
     }
 
+    #[cold]
+    fn too_deep(&self) -> Stop {
+        let message = format!("the expression nests deeper than {} levels", self.options.nesting_max);
+        self.stop(self.peek().span, message, None)
+    }
+
     /// Returns the height of a tree around one of `height`.
     pub(super) fn grown(&self, height: usize, span: Span) -> Result<usize, Stop> {
-        if height < self.options.height_max {
-            return Ok(height + 1);
-        }
+        if height < self.options.height_max { Ok(height + 1) } else { Err(self.too_high(span)) }
+    }
+
+    #[cold]
+    fn too_high(&self, span: Span) -> Stop {
         let message = format!("the expression's tree is higher than {} levels", self.options.height_max);
-        Err(Stop(self.make_error(span, message, Some("put parts of the chain in parentheses".to_owned()))))
-    }
-
-    fn prefix(&mut self) -> Result<Node, Stop> {
-        let operator = match self.kind() {
-            TokenKind::Operator(BinaryOperator::Subtract) => UnaryOperator::Minus,
-            TokenKind::Operator(BinaryOperator::Add) => UnaryOperator::Plus,
-            _ => {
-                let primary = self.primary()?;
-                return self.postfix(primary);
-            }
-        };
-        let start = self.advance().span;
-        let operand = self.expression(precedence(BinaryOperator::Power))?;
-        let span = start.to(operand.expression.span());
-        let Expression::Number(mut number) = operand.expression else {
-            let height = self.grown(operand.height, start)?;
-            let expression = Box::new(operand.expression);
-            return Ok(Node { expression: Expression::Unary(Unary { operator, expression, span }), height });
-        };
-        if operator == UnaryOperator::Minus {
-            number.value = -number.value;
-        }
-        number.span = span;
-        Ok(Node::leaf(Expression::Number(number)))
-    }
-
-    fn primary(&mut self) -> Result<Node, Stop> {
-        let token = self.peek();
-        match token.kind {
-            TokenKind::Number | TokenKind::Duration => Ok(Node::leaf(Expression::Number(self.number_literal()))),
-            TokenKind::String => {
-                self.advance();
-                let bytes = unquote(self.text_of(token));
-                Ok(Node::leaf(Expression::String(StringLiteral { bytes, span: token.span })))
-            }
-            TokenKind::LeftParenthesis => {
-                self.advance();
-                let inner = self.expression(0)?;
-                let end = self.expect(TokenKind::RightParenthesis)?;
-                let height = self.grown(inner.height, token.span)?;
-                let span = token.span.to(end.span);
-                let node = Parentheses { expression: Box::new(inner.expression), span };
-                Ok(Node { expression: Expression::Parentheses(node), height })
-            }
-            TokenKind::Aggregator(aggregator) if self.is_aggregation() => self.aggregation(aggregator),
-            TokenKind::Identifier | TokenKind::Special(_) if self.kind_behind() == TokenKind::LeftParenthesis => {
-                self.call()
-            }
-            TokenKind::LeftBrace => Ok(Node::leaf(Expression::Vector(self.unnamed_selector()?))),
-            _ if self.is_metric_name() => Ok(Node::leaf(Expression::Vector(self.named_selector()?))),
-            _ => Err(self.unexpected()),
-        }
-    }
-
-    /// Reads a number or a length of time, which is here.
-    pub(super) fn number_literal(&mut self) -> NumberLiteral {
-        let token = self.advance();
-        let text = self.text_of(token);
-        let is_duration = token.kind == TokenKind::Duration;
-        let value = if is_duration {
-            parse_duration(text).map(super::duration::seconds).map_err(|error| error.to_string())
-        } else {
-            parse_number(text)
-        };
-        let value = value.unwrap_or_else(|message| {
-            let hint = hints::number(text);
-            self.error(token.span, message, hint);
-            0.0
-        });
-        NumberLiteral { value, is_duration, span: token.span }
-    }
-
-    fn is_aggregation(&self) -> bool {
-        matches!(self.kind_behind(), TokenKind::LeftParenthesis | TokenKind::Keyword(Keyword::By | Keyword::Without))
-    }
-
-    fn aggregation(&mut self, operator: Aggregator) -> Result<Node, Stop> {
-        let start = self.advance().span;
-        let outer = std::mem::replace(&mut self.context, AGGREGATION);
-        let mut by = self.grouping_modifier()?;
-        let (arguments, height, mut end) = self.arguments()?;
-        self.context = outer;
-        if by.is_none() {
-            by = self.grouping_modifier()?;
-            if by.is_some() {
-                end = self.previous_span();
-            }
-        }
-        let span = start.to(end);
-        let height = self.grown(height, start)?;
-        let expression = self.new_aggregation(operator, by.unwrap_or(Grouping::By(Vec::new())), arguments, span);
-        Ok(Node { expression, height })
-    }
-
-    fn new_aggregation(
-        &mut self,
-        operator: Aggregator,
-        grouping: Grouping,
-        arguments: Vec<Expression>,
-        span: Span,
-    ) -> Expression {
-        if operator.is_experimental() && !self.options.experimental_functions {
-            let message = format!(
-                "{operator}() is experimental and must be enabled with --enable-feature=promql-experimental-functions"
-            );
-            self.error(span, message, hints::feature("promql-experimental-functions"));
-            return placeholder(span);
-        }
-        let (expected, given) = (1 + usize::from(operator.parameter().is_some()), arguments.len());
-        if given != expected {
-            let message = if given == 0 {
-                "no arguments for aggregate expression provided".to_owned()
-            } else {
-                format!("wrong number of arguments for aggregate expression provided, expected {expected}, got {given}")
-            };
-            self.error(span, message, Some(hints::aggregation_form(operator)));
-            return placeholder(span);
-        }
-        let mut arguments = arguments.into_iter();
-        let parameter = if expected == 2 { arguments.next().map(Box::new) } else { None };
-        let expression = Box::new(arguments.next().unwrap_or_else(|| placeholder(span)));
-        Expression::Aggregation(Aggregation { operator, grouping, parameter, expression, span })
-    }
-
-    fn grouping_modifier(&mut self) -> Result<Option<Grouping>, Stop> {
-        Ok(match self.kind() {
-            TokenKind::Keyword(Keyword::By) => {
-                self.advance();
-                Some(Grouping::By(self.grouping_labels()?))
-            }
-            TokenKind::Keyword(Keyword::Without) => {
-                self.advance();
-                Some(Grouping::Without(self.grouping_labels()?))
-            }
-            _ => None,
-        })
-    }
-
-    /// Reads `(a, b)`.
-    fn grouping_labels(&mut self) -> Result<Vec<String>, Stop> {
-        let mut labels = Vec::new();
-        if self.kind() != TokenKind::LeftParenthesis {
-            return Err(self.unexpected_in(grouping("\"(\"")));
-        }
-        self.advance();
-        while self.kind() != TokenKind::RightParenthesis {
-            let token = self.peek();
-            let is_name = match token.kind {
-                TokenKind::Keyword(keyword) => keyword != Keyword::Without,
-                TokenKind::Operator(operator) => operator.is_set() || operator == BinaryOperator::Atan2,
-                TokenKind::Identifier
-                | TokenKind::MetricIdentifier
-                | TokenKind::Aggregator(_)
-                | TokenKind::Special(_) => true,
-                _ => false,
-            };
-            let text = self.text_of(token);
-            let name = match token.kind {
-                TokenKind::String => unquote(text),
-                _ if is_name => text.as_bytes().to_vec(),
-                _ => return Err(self.unexpected_in(grouping("label"))),
-            };
-            self.advance();
-            match String::from_utf8(name) {
-                Ok(name) if !name.is_empty() => labels.push(name),
-                Ok(_) => self.error(token.span, "invalid label name for grouping: \"\"".to_owned(), None),
-                Err(error) => {
-                    let name = quote(error.as_bytes());
-                    self.error(token.span, format!("invalid label name for grouping: {name}"), None);
-                }
-            }
-            match self.kind() {
-                TokenKind::Comma => drop(self.advance()),
-                TokenKind::RightParenthesis => {}
-                _ => return Err(self.unexpected_in(grouping("\",\" or \")\""))),
-            }
-        }
-        self.advance();
-        Ok(labels)
-    }
-
-    /// Reads `(a, b)` of a call: the arguments, the height of the highest, where the parenthesis closes.
-    fn arguments(&mut self) -> Result<(Vec<Expression>, usize, Span), Stop> {
-        self.expect(TokenKind::LeftParenthesis)?;
-        let (mut arguments, mut height) = (Vec::new(), 0);
-        if self.kind() == TokenKind::RightParenthesis {
-            return Ok((arguments, height, self.advance().span));
-        }
-        loop {
-            let argument = self.expression(0)?;
-            height = height.max(argument.height);
-            arguments.push(argument.expression);
-            let token = self.peek();
-            match token.kind {
-                TokenKind::RightParenthesis => return Ok((arguments, height, self.advance().span)),
-                TokenKind::Comma => drop(self.advance()),
-                _ => return Err(self.unexpected()),
-            }
-            if self.kind() == TokenKind::RightParenthesis {
-                let message = "trailing commas not allowed in function call args".to_owned();
-                self.error(token.span, message, Some("leave the last comma out".to_owned()));
-                return Ok((arguments, height, self.advance().span));
-            }
-        }
-    }
-
-    fn call(&mut self) -> Result<Node, Stop> {
-        let name = self.advance();
-        let (arguments, height, end) = self.arguments()?;
-        let span = name.span.to(end);
-        let height = self.grown(height, name.span)?;
-        let text = self.text_of(name);
-        let Some(function) = Function::named(text) else {
-            let message = format!("unknown function with name {}", quote(text.as_bytes()));
-            self.error(name.span, message, hints::function(text));
-            return Ok(Node { expression: placeholder(span), height });
-        };
-        if function.is_experimental && !self.options.experimental_functions {
-            let message = format!("function {} is not enabled", quote(text.as_bytes()));
-            self.error(name.span, message, hints::feature("promql-experimental-functions"));
-        }
-        Ok(Node { expression: Expression::Call(Call { function, arguments, span }), height })
-    }
-
-    /// Reads what stands between an operator and its right side.
-    fn modifiers(&mut self, operator: BinaryOperator, operator_span: Span) -> Result<Binary, Stop> {
-        let returns_bool = self.take(TokenKind::Keyword(Keyword::Bool));
-        let mut matching = VectorMatching::default();
-        let on = match self.kind() {
-            TokenKind::Keyword(Keyword::On) => Some(true),
-            TokenKind::Keyword(Keyword::Ignoring) => Some(false),
-            _ => None,
-        };
-        if let Some(on) = on {
-            self.advance();
-            matching.on = on;
-            matching.labels = self.grouping_labels()?;
-            matching.cardinality = match self.kind() {
-                TokenKind::Keyword(Keyword::GroupLeft) => Cardinality::ManyToOne,
-                TokenKind::Keyword(Keyword::GroupRight) => Cardinality::OneToMany,
-                _ => Cardinality::OneToOne,
-            };
-            if matching.cardinality != Cardinality::OneToOne {
-                self.advance();
-                if self.kind() == TokenKind::LeftParenthesis {
-                    matching.include = self.grouping_labels()?;
-                }
-            }
-        }
-        self.fills(&mut matching)?;
-        let nothing = || Box::new(placeholder(operator_span));
-        let (left, right) = (nothing(), nothing());
-        Ok(Binary { operator, left, right, returns_bool, matching: Some(matching), operator_span, span: operator_span })
-    }
-
-    fn fills(&mut self, matching: &mut VectorMatching) -> Result<(), Stop> {
-        if self.take(TokenKind::Keyword(Keyword::Fill)) {
-            let value = Some(self.fill_value()?);
-            (matching.fill_left, matching.fill_right) = (value, value);
-            return Ok(());
-        }
-        for _ in 0..2 {
-            if matching.fill_left.is_none() && self.take(TokenKind::Keyword(Keyword::FillLeft)) {
-                matching.fill_left = Some(self.fill_value()?);
-            } else if matching.fill_right.is_none() && self.take(TokenKind::Keyword(Keyword::FillRight)) {
-                matching.fill_right = Some(self.fill_value()?);
-            }
-        }
-        Ok(())
-    }
-
-    fn fill_value(&mut self) -> Result<f64, Stop> {
-        self.expect(TokenKind::LeftParenthesis)?;
-        let value = self.signed_number()?;
-        self.expect(TokenKind::RightParenthesis)?;
-        Ok(value)
-    }
-
-    /// Reads a number or a length of time with or without a sign.
-    pub(super) fn signed_number(&mut self) -> Result<f64, Stop> {
-        let is_negative = self.kind() == TokenKind::Operator(BinaryOperator::Subtract);
-        if is_negative || self.kind() == TokenKind::Operator(BinaryOperator::Add) {
-            self.advance();
-        }
-        if !matches!(self.kind(), TokenKind::Number | TokenKind::Duration) {
-            return Err(self.unexpected());
-        }
-        let value = self.number_literal().value;
-        Ok(if is_negative { -value } else { value })
+        self.stop(span, message, Some("put parts of the chain in parentheses".to_owned()))
     }
 
     /// Does `read` with other words for mistakes.
@@ -586,7 +264,7 @@ impl<'a> Parser<'a> {
         let token = self.peek();
         if let (TokenKind::Error, Some(message)) = (token.kind, &self.lexer_error) {
             let hint = hints::lexer(self, message);
-            return Stop(self.make_error(token.span, message.clone(), hint));
+            return self.stop(token.span, message.clone(), hint);
         }
         let mut message = format!("unexpected {}", token.describe(self.text_of(token)));
         if !context.place.is_empty() {
@@ -598,12 +276,18 @@ impl<'a> Parser<'a> {
             message.push_str(context.expected);
         }
         let hint = hints::unexpected(self, context);
-        Stop(self.make_error(token.span, message, hint))
+        self.stop(token.span, message, hint)
     }
 
     pub(super) fn error(&mut self, span: Span, message: String, hint: Option<String>) {
         let error = self.make_error(span, message, hint);
         self.errors.push(error);
+    }
+
+    /// Ends the reading with an error.
+    #[cold]
+    fn stop(&self, span: Span, message: String, hint: Option<String>) -> Stop {
+        Stop(Box::new(self.make_error(span, message, hint)))
     }
 
     fn make_error(&self, span: Span, message: String, hint: Option<String>) -> ParseError {
@@ -612,24 +296,5 @@ impl<'a> Parser<'a> {
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let (line, column) = if self.text.is_empty() { (0, 0) } else { (line, before.len() - line_start + 1) };
         ParseError { span, line, column, message, hint }
-    }
-}
-
-/// Returns how strongly an operator binds.
-fn precedence(operator: BinaryOperator) -> u8 {
-    match operator {
-        BinaryOperator::Or => 1,
-        BinaryOperator::And | BinaryOperator::Unless => 2,
-        BinaryOperator::Equal
-        | BinaryOperator::NotEqual
-        | BinaryOperator::Less
-        | BinaryOperator::LessOrEqual
-        | BinaryOperator::Greater
-        | BinaryOperator::GreaterOrEqual
-        | BinaryOperator::TrimUpper
-        | BinaryOperator::TrimLower => 3,
-        BinaryOperator::Add | BinaryOperator::Subtract => 4,
-        BinaryOperator::Multiply | BinaryOperator::Divide | BinaryOperator::Modulo | BinaryOperator::Atan2 => 5,
-        BinaryOperator::Power => 6,
     }
 }

@@ -15,7 +15,7 @@ const LINE_BYTES_MAX: usize = 100;
 pub fn pretty(expression: &Expression) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write_pretty(expression, 0, &mut out).is_ok();
+    write_pretty(expression, 0, &mut out).unwrap_or_default();
     out
 }
 
@@ -58,7 +58,8 @@ fn write_pretty(expression: &Expression, level: usize, out: &mut String) -> fmt:
         }
         Expression::Call(node) if !is_one_line => {
             indent(level, out);
-            write!(out, "{}(\n", node.function.name)?;
+            out.push_str(node.function.name);
+            out.push_str("(\n");
             for (index, argument) in node.arguments.iter().enumerate() {
                 out.push_str(if index > 0 { ",\n" } else { "" });
                 write_pretty(argument, level + 1, out)?;

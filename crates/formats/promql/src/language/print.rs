@@ -8,7 +8,7 @@ use super::ast::{
     Aggregation, At, Binary, Cardinality, DurationExpression, DurationValue, Expression, Extension, Grouping,
     MatrixSelector, NumberLiteral, Subquery, VectorMatching, VectorSelector,
 };
-use super::duration::{format_duration, whole_ms};
+use super::duration::{format_duration, literal_ms};
 use super::quote::{format_number, format_number_short, label_name, quote};
 
 impl fmt::Display for Expression {
@@ -53,7 +53,7 @@ impl fmt::Display for Expression {
 impl fmt::Display for NumberLiteral {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_duration {
-            out.write_str(&format_duration(whole_ms((self.value * 1e9).trunc() / 1e6)))
+            out.write_str(&format_duration(literal_ms(self.value)))
         } else {
             out.write_str(&format_number(self.value))
         }
@@ -208,5 +208,13 @@ fn write_matching(matching: &VectorMatching, out: &mut impl fmt::Write) -> fmt::
 }
 
 fn join(labels: &[String]) -> String {
-    labels.iter().map(|label| label_name(label)).collect::<Vec<_>>().join(", ")
+    labels.iter().map(|label| grouping_label(label)).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a label's name as it stands in parentheses, where some words mean something else.
+fn grouping_label(name: &str) -> String {
+    match name.to_ascii_lowercase().as_str() {
+        "without" | "inf" | "nan" => quote(name.as_bytes()),
+        _ => label_name(name),
+    }
 }

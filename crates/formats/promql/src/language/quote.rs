@@ -66,7 +66,7 @@ fn is_printable(character: char) -> bool {
 
 fn push_formatted(out: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
-    let _ = out.write_fmt(arguments).is_ok();
+    out.write_fmt(arguments).unwrap_or_default();
 }
 
 /// Returns `name` as it stands in `by (…)` and in braces: quoted unless it is made of letters, digits and `_`.

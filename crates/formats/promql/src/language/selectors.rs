@@ -218,13 +218,13 @@ impl Parser<'_> {
         let close = self.advance().span;
         let height = self.grown(node.height, open)?;
         let span = node.expression.span().to(close);
-        let expression = Box::new(node.expression);
+        let expression = node.expression;
         let subquery = Subquery { expression, range, step, offset: DurationValue::ZERO, at: None, span };
-        Ok(Node { expression: Expression::Subquery(subquery), height })
+        Ok(Node::new(Expression::Subquery(subquery), height))
     }
 
     fn matrix(&mut self, node: Node, range: DurationValue, brackets: Span) -> Node {
-        let Expression::Vector(selector) = node.expression else {
+        let Expression::Vector(selector) = *node.expression else {
             let hint = hints::range_of(&node.expression);
             self.error(brackets, "ranges only allowed for vector selectors".to_owned(), hint);
             return node;
@@ -240,7 +240,7 @@ impl Parser<'_> {
             self.error(brackets, message.to_owned(), Some(format!("put `{word}` behind the bracket")));
         }
         let span = selector.span.to(brackets);
-        Node { expression: Expression::Matrix(MatrixSelector { selector, range, span }), height: node.height }
+        Node::new(Expression::Matrix(MatrixSelector { selector, range, span }), node.height)
     }
 
     fn set_offset(&mut self, expression: &mut Expression, offset: DurationValue) {
