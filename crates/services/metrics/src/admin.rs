@@ -38,6 +38,11 @@ pub(crate) fn clean_tombstones(state: &State) -> Result<(), Fault> {
     state.store.clean_tombstones().map_err(|error| fault(&error))
 }
 
+/// Answers `flush`.
+pub(crate) fn flush(state: &State) -> Result<(), Fault> {
+    state.store.flush().map_err(|error| fault(&error))
+}
+
 /// Answers `snapshot`.
 pub(crate) fn snapshot(state: &State, parameters: &Parameters, sink: &mut Sink) -> Result<(), Fault> {
     let skip_head = match parameters.get("skip_head") {

@@ -30,14 +30,6 @@ pub(crate) enum Fault {
         /// After how many seconds to try again.
         retry_after_seconds: u32,
     },
-    /// The sender must slow down.
-    #[error("{message}")]
-    TooMany {
-        /// Why.
-        message: String,
-        /// After how many seconds to try again.
-        retry_after_seconds: u32,
-    },
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
@@ -53,9 +45,6 @@ pub(crate) enum Fault {
     /// The body is of a kind that is not spoken here.
     #[error("{0}")]
     UnsupportedMediaType(String),
-    /// None of the forms that the client accepts can be made.
-    #[error("{0}")]
-    NotAcceptable(String),
     /// The path is there but not with this method.
     #[error("the method {method} is not allowed here; use {allowed}")]
     MethodNotAllowed {
@@ -79,13 +68,11 @@ impl Fault {
             Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout(_) | Self::Canceled(_) | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
@@ -100,9 +87,8 @@ impl Fault {
             Self::Timeout(_) => "timeout",
             Self::Canceled(_) => "canceled",
             Self::Internal(_) => "internal",
-            Self::Unavailable { .. } | Self::TooMany { .. } => "unavailable",
+            Self::Unavailable { .. } => "unavailable",
             Self::NotFound(_) => "not_found",
-            Self::NotAcceptable(_) => "not_acceptable",
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
         }
@@ -111,9 +97,7 @@ impl Fault {
     /// Returns after how many seconds the request may succeed.
     pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
         match self {
-            Self::Unavailable { retry_after_seconds, .. } | Self::TooMany { retry_after_seconds, .. } => {
-                Some(*retry_after_seconds)
-            }
+            Self::Unavailable { retry_after_seconds, .. } => Some(*retry_after_seconds),
             Self::BadData(_)
             | Self::Execution(_)
             | Self::Timeout(_)
@@ -124,7 +108,6 @@ impl Fault {
             | Self::Forbidden(_)
             | Self::TooLarge(_)
             | Self::UnsupportedMediaType(_)
-            | Self::NotAcceptable(_)
             | Self::MethodNotAllowed { .. } => None,
         }
     }
@@ -144,13 +127,11 @@ mod tests {
             (Fault::Canceled(text()), 503, "canceled"),
             (Fault::Internal(text()), 500, "internal"),
             (Fault::Unavailable { message: text(), retry_after_seconds: 1 }, 503, "unavailable"),
-            (Fault::TooMany { message: text(), retry_after_seconds: 1 }, 429, "unavailable"),
             (Fault::NotFound(text()), 404, "not_found"),
             (Fault::Unauthorized(text()), 401, "unauthorized"),
             (Fault::Forbidden(text()), 403, "forbidden"),
             (Fault::TooLarge(text()), 413, "bad_data"),
             (Fault::UnsupportedMediaType(text()), 415, "bad_data"),
-            (Fault::NotAcceptable(text()), 406, "not_acceptable"),
             (Fault::MethodNotAllowed { method: "PUT".to_owned(), allowed: "GET" }, 405, "bad_data"),
         ];
         for (fault, status, error_type) in cases {

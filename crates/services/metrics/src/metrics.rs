@@ -9,6 +9,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use maru_http::{Body, Handler};
 use maru_prom::Labels;
+use maru_prom::exposition::ScrapeProtocol;
+use maru_prom::otlp::OtlpOptions;
 use maru_promql::{Engine, EngineOptions};
 use maru_series::{OpenReport, SeriesStore, StoreOptions, WriteScope};
 use maru_task::Scope;
@@ -54,6 +56,7 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) admin_api: bool,
     pub(crate) cors_origins: Vec<String>,
+    pub(crate) otlp: Arc<OtlpOptions>,
     pub(crate) experimental_promql: bool,
     pub(crate) retention: Duration,
     pub(crate) retention_bytes: u64,
@@ -154,6 +157,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     engine.default_subquery_step_ms = i64::try_from(options.evaluation_interval.as_millis()).unwrap_or(i64::MAX);
     engine.threads = limits.query_threads;
     engine.delayed_name_removal = options.experimental_promql;
+    let engine_lookback_ms = engine.lookback_ms;
     let telemetry = Telemetry::new(&options.registry);
     let jobs = |name, running, waiting| Jobs::new(scope.clone(), name, running, waiting, telemetry.work(name));
     let store_limits = store_options_series_max(options.series_max);
@@ -169,6 +173,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         telemetry,
         admin_api: options.admin_api,
         cors_origins: options.cors_origins,
+        otlp: Arc::new(OtlpOptions { lookback_ms: engine_lookback_ms, ..options.otlp }),
         experimental_promql: options.experimental_promql,
         retention: options.retention,
         retention_bytes: options.retention_bytes,
@@ -284,12 +289,17 @@ async fn dispatch(
         _ => {}
     }
     let parameters = Parameters::read(parts, body).await?;
-    if matches!(call, Call::DeleteSeries | Call::CleanTombstones | Call::Snapshot) {
+    if matches!(call, Call::DeleteSeries | Call::CleanTombstones | Call::Flush | Call::Snapshot) {
         admin::check_enabled(state)?;
     }
     let compress = accepts_gzip(&parts.headers);
     let own = Arc::clone(state);
     let name = name.to_owned();
+    let scrape = ScrapeProtocol::negotiate(header_text(parts, header::ACCEPT));
+    if let Call::Federate = call {
+        let work = move |sink: &mut Sink, cancel: &_| federate::federate(&own, &parameters, scrape, sink, cancel);
+        return Ok(state.queries.answer(state.limits.query_timeout, compress, work).await);
+    }
     if let Call::Query | Call::QueryRange = call {
         let question = match call {
             Call::Query => query::Question::instant(state, &parameters)?,
@@ -299,9 +309,9 @@ async fn dispatch(
         let work = move |sink: &mut Sink, cancel: &_| query::evaluate(&own, &question, sink, cancel);
         return Ok(state.queries.answer(patience, compress, work).await);
     }
-    let work = move |sink: &mut Sink, cancel: &maru_promql::Cancel| work(&own, call, &name, &parameters, sink, cancel);
+    let work = move |sink: &mut Sink, _: &_| work(&own, call, &name, &parameters, sink);
     let mut response = state.queries.answer(state.limits.query_timeout, compress, work).await;
-    if matches!(call, Call::DeleteSeries | Call::CleanTombstones) && response.status() == StatusCode::OK {
+    if matches!(call, Call::DeleteSeries | Call::CleanTombstones | Call::Flush) && response.status() == StatusCode::OK {
         response = answer::empty(StatusCode::NO_CONTENT);
     }
     Ok(response)
@@ -318,14 +328,7 @@ async fn remote_read_body(state: &State, parts: &Parts, body: Body) -> Result<By
 }
 
 /// What is answered on a blocking thread besides queries.
-fn work(
-    state: &State,
-    call: Call,
-    name: &str,
-    parameters: &Parameters,
-    sink: &mut Sink,
-    cancel: &maru_promql::Cancel,
-) -> Result<(), Fault> {
+fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &mut Sink) -> Result<(), Fault> {
     let data = match call {
         Call::Series => return lookups::series(state, parameters, sink),
         Call::Labels => return lookups::labels(state, parameters, sink),
@@ -334,9 +337,9 @@ fn work(
         Call::QueryExemplars => return lookups::exemplars(state, parameters, sink),
         Call::FormatQuery => return query::format(state, parameters, sink),
         Call::ParseQuery => return query::syntax(state, parameters, sink),
-        Call::Federate => return federate::federate(state, parameters, sink, cancel),
         Call::DeleteSeries => return admin::delete_series(state, parameters),
         Call::CleanTombstones => return admin::clean_tombstones(state),
+        Call::Flush => return admin::flush(state),
         Call::Snapshot => return admin::snapshot(state, parameters, sink),
         Call::OpenApi => {
             sink.buffer().extend_from_slice(openapi::document(&state.version).to_string().as_bytes());
@@ -368,6 +371,7 @@ fn work(
         | Call::RemoteRead
         | Call::RemoteWrite
         | Call::Otlp
+        | Call::Federate
         | Call::Healthy
         | Call::Ready
         | Call::Lifecycle

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use maru_prom::otlp::OtlpOptions;
 use maru_telemetry::Registry;
 use maru_time::SharedClock;
 
@@ -114,6 +115,8 @@ pub struct MetricsOptions {
     pub series_max: u64,
     /// How many series each writer may have in memory; zero for the store's default.
     pub scope_series_max: u64,
+    /// How OTLP metrics become series.
+    pub otlp: OtlpOptions,
     /// The flags that the service was started with, for `/api/v1/status/flags`.
     pub flags: Vec<(String, String)>,
     /// Our own version.
@@ -140,6 +143,7 @@ impl MetricsOptions {
             out_of_order_window: Duration::ZERO,
             series_max: 0,
             scope_series_max: 0,
+            otlp: OtlpOptions::default(),
             flags: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }

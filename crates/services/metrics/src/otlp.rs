@@ -1,15 +1,182 @@
 //! OTLP metrics coming in.
+//!
+//! Source: OTLP 1, "OTLP/HTTP"; the translation is that of `maru-prom`.
 
-use http::Response;
+use std::io::Read as _;
+
+use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode, header};
 use maru_http::Body;
-use maru_series::WriteScope;
+use maru_prom::otlp::{
+    ExportMetricsRequest, OtlpOptions, OtlpValue, Translation, json_response, protobuf_response, translate,
+};
+use maru_series::{Appender, WriteScope};
 
 use crate::answer;
 use crate::fault::Fault;
 use crate::metrics::State;
+use crate::request::{header_text, read_body};
+use crate::write::{self, Malformed, Outcome, WRITE_PATIENCE};
+
+/// The form of a request, and of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Protobuf,
+    Json,
+}
+
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// How a body is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Gzip,
+}
 
 /// Answers `POST /api/v1/otlp/v1/metrics`.
-pub(crate) async fn receive(_: &State, _: &Parts, _: Body, _: WriteScope) -> Response<Body> {
-    answer::error(&Fault::NotFound("OTLP is not supported yet".to_owned()))
+pub(crate) async fn receive(state: &State, parts: &Parts, body: Body, scope: WriteScope) -> Response<Body> {
+    let (form, packing) = match forms(parts) {
+        Ok(forms) => forms,
+        Err(fault) => return answer::error(&fault),
+    };
+    match take(state, form, packing, body, scope).await {
+        Err(fault) => answer::error(&fault),
+        Ok((outcome, warnings)) => {
+            write::count(state, &outcome, "otlp");
+            answer_of(form, &outcome, &warnings)
+        }
+    }
+}
+
+fn forms(parts: &Parts) -> Result<(Form, Packing), Fault> {
+    let kind = header_text(parts, header::CONTENT_TYPE);
+    let form = match kind.split(';').next().unwrap_or_default().trim() {
+        "application/x-protobuf" | "" => Form::Protobuf,
+        "application/json" => Form::Json,
+        _ => {
+            return Err(Fault::UnsupportedMediaType(format!(
+                "the content type {kind:?} is not supported; send application/x-protobuf or application/json"
+            )));
+        }
+    };
+    let packing = match header_text(parts, header::CONTENT_ENCODING) {
+        "" | "identity" => Packing::Plain,
+        "gzip" => Packing::Gzip,
+        other => {
+            return Err(Fault::UnsupportedMediaType(format!(
+                "the content encoding {other:?} is not supported; send gzip or none"
+            )));
+        }
+    };
+    Ok((form, packing))
+}
+
+async fn take(
+    state: &State,
+    form: Form,
+    packing: Packing,
+    body: Body,
+    scope: WriteScope,
+) -> Result<(Outcome, Vec<String>), Fault> {
+    let body = read_body(body, state.limits.write_bytes_max).await?;
+    let store = state.store.clone();
+    let bytes_max = state.limits.write_decompressed_bytes_max;
+    let options = state.otlp.clone();
+    let work = move |_: &_| {
+        let translation = read(form, packing, body, bytes_max, &options)?;
+        let mut appender = store.appender(&scope);
+        let malformed = append(&mut appender, &translation);
+        Ok((appender, malformed, translation.warnings))
+    };
+    let (mut appender, malformed, warnings) = state.writes.run(WRITE_PATIENCE, work).await.map_err(write::busy)?;
+    let report = appender.commit_async().await.map_err(write::commit_fault)?;
+    Ok((Outcome { report, malformed }, warnings))
+}
+
+fn read(
+    form: Form,
+    packing: Packing,
+    body: Bytes,
+    bytes_max: usize,
+    options: &OtlpOptions,
+) -> Result<Translation, Fault> {
+    let body = match packing {
+        Packing::Plain => body,
+        Packing::Gzip => {
+            let mut content = Vec::new();
+            let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+            let read =
+                flate2::read::MultiGzDecoder::new(&*body).take(limit.saturating_add(1)).read_to_end(&mut content);
+            read.map_err(|error| Fault::BadData(format!("the body is no gzip: {error}")))?;
+            if content.len() > bytes_max {
+                return Err(Fault::TooLarge(format!(
+                    "the body unpacks to more than the limit of {bytes_max} bytes; send smaller requests"
+                )));
+            }
+            Bytes::from(content)
+        }
+    };
+    let request = match form {
+        Form::Protobuf => ExportMetricsRequest::from_protobuf(&body),
+        Form::Json => ExportMetricsRequest::from_json(&body),
+    };
+    let request = request.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        Fault::BadData(format!("{error}{cause}"))
+    })?;
+    Ok(translate(&request, options))
+}
+
+fn append(appender: &mut Appender, translation: &Translation) -> Malformed {
+    let mut malformed = Malformed::default();
+    for refusal in &translation.refusals {
+        malformed.add(usize::try_from(refusal.points).unwrap_or(usize::MAX), || {
+            format!("{:?}: {}", refusal.metric, refusal.reason)
+        });
+    }
+    for sample in &translation.samples {
+        let reference = appender.series(&sample.labels);
+        match &sample.value {
+            OtlpValue::Float(value) => appender.append(reference, sample.timestamp_ms, *value),
+            OtlpValue::Histogram(histogram) => appender.append_histogram(reference, sample.timestamp_ms, histogram),
+        }
+        for exemplar in &sample.exemplars {
+            let mut exemplar = exemplar.clone();
+            if exemplar.timestamp_ms == 0 {
+                exemplar.timestamp_ms = sample.timestamp_ms;
+            }
+            appender.append_exemplar(reference, exemplar);
+        }
+    }
+    for (family, metadata) in &translation.metadata {
+        appender.metadata(family, metadata.clone());
+    }
+    malformed
+}
+
+/// Partial success is a success with a message, as OTLP wants it.
+fn answer_of(form: Form, outcome: &Outcome, warnings: &[String]) -> Response<Body> {
+    let refused = outcome.malformed.count + outcome.report.refused.iter().map(|refusal| refusal.count).sum::<u64>();
+    let mut message = write::complaint(outcome).unwrap_or_default();
+    for warning in warnings {
+        message.push_str(warning);
+        message.push('\n');
+    }
+    let content = match form {
+        Form::Protobuf => protobuf_response(refused, &message),
+        Form::Json => json_response(refused, &message).to_string().into_bytes(),
+    };
+    let mut response = Response::new(maru_http::full(content));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    response
 }

@@ -56,15 +56,6 @@ impl<'a> Json<'a> {
         let value: i128 = value.into();
         self.field(name).extend_from_slice(value.to_string().as_bytes());
     }
-
-    /// Writes a field that is a list of texts.
-    pub(crate) fn texts<T: AsRef<str>>(&mut self, name: &str, values: &[T]) {
-        let mut list = Json::array(self.field(name));
-        for value in values {
-            write_text(list.element(), value.as_ref());
-        }
-        list.end();
-    }
 }
 
 /// Writes a text in quotes.

@@ -66,6 +66,13 @@ impl Sink {
         self.kind = HeaderValue::from_static(kind);
     }
 
+    /// Sets what the answer is by a text that is made at run time; passed over when it is no header's value.
+    pub(crate) fn set_kind_text(&mut self, kind: &str) {
+        if let Ok(kind) = HeaderValue::from_str(kind) {
+            self.kind = kind;
+        }
+    }
+
     /// Sets the encoding that the content has already; has an effect before the first piece only.
     pub(crate) fn set_encoding(&mut self, encoding: &'static str) {
         self.encoding = Some(HeaderValue::from_static(encoding));
@@ -153,7 +160,7 @@ impl Sink {
                     last = encoder.finish().expect("compressing into memory does not fail");
                 }
                 // The same.
-                drop(self.send(last));
+                self.send(last).unwrap_or_default();
             }
             (Err(fault), None) => {
                 // The head has been sent: breaking off is all that can be told.
@@ -199,7 +206,7 @@ mod tests {
             let (mut sink, answer) = answering(compress);
             let work = tokio::task::spawn_blocking(move || {
                 for number in 0..200_000 {
-                    write!(sink.buffer(), "line {number}\n").unwrap();
+                    writeln!(sink.buffer(), "line {number}").unwrap();
                     sink.checkpoint().unwrap();
                 }
                 sink.finish(Ok(()));

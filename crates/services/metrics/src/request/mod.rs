@@ -50,11 +50,6 @@ impl Parameters {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns a value that must be there.
-    pub(crate) fn required(&self, name: &str) -> Result<&str, Fault> {
-        self.get(name).ok_or_else(|| Fault::parameter(name, "it is missing"))
-    }
-
     /// Returns a moment in milliseconds since 1970.
     pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, Fault> {
         self.get(name).map(|text| parse_time_ms(text).map_err(|why| Fault::parameter(name, why))).transpose()
@@ -186,6 +181,5 @@ mod tests {
             text(parameters.duration("step").unwrap_err()),
             "invalid parameter \"step\": cannot parse \"x\" to a valid duration"
         );
-        assert_eq!(text(parameters.required("query").unwrap_err()), "invalid parameter \"query\": it is missing");
     }
 }
