@@ -1,5 +1,6 @@
 //! Label sets: small, immutable, cheap to clone and to compare.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 /// The label that holds a metric's name.
 pub const METRIC_NAME: &str = "__name__";
 
-/// Bytes of one length in front of a name or value: 7 bits each, so that the buffer stays text.
-const LENGTH_BYTES: usize = 4;
+/// A length of this or more takes five bytes: this one as a mark and four with 7 bits each. All stay below 0x80, so that the
+/// buffer stays text.
+const LONG: u8 = 0x7f;
 
 /// A label set in the order of its names; a label without a value is not there.
 ///
@@ -36,18 +38,26 @@ impl Labels {
     /// Returns the set of `pairs`, which are already sorted by name, without repetition and without empty values.
     #[must_use]
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut buffer = String::new();
-        for (name, value) in pairs {
-            push(&mut buffer, name);
-            push(&mut buffer, value);
-        }
-        Self(Arc::from(buffer))
+        SCRATCH.with(|scratch| {
+            // Taken out: `pairs` may make other sets on its way.
+            let mut buffer = scratch.take();
+            buffer.clear();
+            for (name, value) in pairs {
+                push(&mut buffer, name);
+                push(&mut buffer, value);
+            }
+            let labels = Self(Arc::from(buffer.as_str()));
+            if buffer.capacity() <= SCRATCH_BYTES_MAX {
+                scratch.set(buffer);
+            }
+            labels
+        })
     }
 
     /// Returns the value of `name`; `None` when it is not there.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+        self.iter().find(|(own, _)| own.len() == name.len() && *own == name).map(|(_, value)| value)
     }
 
     /// Returns the metric's name; empty when there is none.
@@ -104,18 +114,37 @@ impl Labels {
     }
 }
 
+/// Memory that is kept for making the next set.
+const SCRATCH_BYTES_MAX: usize = 1 << 16;
+
+thread_local! {
+    /// Where sets are put together, so that each takes one allocation of the right size.
+    static SCRATCH: Cell<String> = const { Cell::new(String::new()) };
+}
+
+#[inline]
 fn push(buffer: &mut String, text: &str) {
-    for byte in (0..LENGTH_BYTES).rev() {
-        let bits = (text.len() >> (7 * byte)) & 0x7f;
-        buffer.push(char::from(u8::try_from(bits).unwrap_or_default()));
+    match u8::try_from(text.len()) {
+        Ok(length) if length < LONG => buffer.push(char::from(length)),
+        _ => {
+            buffer.push(char::from(LONG));
+            for byte in (0..4).rev() {
+                let bits = (text.len() >> (7 * byte)) & 0x7f;
+                buffer.push(char::from(u8::try_from(bits).unwrap_or_default()));
+            }
+        }
     }
     buffer.push_str(text);
 }
 
+#[inline]
 fn take(buffer: &str) -> Option<(&str, &str)> {
-    let prefix = buffer.as_bytes().get(..LENGTH_BYTES)?;
-    let length = prefix.iter().fold(0_usize, |length, byte| (length << 7) | usize::from(*byte));
-    Some((buffer.get(LENGTH_BYTES..LENGTH_BYTES + length)?, buffer.get(LENGTH_BYTES + length..)?))
+    let bytes = buffer.as_bytes();
+    let (start, length) = match *bytes.first()? {
+        LONG => (5, bytes.get(1..5)?.iter().fold(0_usize, |length, byte| (length << 7) | usize::from(*byte))),
+        short => (1, usize::from(short)),
+    };
+    Some((buffer.get(start..start + length)?, buffer.get(start + length..)?))
 }
 
 impl Default for Labels {

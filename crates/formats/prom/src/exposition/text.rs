@@ -383,9 +383,13 @@ impl<'a> TextParser<'a> {
     #[inline]
     fn open_metrics_tail(&self, tail: &'a str, line: &mut SeriesLine<'a>) -> Parsed<()> {
         let Some(tail) = tail.strip_prefix(' ') else { return self.fail("expected a space and a value") };
-        let (numbers, exemplar) = match tail.split_once(" # ") {
-            Some((numbers, exemplar)) => (numbers, Some(exemplar)),
+        // Looking for one character is several times faster than for three.
+        let (numbers, exemplar) = match tail.split_once('#') {
             None => (tail, None),
+            Some(_) => match tail.split_once(" # ") {
+                Some((numbers, exemplar)) => (numbers, Some(exemplar)),
+                None => return self.fail("expected an exemplar behind a space, # and another space"),
+            },
         };
         let (value, timestamp) = self.numbers(numbers)?;
         line.value = value;
@@ -434,9 +438,7 @@ impl<'a> TextParser<'a> {
             return;
         }
         let rest = self.rest();
-        let end = if rest.starts_with('#') { 0 } else { rest.find("\n#").map_or(rest.len(), |end| end + 1) };
-        // Other metadata lines of the family may still come.
-        let block_end = if end > 0 { end } else { family_end(rest) };
+        let block_end = family_end(rest);
         let block = rest.get(..block_end).unwrap_or_default();
         if !block.contains("_created") {
             return;
@@ -464,7 +466,7 @@ impl<'a> TextParser<'a> {
     }
 }
 
-/// Returns where a family ends that starts with more metadata: at the next `# TYPE` or behind the samples.
+/// Returns where the samples of a family end whose `# TYPE` was just read; other metadata may come first.
 fn family_end(rest: &str) -> usize {
     let mut at = 0;
     let mut has_samples = false;

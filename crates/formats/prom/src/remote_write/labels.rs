@@ -212,7 +212,18 @@ pub(super) fn symbol<'a>(symbols: &[&'a [u8]], reference: u64) -> Result<&'a str
     std::str::from_utf8(symbol_bytes(symbols, reference)?).map_err(|_| LabelError::NotUtf8("symbol"))
 }
 
+/// Writes one label with its tag and length.
+#[inline]
 pub(super) fn write_label(name: &[u8], value: &[u8], writer: &mut Writer) {
+    if name.len() + value.len() < 120 {
+        // All three lengths take one byte each.
+        let (name_length, value_length) = (name.len() as u8, value.len() as u8);
+        writer.bytes.extend_from_slice(&[0x0a, name_length + value_length + 4, 0x0a, name_length]);
+        writer.bytes.extend_from_slice(name);
+        writer.bytes.extend_from_slice(&[0x12, value_length]);
+        writer.bytes.extend_from_slice(value);
+        return;
+    }
     writer.message(1, |label| {
         label.blob(1, name);
         label.blob(2, value);
