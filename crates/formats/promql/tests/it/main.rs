@@ -1,5 +1,5 @@
 //! The engine as its users meet it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hints;
 mod promqltest;
 mod scripts;

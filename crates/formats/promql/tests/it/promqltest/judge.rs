@@ -264,3 +264,96 @@ fn judge_notes(severity: &str, wanted: &WantedAnnotations, seen: &[String]) -> R
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use maru_prom::ResetHint;
+
+    use super::super::script::{Command, parse};
+    use super::*;
+
+    fn case(text: &str) -> Case {
+        match parse(text).pop() {
+            Some(Command::Eval(case)) => *case,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn float(name: &str, value: f64) -> (Labels, Seen) {
+        (Labels::from_pairs([("__name__", name)]), Seen::Float(value))
+    }
+
+    #[test]
+    fn vectors_fit_in_labels_values_and_order() {
+        let wanted = case("eval instant at 0 x\n  expect ordered\n  b 2\n  a 1\n");
+        let judge = |samples: &[(Labels, Seen)]| wanted.judge_answer(&Answer::Vector(samples.to_vec()));
+        assert_eq!(judge(&[float("b", 2.000_000_1), float("a", 1.0)]), Ok(()));
+        for wrong in [
+            vec![float("a", 1.0), float("b", 2.0)],
+            vec![float("b", 2.0)],
+            vec![float("b", 2.0), float("a", 1.0), float("c", 1.0)],
+            vec![float("b", 2.00001), float("a", 1.0)],
+            vec![float("b", f64::NAN), float("a", 1.0)],
+        ] {
+            assert!(judge(&wrong).is_err(), "{wrong:?}");
+        }
+        assert!(wanted.judge_answer(&Answer::Scalar(2.0)).is_err(), "another type");
+        assert!(case("eval instant at 0 x\n  2\n").judge_answer(&Answer::Scalar(2.0)).is_ok());
+        assert!(case("eval instant at 0 x\n").judge_answer(&Answer::Scalar(2.0)).is_err());
+        assert!(case("eval instant at 0 x\n").judge_answer(&Answer::Text(String::new())).is_err());
+    }
+
+    #[test]
+    fn matrices_fit_in_timestamps_too() {
+        let wanted = case("eval range from 0 to 2m step 1m x\n  a 1 _ 3\n");
+        let judge = |points: &[(i64, f64)]| {
+            let points = points.iter().map(|(at, value)| (*at, Seen::Float(*value))).collect();
+            wanted.judge_answer(&Answer::Matrix(vec![SeenRow { labels: float("a", 0.0).0, points }]))
+        };
+        assert_eq!(judge(&[(0, 1.0), (120_000, 3.0)]), Ok(()));
+        assert!(judge(&[(0, 1.0), (60_000, 3.0)]).is_err());
+        assert!(judge(&[(0, 1.0)]).is_err());
+        assert!(judge(&[(0, 1.0), (60_000, 2.0), (120_000, 3.0)]).is_err());
+    }
+
+    #[test]
+    fn histograms_fit_in_buckets_and_in_the_hint_when_it_is_named() {
+        let text = "{{schema:1 count:3 sum:2 offset:1 buckets:[1 2]}}";
+        let wanted = case(&format!("eval instant at 0 x\n  a {text}\n"));
+        let named = case(
+            "eval instant at 0 x\n  a {{schema:1 count:3 sum:2 counter_reset_hint:gauge offset:1 buckets:[1 2]}}\n",
+        );
+        let Point::Histogram(seen) = wanted.series[0].1[0].point.clone() else { panic!("{wanted:?}") };
+        let judge = |case: &Case, seen: Seen| case.judge_answer(&Answer::Vector(vec![(float("a", 0.0).0, seen)]));
+        assert_eq!(judge(&wanted, Seen::Histogram(Arc::clone(&seen))), Ok(()));
+        assert!(judge(&named, Seen::Histogram(Arc::clone(&seen))).is_err());
+        let gauge = Histogram { reset_hint: ResetHint::Gauge, ..Histogram::clone(&seen) };
+        assert_eq!(judge(&named, Seen::Histogram(Arc::new(gauge))), Ok(()));
+        let moved =
+            Histogram { positive_spans: vec![maru_prom::Span { offset: 2, length: 2 }], ..Histogram::clone(&seen) };
+        assert!(judge(&wanted, Seen::Histogram(Arc::new(moved))).is_err());
+        let (one, two) = (2_f64.sqrt(), 2.0);
+        let shown = Bucketed { count: 3.0, sum: 2.0, buckets: vec![(0, 1.0, one, 1.0), (0, one, two, 2.0)] };
+        assert_eq!(judge(&wanted, Seen::Bucketed(shown.clone())), Ok(()));
+        let fewer = Bucketed { buckets: shown.buckets[..1].to_vec(), ..shown };
+        assert!(judge(&wanted, Seen::Bucketed(fewer)).is_err());
+    }
+
+    #[test]
+    fn annotations_fit_both_ways() {
+        let reply = |warnings: &[&str]| Reply {
+            answer: Answer::Vector(Vec::new()),
+            warnings: warnings.iter().map(|&text| text.to_owned()).collect(),
+            infos: Vec::new(),
+        };
+        let judge = |text: &str, warnings: &[&str]| {
+            case(&format!("eval instant at 0 x\n{text}")).judge_annotations(&reply(warnings))
+        };
+        assert_eq!(judge("", &["any"]), Ok(()));
+        assert!(judge(" expect no_warn\n", &["any"]).is_err());
+        assert!(judge(" expect warn\n", &[]).is_err());
+        assert_eq!(judge(" expect warn msg: a\n expect warn regex: b.\n", &["bc", "a"]), Ok(()));
+        assert!(judge(" expect warn msg: a\n", &["a", "b"]).is_err());
+        assert!(judge(" expect warn msg: a\n expect warn msg: b\n", &["a"]).is_err());
+    }
+}

@@ -8,17 +8,10 @@
 //! Source: README.md of prometheus/promql/promqltest, version 3.14.
 
 pub(crate) mod api;
-mod hints;
-mod judge;
+pub(crate) mod judge;
 mod nhcb;
 mod notation;
 mod pinned;
-mod report;
-mod run;
-mod script;
-
-pub(crate) use hints::Chunk;
-pub(crate) use judge::{Answer, Reply, Seen, SeenRow};
-pub(crate) use report::Report;
-pub(crate) use run::{Breadth, Subject, run};
-pub(crate) use script::{LoadedSample, LoadedSeries, Point, parse};
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod script;

@@ -41,6 +41,19 @@ impl Report {
         total
     }
 
+    /// Checks the goal: all stable cases, and 99 of 100 of all.
+    pub(crate) fn judge(&self) -> Result<(), String> {
+        let total = self.total();
+        let (cases, passed) = (total.stable.0 + total.experimental.0, total.stable.1 + total.experimental.1);
+        if total.stable.0 != total.stable.1 {
+            return Err(format!("{} of {} stable cases pass; all must", total.stable.1, total.stable.0));
+        }
+        if cases == 0 || passed * 100 < cases * 99 {
+            return Err(format!("{passed} of {cases} cases pass; at least 99 % must"));
+        }
+        Ok(())
+    }
+
     /// Returns all cases that did not pass, one a line.
     pub(crate) fn failures(&self) -> String {
         let mut text = String::new();

@@ -1,11 +1,48 @@
 //! Goes through a script.
 
+use std::path::{Path, PathBuf};
+
 use maru_promql::ParseOptions;
 
 use super::judge::{Answer, Reply, Seen, SeenRow};
 use super::pinned::pinned;
-use super::report::{Failure, FileReport};
-use super::script::{Case, Command, LoadedSeries, When};
+use super::report::{Failure, FileReport, Report};
+use super::script::{Case, Command, LoadedSeries, When, parse};
+
+/// Scripts whose cases need a feature flag of Prometheus whatever their queries are.
+const NEEDS_FLAG: [&str; 2] = ["start_timestamps", "type_and_unit"];
+
+/// Returns the folder of Prometheus' scripts: `promqltest` in `MARU_TESTDATA`, or beside the checkout; `None` when it is not
+/// there. `package` is the folder of the crate that asks.
+#[expect(clippy::disallowed_methods, reason = "tests are configured by their environment")]
+pub(crate) fn scripts(package: &str) -> Option<PathBuf> {
+    let beside = || {
+        let root = Path::new(package).ancestors().find(|folder| folder.join("Cargo.lock").exists())?;
+        Some(root.parent()?.join("shared/testdata"))
+    };
+    let folder = std::env::var("MARU_TESTDATA").ok().map(PathBuf::from).or_else(beside)?.join("promqltest");
+    folder.is_dir().then_some(folder)
+}
+
+/// Runs all scripts of a folder, each with a subject of its own.
+pub(crate) fn run_all<S: Subject>(folder: &Path, breadth: Breadth, subject: impl Fn() -> S) -> std::io::Result<Report> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "test") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut report = Report::default();
+    for path in paths {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let commands = parse(&std::fs::read_to_string(&path)?);
+        let needs_flag = NEEDS_FLAG.contains(&name.as_str());
+        report.files.push(run(&name, &commands, needs_flag, breadth, &mut subject()));
+    }
+    Ok(report)
+}
 
 /// What is judged: something that holds series and answers queries.
 pub(crate) trait Subject {
