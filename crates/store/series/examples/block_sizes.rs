@@ -1,7 +1,7 @@
 //! Prints what a block of 100 targets x 100 series x 6 h takes on disk and how fast it is read: `cargo run --release --example block_sizes`.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap, clippy::allow_attributes, clippy::allow_attributes_without_reason, dead_code, reason = "a tool for measuring")]
 
-#[path = "../tests/it/data.rs"]
+#[path = "../tests/blocks/data.rs"]
 mod data;
 
 use std::time::Instant;
@@ -19,8 +19,7 @@ fn main() {
     for length in [480, 1440] {
         let directory = tempfile::tempdir().unwrap();
         let begin = Instant::now();
-        let options = WriteOptions { id: BlockId(1), resolution_ms: 0, level: 1, replaces: Vec::new() };
-        let mut writer = BlockWriter::create(directory.path(), options).unwrap();
+        let mut writer = BlockWriter::create(directory.path(), WriteOptions::raw(BlockId(1))).unwrap();
         for row in &rows {
             let target = row.labels.get("pod").unwrap().len() as u64 + row.labels.get("pod").unwrap().bytes().map(u64::from).sum::<u64>();
             let mut random = data::Random::new(target);

@@ -1,7 +1,7 @@
 //! Prints bytes and nanoseconds a sample of each family of the test data: `cargo run --release --example codec_sizes`.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap, clippy::allow_attributes, clippy::allow_attributes_without_reason, dead_code, reason = "a tool for measuring")]
 
-#[path = "../tests/it/data.rs"]
+#[path = "../tests/blocks/data.rs"]
 mod data;
 
 use std::collections::BTreeMap;

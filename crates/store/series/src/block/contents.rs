@@ -129,6 +129,7 @@ impl Contents {
         for id in &self.info.replaces {
             put_varint(&mut bytes, id.0);
         }
+        put_varint(&mut bytes, self.info.newest_source.0);
         put_varint(&mut bytes, self.info.series);
         put_varint(&mut bytes, self.info.samples);
         put_varint(&mut bytes, self.chunk_bytes);
@@ -155,6 +156,7 @@ impl Contents {
         let level = reader.byte()?;
         let replaced = reader.count(reader.rest().len())?;
         let replaces = (0..replaced).map(|_| reader.varint().map(BlockId)).collect::<Result<Vec<_>, _>>()?;
+        let newest_source = BlockId(reader.varint()?);
         let series = u64::from(take_u32(&mut reader)?);
         let samples = reader.varint()?;
         let chunk_bytes = reader.varint()?;
@@ -171,7 +173,7 @@ impl Contents {
                 Ok(NamePlace { name, values, dictionaries, postings: take_values(&mut reader)? })
             })
             .collect::<Result<Vec<_>, ChunkError>>()?;
-        let info = BlockInfo { id, range, resolution_ms, level, replaces, series, samples, bytes: 0 };
+        let info = BlockInfo { id, range, resolution_ms, level, replaces, newest_source, series, samples, bytes: 0 };
         if !reader.is_done() {
             return Err(ChunkError::Damaged("bytes follow the contents"));
         }

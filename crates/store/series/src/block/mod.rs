@@ -23,6 +23,7 @@ use std::sync::Arc;
 use maru_prom::Histogram;
 
 pub use self::cache::BlockCache;
+pub(crate) use self::open::NameMemo;
 pub use self::open::{Block, BlockSeries};
 pub use self::writer::BlockWriter;
 
@@ -52,9 +53,11 @@ pub struct BlockInfo {
     pub level: u8,
     /// Blocks whose place it takes: they are removed when they are still there.
     pub replaces: Vec<BlockId>,
+    /// The newest block of samples as they came that went into it: itself, unless it was merged or downsampled from others.
+    pub newest_source: BlockId,
     /// How many series it has.
     pub series: u64,
-    /// How many samples; a histogram counts as one.
+    /// How many samples; a histogram counts as one. Of a downsampled block: how many it stands for.
     pub samples: u64,
     /// Bytes of all its files.
     pub bytes: u64,
@@ -86,6 +89,9 @@ pub enum BlockError {
     /// Series came out of order.
     #[error("series {0} does not come after the one before; add series in the order of their labels")]
     Order(String),
+    /// The work was told to stop.
+    #[error("stopped before it was done")]
+    Cancelled,
     /// A limit of the format.
     #[error("a block cannot hold {0}")]
     Limit(String),
@@ -111,6 +117,16 @@ pub struct WriteOptions {
     pub level: u8,
     /// See [`BlockInfo::replaces`].
     pub replaces: Vec<BlockId>,
+    /// See [`BlockInfo::newest_source`].
+    pub newest_source: BlockId,
+}
+
+impl WriteOptions {
+    /// Returns how a block of samples as they came is written.
+    #[must_use]
+    pub fn raw(id: BlockId) -> Self {
+        Self { id, resolution_ms: 0, level: 1, replaces: Vec::new(), newest_source: id }
+    }
 }
 
 /// Samples of one series, in the order of time.
@@ -136,6 +152,27 @@ impl Samples {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.timestamps.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Adds samples of the same series. Of two at the same time the one that is there already stays.
+    pub(crate) fn merge(&mut self, other: Self) {
+        if other.timestamps.first() > self.timestamps.last() {
+            self.timestamps.extend_from_slice(&other.timestamps);
+            self.values.extend_from_slice(&other.values);
+        } else if !other.timestamps.is_empty() {
+            let mut all: Vec<(i64, f64)> = std::mem::take(&mut self.timestamps).into_iter().zip(self.values.drain(..)).collect();
+            all.extend(other.timestamps.into_iter().zip(other.values));
+            all.sort_by_key(|(at, _)| *at);
+            all.dedup_by_key(|(at, _)| *at);
+            (self.timestamps, self.values) = all.into_iter().unzip();
+        }
+        let in_order = other.histograms.first().map(|(at, _)| *at) > self.histograms.last().map(|(at, _)| *at);
+        let is_empty = other.histograms.is_empty();
+        self.histograms.extend(other.histograms);
+        if !in_order && !is_empty {
+            self.histograms.sort_by_key(|(at, _)| *at);
+            self.histograms.dedup_by_key(|(at, _)| *at);
+        }
     }
 
     /// Of the floats from place `floats` on and the histograms from place `histograms` on, keeps those whose time `keep` accepts.

@@ -224,7 +224,7 @@ impl Block {
     }
 
     /// Returns the piece that holds the series `ordinal`.
-    pub(super) fn series_piece(&self, ordinal: u32) -> Option<Arc<SeriesPiece>> {
+    pub(crate) fn series_piece(&self, ordinal: u32) -> Option<Arc<SeriesPiece>> {
         let per_piece = u32::try_from(series::PER_PIECE).unwrap_or(1);
         let number = self.contents.series_first.saturating_add(ordinal / per_piece);
         self.piece((number, Kind::Series), |raw| SeriesPiece::decode(&raw), Unpacked::Series, |found| match found {
@@ -248,7 +248,7 @@ impl Block {
     }
 
     /// Returns the series `ordinal` of `piece`, which holds it; `None` when its labels are damaged.
-    pub(super) fn series_at(&self, ordinal: u32, piece: &Arc<SeriesPiece>, names: &mut NameMemo) -> Option<BlockSeries> {
+    pub(crate) fn series_at(&self, ordinal: u32, piece: &Arc<SeriesPiece>, names: &mut NameMemo) -> Option<BlockSeries> {
         let place = index_of(ordinal) % series::PER_PIECE;
         let text = piece.text(place)?;
         let labels = match text.get() {
@@ -298,15 +298,22 @@ impl Block {
     /// Appends the samples of `series` within `range` to `into`: those of `column` (`Floats` and `Histograms` give both kinds), deleted ones left out.
     /// Returns how many samples are missing since their piece is damaged.
     pub fn read(&self, series: &BlockSeries, range: TimeRange, column: Column, into: &mut Samples) -> u64 {
+        match column {
+            Column::Floats | Column::Histograms => {
+                self.read_column(series, range, Column::Floats, into)
+                    + self.read_column(series, range, Column::Histograms, into)
+            }
+            Column::Count | Column::Sum | Column::Min | Column::Max => self.read_column(series, range, column, into),
+        }
+    }
+
+    /// As [`Block::read`], but only exactly this column.
+    pub(crate) fn read_column(&self, series: &BlockSeries, range: TimeRange, column: Column, into: &mut Samples) -> u64 {
         let mut missing = 0;
         let tombstones = self.tombstones();
         let deleted = tombstones.of(series.ordinal);
         for place in series.chunks() {
-            let wanted = match column {
-                Column::Floats | Column::Histograms => matches!(place.column, Column::Floats | Column::Histograms),
-                Column::Count | Column::Sum | Column::Min | Column::Max => place.column == column,
-            };
-            if !wanted || !range.overlaps(place.first_ms, place.last_ms) {
+            if place.column != column || !range.overlaps(place.first_ms, place.last_ms) {
                 continue;
             }
             if self.read_chunk(place, range, deleted, into).is_none() {
@@ -405,7 +412,10 @@ impl Block {
     /// Reads every piece and decodes every chunk; returns all damage.
     #[must_use]
     pub fn verify(&self) -> Vec<Damage> {
-        let all = TimeRange { start_ms: i64::MIN, end_ms: i64::MAX };
+        let copy = self.index.metadata().map_err(|error| error.to_string());
+        if let Err(reason) = copy.and_then(|metadata| last_contents(&self.index, metadata.len())) {
+            self.note(files::INDEX, format!("contents' copy at the end: {reason}"));
+        }
         for name in &self.contents.names {
             for place in &name.dictionaries {
                 self.check_piece(place.piece, Kind::Dictionary);
@@ -421,7 +431,7 @@ impl Block {
             let Some(series) = self.series_at(ordinal, &piece, &mut memo) else { continue };
             for column in [Column::Floats, Column::Count, Column::Sum, Column::Min, Column::Max] {
                 samples.clear();
-                self.read(&series, all, column, &mut samples);
+                self.read(&series, TimeRange::all(), column, &mut samples);
             }
         }
         // From the disk once more, as the cache may have been asked above.
@@ -449,7 +459,7 @@ impl Block {
 
 /// Remembers the last dictionary of each name, as neighbours mostly have near values.
 #[derive(Debug, Default)]
-pub(super) struct NameMemo {
+pub(crate) struct NameMemo {
     last: BTreeMap<u32, (u32, Arc<Dictionary>)>,
 }
 

@@ -36,6 +36,7 @@ pub struct BlockWriter {
     last: Option<Labels>,
     range: Option<TimeRange>,
     samples: u64,
+    stands_for: Option<u64>,
 }
 
 impl BlockWriter {
@@ -58,6 +59,7 @@ impl BlockWriter {
             last: None,
             range: None,
             samples: 0,
+            stands_for: None,
         })
     }
 
@@ -84,6 +86,11 @@ impl BlockWriter {
         Ok(())
     }
 
+    /// Sets how many samples the block stands for, instead of those that it has.
+    pub(crate) fn set_samples(&mut self, samples: u64) {
+        self.stands_for = Some(samples);
+    }
+
     /// Returns how many series were added.
     #[must_use]
     pub fn series(&self) -> usize {
@@ -103,8 +110,9 @@ impl BlockWriter {
             resolution_ms: self.options.resolution_ms,
             level: self.options.level,
             replaces: std::mem::take(&mut self.options.replaces),
+            newest_source: self.options.newest_source,
             series: self.index.series.len() as u64,
-            samples: self.samples,
+            samples: self.stands_for.unwrap_or(self.samples),
             bytes: 0,
         };
         let index = std::mem::take(&mut self.index).write(info.clone(), chunk_bytes, values, times);

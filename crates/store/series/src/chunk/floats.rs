@@ -382,6 +382,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
         #[test]
         fn any_column_comes_back(values in proptest::collection::vec(any_float(), 0..200)) {
             round_trip(&values);

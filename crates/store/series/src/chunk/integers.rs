@@ -374,6 +374,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
         #[test]
         fn any_column_comes_back(numbers in proptest::collection::vec(any::<i64>(), 0..200)) {
             round_trip(&numbers);
