@@ -1,22 +1,35 @@
 //! What a writer holds: samples are gathered in an [`Appender`] and acknowledged by its `commit`.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use maru_prom::{Exemplar, Histogram, Labels, Metadata};
 
 use crate::errors::CommitError;
+use crate::head::hash::Hash96;
+use crate::head::series::{Outcome, Series};
 use crate::limits::WriteScope;
-use crate::store::SeriesStore;
+use crate::log::record::{self, HistogramSample, Sample};
+use crate::log::{Batch, Failure};
+use crate::store::Inner;
 
 /// A series as one appender knows it. Valid for the batch in which it was looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SeriesRef(pub(crate) u32);
+pub struct SeriesRef(u32);
+
+/// Stands for series that the limits refused.
+const OVER_LIMIT: u32 = u32::MAX;
+/// Stands for series whose labels were refused.
+const BAD_LABELS: u32 = u32::MAX - 1;
 
 /// Why a sample was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RefusalReason {
-    /// Older than the series' newest sample, and the store takes nothing out of order.
+    /// Older than the series' newest sample, and the store takes nothing late.
     OutOfOrder,
-    /// Older than the window for samples out of order.
+    /// Older than the window for late samples.
     TooOld,
     /// Too far ahead of the clock.
     TooFarInFuture,
@@ -26,7 +39,7 @@ pub enum RefusalReason {
     DuplicateTimestamp,
     /// The scope or the store has as many series as it may.
     SeriesLimit,
-    /// Too many labels, or a name or value that is too long.
+    /// No labels, too many of them, or a name or value that is too long.
     LabelLimit,
     /// A histogram that contradicts itself.
     MalformedHistogram,
@@ -63,23 +76,40 @@ pub struct CommitReport {
 /// Gathers a batch. Keep one for each connection, or make one for each request: both are cheap.
 #[derive(Debug)]
 pub struct Appender {
-    store: SeriesStore,
-    scope: WriteScope,
+    store: Arc<Inner>,
+    scope: u32,
+    samples: Vec<Sample>,
+    histograms: Vec<HistogramSample>,
+    exemplars: Vec<(u32, Exemplar)>,
+    metadata: Vec<(String, Metadata)>,
+    /// The first labels that were refused, for limits and for themselves.
+    refused_labels: [Option<Labels>; 2],
+    batch: Batch,
 }
 
 impl Appender {
-    pub(crate) fn new(store: SeriesStore, scope: WriteScope) -> Self {
-        Self { store, scope }
+    pub(crate) fn new(store: Arc<Inner>, scope: &WriteScope) -> Self {
+        let scope = store.head.scope(scope, &store.log);
+        Self {
+            store,
+            scope,
+            samples: Vec::new(),
+            histograms: Vec::new(),
+            exemplars: Vec::new(),
+            metadata: Vec::new(),
+            refused_labels: [None, None],
+            batch: Batch::default(),
+        }
     }
 
     /// Returns the series of `labels`, which is made when it is new and the limits allow it.
     pub fn series(&mut self, labels: &Labels) -> SeriesRef {
-        let _ = (&self.store, labels);
-        SeriesRef(0)
+        let pairs: Vec<(&str, &str)> = labels.iter().collect();
+        self.find_or_make(None, &pairs)
     }
 
     /// Returns the series behind `raw`: bytes that always stand for the same labels, such as the encoded labels of a remote write.
-    /// Known bytes are only hashed; `labels` is asked when they are new, and gives pairs sorted by name, without repetition.
+    /// Known bytes are only hashed; `labels` is asked when they are new, and gives pairs sorted by name, without repetition, without empty values.
     ///
     /// # Errors
     /// Whatever `labels` returns.
@@ -91,40 +121,80 @@ impl Appender {
     where
         I: IntoIterator<Item = (&'a str, &'a str)>,
     {
-        let _ = raw;
-        let labels = Labels::from_sorted(labels()?);
-        Ok(self.series(&labels))
+        let hash = self.store.head.hash(raw);
+        if let Some(id) = self.store.head.find_wire(hash) {
+            return Ok(SeriesRef(id));
+        }
+        let pairs: Vec<(&str, &str)> = labels()?.into_iter().collect();
+        Ok(self.find_or_make(Some(hash), &pairs))
+    }
+
+    fn find_or_make(&mut self, hash: Option<Hash96>, pairs: &[(&str, &str)]) -> SeriesRef {
+        let store = &self.store;
+        match store.head.series(self.scope, pairs, store.now_s(), &store.log, true) {
+            Ok(id) => {
+                if let Some(hash) = hash {
+                    store.head.remember_wire(hash, id);
+                }
+                SeriesRef(id)
+            }
+            Err(reason) => {
+                let [over_limit, bad_labels] = &mut self.refused_labels;
+                let (example, id) = match reason {
+                    RefusalReason::SeriesLimit => (over_limit, OVER_LIMIT),
+                    _ => (bad_labels, BAD_LABELS),
+                };
+                example.get_or_insert_with(|| Labels::from_sorted(pairs.iter().copied()));
+                SeriesRef(id)
+            }
+        }
     }
 
     /// Adds a float.
     pub fn append(&mut self, series: SeriesRef, timestamp_ms: i64, value: f64) {
-        let _ = (self.scope.labels.clone(), series, timestamp_ms, value);
+        self.samples.push(Sample { series: series.0, timestamp_ms, value });
     }
 
     /// Adds a native histogram.
     pub fn append_histogram(&mut self, series: SeriesRef, timestamp_ms: i64, histogram: &Histogram) {
-        let _ = (series, timestamp_ms, histogram);
+        let histogram = Arc::new(histogram.clone());
+        self.histograms.push(HistogramSample { series: series.0, timestamp_ms, histogram });
     }
 
     /// Adds an exemplar. Exemplars are kept in memory alone: a restart forgets them.
     pub fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
-        let _ = (series, exemplar);
+        self.exemplars.push((series.0, exemplar));
     }
 
     /// Says what a metric means.
     pub fn metadata(&mut self, metric: &str, metadata: Metadata) {
-        let _ = (metric.to_owned(), metadata);
+        self.metadata.push((metric.to_owned(), metadata));
+    }
+
+    /// Returns how many floats and histograms are gathered.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        self.samples.len() + self.histograms.len()
     }
 
     /// Forgets what was gathered.
-    pub fn rollback(&mut self) {}
+    pub fn rollback(&mut self) {
+        self.samples.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.metadata.clear();
+        self.refused_labels = [None, None];
+        self.batch.clear();
+    }
 
     /// Writes the batch and waits until it is on disk; many writers share one wait. Blocks: not for async code.
     ///
     /// # Errors
     /// When the disk refuses: nothing of the batch is acknowledged, and sending it again is safe.
     pub fn commit(&mut self) -> Result<CommitReport, CommitError> {
-        Err(CommitError::Closed)
+        let (report, number) = self.submit()?;
+        self.store.log.wait(number).map_err(commit_error)?;
+        Ok(report)
     }
 
     /// Writes the batch at once and waits for the disk without blocking the thread.
@@ -135,6 +205,261 @@ impl Appender {
     /// # Cancel safety
     /// When dropped while waiting, the batch is written but nobody knows.
     pub async fn commit_async(&mut self) -> Result<CommitReport, CommitError> {
-        self.commit()
+        let (report, number) = self.submit()?;
+        if !self.store.log.is_durable(number) {
+            let store = Arc::clone(&self.store);
+            let waited = tokio::task::spawn_blocking(move || store.log.wait(number)).await;
+            waited.map_err(|_| CommitError::Closed)?.map_err(commit_error)?;
+        }
+        Ok(report)
     }
+
+    /// Puts the batch into memory and into the log's queue; returns what to wait for.
+    fn submit(&mut self) -> Result<(CommitReport, u64), CommitError> {
+        let outcome = self.apply();
+        self.rollback();
+        outcome
+    }
+
+    fn apply(&mut self) -> Result<(CommitReport, u64), CommitError> {
+        let store = Arc::clone(&self.store);
+        store.make_ready().map_err(|error| commit_error(Failure::new(&error)))?;
+        // As long as this is held, the log's readiness does not change behind our back.
+        let gate = store.gate.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(failure) = store.log.failure() {
+            return Err(commit_error(failure));
+        }
+        let mut work = Work { store: &store, report: CommitReport::default(), newest_ms: i64::MIN, refused: Vec::new() };
+        self.batch.clear();
+        work.samples(&self.samples, &mut self.batch);
+        work.histograms(&mut self.histograms, &mut self.batch);
+        let accepted = work.report.samples + work.report.histograms;
+        store.head.saw(work.newest_ms, accepted);
+        work.exemplars(&mut self.exemplars);
+        work.metadata(&self.metadata);
+        let overflow = self.refused_by_limits(&mut work);
+        work.overflow(self.scope, overflow, &mut self.batch);
+        let report = work.finish();
+        let number = store.log.append(&self.batch).map_err(commit_error)?;
+        drop(gate);
+        Ok((report, number))
+    }
+
+    /// Names the refused series of this batch; returns how many samples were over the limit.
+    fn refused_by_limits(&mut self, work: &mut Work<'_>) -> u64 {
+        let mut over_limit = 0;
+        let [limit_labels, bad_labels] = &mut self.refused_labels;
+        for (stands, reason, labels) in [
+            (OVER_LIMIT, RefusalReason::SeriesLimit, limit_labels),
+            (BAD_LABELS, RefusalReason::LabelLimit, bad_labels),
+        ] {
+            let samples = self.samples.iter().filter(|sample| sample.series == stands);
+            let histograms = self.histograms.iter().filter(|sample| sample.series == stands);
+            let mut times = samples.map(|sample| sample.timestamp_ms).chain(histograms.map(|s| s.timestamp_ms));
+            let Some(timestamp_ms) = times.next() else { continue };
+            let count = times.count() as u64 + 1;
+            if stands == OVER_LIMIT {
+                over_limit = count;
+            }
+            work.report.refused.push(Refusal {
+                reason,
+                count,
+                example: labels.take().unwrap_or_default(),
+                timestamp_ms,
+            });
+        }
+        over_limit
+    }
+}
+
+fn commit_error(failure: Failure) -> CommitError {
+    use std::io::ErrorKind;
+    const RETRY_AFTER: Duration = Duration::from_secs(5);
+    let source = failure.to_error();
+    match failure.kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            CommitError::DiskFull { retry_after: RETRY_AFTER, source }
+        }
+        _ => CommitError::Log { retry_after: RETRY_AFTER, source },
+    }
+}
+
+/// One batch on its way into memory.
+struct Work<'a> {
+    store: &'a Inner,
+    report: CommitReport,
+    newest_ms: i64,
+    /// Reason, how often, the first one's series and time.
+    refused: Vec<(RefusalReason, u64, u32, i64)>,
+}
+
+impl Work<'_> {
+    fn refuse(&mut self, reason: RefusalReason, series: u32, timestamp_ms: i64) {
+        if let Some(known) = self.refused.iter_mut().find(|known| known.0 == reason) {
+            known.1 += 1;
+        } else {
+            self.refused.push((reason, 1, series, timestamp_ms));
+        }
+    }
+
+    fn samples(&mut self, samples: &[Sample], batch: &mut Batch) {
+        let mut again = Vec::new();
+        self.samples_once(samples, batch, &mut again);
+        if !again.is_empty() {
+            for sample in &mut again {
+                sample.series = self.store.head.revive(sample.series);
+            }
+            self.samples_once(&again, batch, &mut Vec::new());
+        }
+    }
+
+    fn samples_once(&mut self, samples: &[Sample], batch: &mut Batch, again: &mut Vec<Sample>) {
+        if samples.is_empty() {
+            return;
+        }
+        let head = &self.store.head;
+        let (earliest, latest) = self.store.accepted_times();
+        let mut adding = head.adding();
+        batch.samples.reserve(samples.len());
+        head.with_each(samples.iter().map(|sample| sample.series), |place, id, series| {
+            let Some(sample) = samples.get(place) else { return };
+            let Some(series) = series else {
+                if id < BAD_LABELS {
+                    self.refuse(RefusalReason::OutOfBounds, id, sample.timestamp_ms);
+                }
+                return;
+            };
+            if series.is_retired {
+                again.push(*sample);
+                return;
+            }
+            if let Some(reason) = out_of_bounds(sample.timestamp_ms, earliest, latest) {
+                self.refuse(reason, id, sample.timestamp_ms);
+                return;
+            }
+            match series.add(id, sample.timestamp_ms, sample.value, &mut adding) {
+                Outcome::Newest => {
+                    batch.samples.push(*sample);
+                    self.newest_ms = self.newest_ms.max(sample.timestamp_ms);
+                }
+                Outcome::Late => batch.late.push(*sample),
+                Outcome::Same => {}
+                Outcome::Refused(reason) => {
+                    self.refuse(reason, id, sample.timestamp_ms);
+                    return;
+                }
+            }
+            self.report.samples += 1;
+        });
+    }
+
+    fn histograms(&mut self, samples: &mut [HistogramSample], batch: &mut Batch) {
+        let (earliest, latest) = self.store.accepted_times();
+        for sample in samples {
+            if sample.series >= BAD_LABELS {
+                continue;
+            }
+            let timestamp_ms = sample.timestamp_ms;
+            if !is_well_formed(&sample.histogram) {
+                self.refuse(RefusalReason::MalformedHistogram, sample.series, timestamp_ms);
+                continue;
+            }
+            if let Some(reason) = out_of_bounds(timestamp_ms, earliest, latest) {
+                self.refuse(reason, sample.series, timestamp_ms);
+                continue;
+            }
+            let head = &self.store.head;
+            if head.with(sample.series, |series| series.is_retired) == Some(true) {
+                sample.series = head.revive(sample.series);
+            }
+            let mut adding = head.adding();
+            let add = |series: &mut Series| {
+                series.add_histogram(sample.series, timestamp_ms, &sample.histogram, &mut adding)
+            };
+            match head.with(sample.series, add) {
+                Some(Outcome::Newest) => {
+                    batch.histograms.push(sample.clone());
+                    self.newest_ms = self.newest_ms.max(timestamp_ms);
+                }
+                Some(Outcome::Late) => batch.late_histograms.push(sample.clone()),
+                Some(Outcome::Same) => {}
+                Some(Outcome::Refused(reason)) => {
+                    self.refuse(reason, sample.series, timestamp_ms);
+                    continue;
+                }
+                None => {
+                    self.refuse(RefusalReason::OutOfBounds, sample.series, timestamp_ms);
+                    continue;
+                }
+            }
+            self.report.histograms += 1;
+        }
+    }
+
+    fn exemplars(&mut self, exemplars: &mut Vec<(u32, Exemplar)>) {
+        for (series, exemplar) in exemplars.drain(..).filter(|(series, _)| *series < BAD_LABELS) {
+            let timestamp_ms = exemplar.timestamp_ms;
+            if self.store.head.add_exemplar(series, exemplar) {
+                self.report.exemplars += 1;
+            } else {
+                self.refuse(RefusalReason::ExemplarOutOfOrder, series, timestamp_ms);
+            }
+        }
+    }
+
+    fn metadata(&self, metadata: &[(String, Metadata)]) {
+        for (metric, metadata) in metadata {
+            if self.store.head.put_metadata(metric, metadata) {
+                self.store.log.name(|out| record::put_metadata(out, metric, metadata));
+            }
+        }
+    }
+
+    /// Counts samples over the limit in a series of its own, so that they are seen in every graph.
+    fn overflow(&mut self, scope: u32, count: u64, batch: &mut Batch) {
+        if count == 0 {
+            return;
+        }
+        let store = self.store;
+        let Some(state) = store.head.scope_state(scope) else { return };
+        let total = state.overflow_samples.fetch_add(count, Ordering::Relaxed) + count;
+        let Some(series) = store.head.overflow_series(scope, store.now_s(), &store.log) else { return };
+        let timestamp_ms = store.now_ms();
+        let mut adding = store.head.adding();
+        #[expect(clippy::cast_precision_loss, reason = "a count of samples is far below 2^53")]
+        let value = total as f64;
+        let outcome = store.head.with(series, |own| own.add(series, timestamp_ms, value, &mut adding));
+        if outcome == Some(Outcome::Newest) {
+            batch.samples.push(Sample { series, timestamp_ms, value });
+            store.head.saw(timestamp_ms, 1);
+        }
+    }
+
+    fn finish(mut self) -> CommitReport {
+        for (reason, count, series, timestamp_ms) in std::mem::take(&mut self.refused) {
+            let example = self.store.head.labels(series);
+            self.report.refused.push(Refusal { reason, count, example, timestamp_ms });
+        }
+        self.report.refused.sort_by_key(|refusal| refusal.reason);
+        self.report
+    }
+}
+
+fn out_of_bounds(timestamp_ms: i64, earliest: i64, latest: i64) -> Option<RefusalReason> {
+    if timestamp_ms > latest {
+        Some(RefusalReason::TooFarInFuture)
+    } else if timestamp_ms < earliest {
+        Some(RefusalReason::OutOfBounds)
+    } else {
+        None
+    }
+}
+
+/// Tells whether spans and buckets of a histogram fit each other.
+fn is_well_formed(histogram: &Histogram) -> bool {
+    let fits = |spans: &[maru_prom::Span], buckets: &[f64]| {
+        spans.iter().map(|span| u64::from(span.length)).sum::<u64>() == buckets.len() as u64
+    };
+    fits(&histogram.positive_spans, &histogram.positive_buckets)
+        && fits(&histogram.negative_spans, &histogram.negative_buckets)
 }

@@ -56,6 +56,28 @@ impl WriteScope {
     }
 }
 
+/// Called after each durable step of maintenance with its name, while the step's locks are held: tests stop the world there.
+#[derive(Clone)]
+pub struct StepHook(std::sync::Arc<dyn Fn(&'static str) + Send + Sync>);
+
+impl StepHook {
+    /// Returns the hook that calls `hook`.
+    #[must_use]
+    pub fn new(hook: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(hook))
+    }
+
+    pub(crate) fn passed(&self, step: &'static str) {
+        (self.0)(step);
+    }
+}
+
+impl std::fmt::Debug for StepHook {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("StepHook")
+    }
+}
+
 /// How a store is set up.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
@@ -69,11 +91,11 @@ pub struct StoreOptions {
     pub retention_bytes: Option<u64>,
     /// The span of the first blocks. Two hours unless a test wants otherwise.
     pub block_range: Duration,
-    /// How far behind a series' newest sample another may be; zero refuses all that is out of order.
+    /// How far behind the store's newest sample a sample may be that is older than the newest of its series; zero refuses all of those.
     pub out_of_order_window: Duration,
     /// How far ahead of the clock a sample may be; `None` for any time.
     pub future_window: Option<Duration>,
-    /// How far behind the newest sample of the store a *first* sample of a series may be; `None` for any time.
+    /// How far behind the store's newest sample any sample may be; `None` for any time within retention.
     pub past_window: Option<Duration>,
     /// Bounds of what writers may bring in.
     pub limits: Limits,
@@ -81,6 +103,8 @@ pub struct StoreOptions {
     pub log_bytes_max: u64,
     /// Whether blocks are thinned out into steps of 5 minutes and 1 hour.
     pub is_downsampling: bool,
+    /// For tests that stop at each durable step; `None` otherwise.
+    pub step_hook: Option<StepHook>,
 }
 
 impl StoreOptions {
@@ -99,6 +123,7 @@ impl StoreOptions {
             limits: Limits::default(),
             log_bytes_max: 16 << 20,
             is_downsampling: true,
+            step_hook: None,
         }
     }
 }

@@ -25,6 +25,10 @@ pub struct Statistics {
     pub block_bytes: u64,
     /// Blocks on disk.
     pub blocks: u64,
+    /// How often the disk was waited for since the store was opened.
+    pub log_syncs: u64,
+    /// Memory by what it is for, about.
+    pub memory_bytes: Vec<(&'static str, u64)>,
     /// Metrics with the most series.
     pub series_by_metric: Vec<(String, u64)>,
     /// Label names with the most values.

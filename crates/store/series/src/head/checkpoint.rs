@@ -1,0 +1,323 @@
+//! Checkpoints: the names of all series and their open chunks, so that the log before can be cut.
+//!
+//! A checkpoint is written beside the one before and takes its place when it is whole and on disk.
+//! Source: ours, byte by byte in docs/formats/series-head.md.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::chunks::Position;
+use super::open::OpenChunk;
+use super::series::{HistogramAt, Last, Series};
+use super::{Head, read};
+use crate::log::frame;
+use crate::log::record::{self, SeriesEntry, put_histogram, read_histogram};
+use crate::log::sync_directory;
+use crate::log::varint::{Reader, put, put_bytes, put_float, put_signed, put_size};
+
+pub(crate) const MAGIC: &[u8; 8] = b"maruCKP1";
+/// Bytes after which a frame ends.
+const FRAME_BYTES: usize = 64 << 10;
+/// Names that are copied out of the index at once.
+const NAMES_AT_ONCE: usize = 4096;
+const NAMES_AT_ONCE_32: u32 = 4096;
+
+/// What a frame says.
+pub(crate) const START: u8 = b'H';
+pub(crate) const NAMES: u8 = b'N';
+pub(crate) const STATES: u8 = b'S';
+pub(crate) const END: u8 = b'E';
+
+/// What a checkpoint says about the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first log segment that is not in it.
+    pub(crate) segment: u64,
+    pub(crate) next_series: u32,
+    pub(crate) next_pair: u32,
+    /// Chunk files are on disk up to here.
+    pub(crate) synced: Position,
+    /// Chunks before `cut_at` that end before `cut_ms` are in blocks.
+    pub(crate) cut_at: Position,
+    pub(crate) cut_ms: i64,
+    pub(crate) newest_ms: i64,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self {
+            segment: 0,
+            next_series: 0,
+            next_pair: 0,
+            synced: Position::default(),
+            cut_at: Position::default(),
+            cut_ms: i64::MIN,
+            newest_ms: i64::MIN,
+        }
+    }
+}
+
+impl Start {
+    fn put(&self, out: &mut Vec<u8>) {
+        for number in [self.segment, u64::from(self.next_series), u64::from(self.next_pair), self.synced.0, self.cut_at.0]
+        {
+            put(out, number);
+        }
+        put_signed(out, self.cut_ms);
+        put_signed(out, self.newest_ms);
+    }
+
+    pub(crate) fn read(content: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(content);
+        Some(Self {
+            segment: reader.number()?,
+            next_series: reader.small()?,
+            next_pair: reader.small()?,
+            synced: Position(reader.number()?),
+            cut_at: Position(reader.number()?),
+            cut_ms: reader.signed()?,
+            newest_ms: reader.signed()?,
+        })
+    }
+}
+
+/// What a checkpoint keeps of one series.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) id: u32,
+    pub(crate) last: Last,
+    pub(crate) open: Option<OpenChunk>,
+    pub(crate) late: Vec<(i64, f64)>,
+    pub(crate) late_histograms: Vec<HistogramAt>,
+    pub(crate) packed_histograms: Vec<Vec<u8>>,
+    pub(crate) histograms: Vec<HistogramAt>,
+}
+
+const HAS_BITS: u8 = 1;
+const IS_HISTOGRAM: u8 = 2;
+const HAS_MORE: u8 = 4;
+
+fn put_state(out: &mut Vec<u8>, id: u32, series: &Series) {
+    let (last, unsaved) = (series.last(), series.unsaved());
+    let has_more = !(unsaved.late.is_empty()
+        && unsaved.late_histograms.is_empty()
+        && unsaved.packed_histograms.is_empty()
+        && unsaved.histograms.is_empty());
+    put(out, u64::from(id));
+    // The open chunk tells the newest sample too.
+    let bits = last.bits.filter(|_| unsaved.open.is_empty());
+    out.push(
+        u8::from(bits.is_some()) * HAS_BITS
+            | u8::from(last.is_histogram) * IS_HISTOGRAM
+            | u8::from(has_more) * HAS_MORE,
+    );
+    put_signed(out, last.timestamp_ms);
+    if let Some(bits) = bits {
+        put_float(out, f64::from_bits(bits));
+    }
+    put_bytes(out, unsaved.open);
+    if has_more {
+        put_size(out, unsaved.late.len());
+        for (timestamp_ms, value) in unsaved.late {
+            put_signed(out, *timestamp_ms);
+            put_float(out, *value);
+        }
+        put_size(out, unsaved.packed_histograms.len());
+        for packed in unsaved.packed_histograms {
+            put_bytes(out, packed);
+        }
+        for histograms in [unsaved.histograms, unsaved.late_histograms] {
+            put_size(out, histograms.len());
+            for (timestamp_ms, histogram) in histograms {
+                put_signed(out, *timestamp_ms);
+                put_histogram(out, histogram);
+            }
+        }
+    }
+}
+
+/// Reads the states of a frame; `None` when it is damaged.
+pub(crate) fn read_states(content: &[u8], mut each: impl FnMut(State)) -> Option<()> {
+    let mut reader = Reader::new(content);
+    while !reader.is_empty() {
+        let id = reader.small()?;
+        let flags = reader.byte()?;
+        let timestamp_ms = reader.signed()?;
+        let bits = if flags & HAS_BITS != 0 { Some(reader.float()?.to_bits()) } else { None };
+        let open = reader.bytes()?;
+        let open = if open.is_empty() { None } else { Some(OpenChunk::restore(open)?) };
+        let mut state = State {
+            id,
+            last: Last { timestamp_ms, bits, is_histogram: flags & IS_HISTOGRAM != 0 },
+            open,
+            late: Vec::new(),
+            late_histograms: Vec::new(),
+            packed_histograms: Vec::new(),
+            histograms: Vec::new(),
+        };
+        if flags & HAS_MORE != 0 {
+            for _ in 0..reader.size()? {
+                state.late.push((reader.signed()?, reader.float()?));
+            }
+            for _ in 0..reader.size()? {
+                state.packed_histograms.push(reader.bytes()?.to_vec());
+            }
+            for histograms in [&mut state.histograms, &mut state.late_histograms] {
+                for _ in 0..reader.size()? {
+                    histograms.push((reader.signed()?, read_histogram(&mut reader)?.into()));
+                }
+            }
+        }
+        each(state);
+    }
+    Some(())
+}
+
+/// Returns the path of a checkpoint.
+pub(crate) fn path(directory: &Path, segment: u64) -> PathBuf {
+    directory.join(format!("{segment:016x}.checkpoint"))
+}
+
+/// Returns the checkpoints of a directory, oldest first.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(".checkpoint"))
+            .and_then(|name| u64::from_str_radix(name, 16).ok());
+        found.extend(number.map(|number| (number, path)));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Writes frames of about [`FRAME_BYTES`].
+struct Frames<W> {
+    out: W,
+    frame: Vec<u8>,
+    kind: u8,
+    count: u64,
+}
+
+impl<W: io::Write> Frames<W> {
+    fn new(out: W) -> Self {
+        Self { out, frame: Vec::new(), kind: 0, count: 0 }
+    }
+
+    /// Returns where to put the next entry of a kind.
+    fn entry(&mut self, kind: u8) -> io::Result<&mut Vec<u8>> {
+        if self.kind != kind || self.frame.len() >= FRAME_BYTES {
+            self.end()?;
+            self.kind = kind;
+            frame::begin(&mut self.frame);
+            self.frame.push(kind);
+        }
+        Ok(&mut self.frame)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if !self.frame.is_empty() {
+            frame::end(&mut self.frame, 0);
+            self.out.write_all(&self.frame)?;
+            self.frame.clear();
+            self.count += 1;
+        }
+        self.kind = 0;
+        Ok(())
+    }
+}
+
+impl Head {
+    /// Writes a checkpoint of all that is in memory now. The log has been rotated to `start.segment` before, so that whatever comes
+    /// meanwhile is in that segment.
+    pub(crate) fn checkpoint(&self, directory: &Path, mut start: Start) -> io::Result<Start> {
+        start.synced = self.files.sync()?;
+        {
+            let index = read(&self.index);
+            start.next_series = index.next_series();
+            start.next_pair = index.next_pair();
+        }
+        start.newest_ms = self.newest_ms();
+        let temporary = directory.join("checkpoint.new");
+        let written = self.write_checkpoint(&temporary, &start);
+        let target = path(directory, start.segment);
+        let placed = written
+            .and_then(|()| std::fs::rename(&temporary, &target))
+            .and_then(|()| sync_directory(directory));
+        if let Err(error) = placed {
+            std::fs::remove_file(&temporary).unwrap_or_default();
+            return Err(error);
+        }
+        for (segment, old) in list(directory)? {
+            if segment != start.segment {
+                std::fs::remove_file(old)?;
+            }
+        }
+        Ok(start)
+    }
+
+    fn write_checkpoint(&self, target: &Path, start: &Start) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(FRAME_BYTES * 2, File::create(target)?);
+        out.write_all(MAGIC)?;
+        let mut frames = Frames::new(out);
+        start.put(frames.entry(START)?);
+        for (id, scope) in (0_u32..).zip(read(&self.scopes).iter()) {
+            record::put_scope(frames.entry(NAMES)?, id, &scope.labels);
+        }
+        for (metric, metadata) in read(&self.metadata).iter() {
+            record::put_metadata(frames.entry(NAMES)?, metric, metadata);
+        }
+        // The lock is given back now and then: writers of new series wait for it.
+        for first in (0..start.next_pair).step_by(NAMES_AT_ONCE) {
+            let index = read(&self.index);
+            for id in first..start.next_pair.min(first.saturating_add(NAMES_AT_ONCE_32)) {
+                if let Some((name, value)) = index.pair(id)
+                    && !index.members(id).is_empty()
+                {
+                    record::put_pair(frames.entry(NAMES)?, id, name, value);
+                }
+            }
+        }
+        self.put_series(&mut frames, start.next_series)?;
+        let mut outcome = Ok(());
+        self.for_all(|id, series| {
+            if id < start.next_series && outcome.is_ok() {
+                outcome = frames.entry(STATES).map(|out| put_state(out, id, series));
+            }
+        });
+        outcome?;
+        let count = frames.count + 1;
+        put(frames.entry(END)?, count);
+        frames.end()?;
+        let file = frames.out.into_inner()?;
+        file.sync_all()
+    }
+
+    fn put_series<W: io::Write>(&self, frames: &mut Frames<W>, end: u32) -> io::Result<()> {
+        let mut known = Vec::new();
+        self.for_all(|id, series| {
+            if id < end {
+                known.push((id, series.scope, series.created_s, series.deleted().to_vec()));
+            }
+        });
+        for group in known.chunks(NAMES_AT_ONCE) {
+            let index = read(&self.index);
+            for (id, scope, created_s, deleted) in group {
+                let pairs = index.encoded_pairs(*id);
+                if pairs.is_empty() {
+                    continue;
+                }
+                let entry = SeriesEntry { id: *id, scope: *scope, created_s: *created_s, pairs };
+                record::put_series(frames.entry(NAMES)?, &entry);
+                for range in deleted {
+                    record::put_deleted(frames.entry(NAMES)?, *id, *range);
+                }
+            }
+        }
+        Ok(())
+    }
+}

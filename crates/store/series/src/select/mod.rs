@@ -1,0 +1,206 @@
+//! Reading: selections over blocks, the head and what came late, merged.
+
+pub(crate) mod merge;
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use maru_prom::{Histogram, Labels, Matcher};
+
+use crate::block::{Block, BlockSeries, Samples, TimeRange};
+use crate::blocks::ReadHints;
+use crate::chunk::Column;
+use crate::errors::SelectError;
+use crate::head::chunks::ChunkView;
+use crate::head::series::HeadSamples;
+use crate::limits::SetAside;
+use crate::store::Inner;
+
+/// What the reader is going to do, from which the store chooses what to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SelectHints {
+    /// The step between two evaluations in milliseconds; 0 for an instant.
+    pub step_ms: i64,
+    /// The function right around the selector, such as `rate`; empty for none.
+    pub function: String,
+    /// The length of a range selector in milliseconds; 0 for none.
+    pub window_ms: i64,
+    /// Series at most; more is an error.
+    pub series_max: Option<usize>,
+    /// Whether thinned-out blocks may answer when the step and window are long enough.
+    pub allows_downsampled: bool,
+}
+
+/// The samples that a block has of a series.
+#[derive(Debug)]
+struct BlockPart {
+    block: Arc<Block>,
+    series: BlockSeries,
+    range: TimeRange,
+    column: Column,
+}
+
+/// The samples that the head has.
+#[derive(Debug)]
+struct HeadPart {
+    samples: HeadSamples,
+    files: ChunkView,
+}
+
+/// One series of a selection. Reading it is what costs; many may be read at once from several threads while writes go on.
+#[derive(Debug)]
+pub struct SelectedSeries {
+    labels: Labels,
+    range: TimeRange,
+    blocks: Vec<BlockPart>,
+    head: Option<HeadPart>,
+    store: Arc<Inner>,
+}
+
+impl SelectedSeries {
+    /// Returns the series' labels.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Appends the samples of the selection's range in the order of time: floats to the first two, histograms to the third. No moment is in both.
+    /// The vectors are empty before; what is damaged is named by the store and left out.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn read(
+        &self,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        histograms: &mut Vec<(i64, Arc<Histogram>)>,
+    ) -> Result<(), SelectError> {
+        if !self.blocks.is_empty() {
+            let mut samples = Samples {
+                timestamps: std::mem::take(timestamps),
+                values: std::mem::take(values),
+                histograms: std::mem::take(histograms),
+            };
+            for part in &self.blocks {
+                // Missing samples are named by the block's damage.
+                part.block.read(&part.series, part.range, part.column, &mut samples);
+            }
+            *timestamps = samples.timestamps;
+            *values = samples.values;
+            *histograms = samples.histograms;
+        }
+        if let Some(part) = &self.head {
+            if timestamps.is_empty() && histograms.is_empty() {
+                self.read_head(part, timestamps, values, histograms);
+            } else {
+                let (mut own_timestamps, mut own_values, mut own_histograms) = (Vec::new(), Vec::new(), Vec::new());
+                self.read_head(part, &mut own_timestamps, &mut own_values, &mut own_histograms);
+                timestamps.append(&mut own_timestamps);
+                values.append(&mut own_values);
+                histograms.append(&mut own_histograms);
+            }
+        }
+        merge::tidy(timestamps, values, histograms);
+        Ok(())
+    }
+
+    fn read_head(
+        &self,
+        part: &HeadPart,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        histograms: &mut Vec<(i64, Arc<Histogram>)>,
+    ) {
+        let mut damaged =
+            |reason: String| self.store.head.report(SetAside { file: "head".into(), moved_to: None, reason });
+        part.samples.read(&part.files, &mut Vec::new(), timestamps, values, histograms, &mut damaged);
+        merge::tidy(timestamps, values, histograms);
+        merge::clip(self.range, timestamps, values, histograms);
+        for range in &part.samples.deleted {
+            merge::hide(*range, timestamps, values, histograms);
+        }
+    }
+}
+
+/// Returns the selected series of a store.
+pub(crate) fn select(
+    store: &Arc<Inner>,
+    matchers: &[Matcher],
+    range: TimeRange,
+    hints: &SelectHints,
+) -> Result<Vec<SelectedSeries>, SelectError> {
+    let too_many = |_| SelectError::TooManySeries { series_max: hints.series_max.unwrap_or_default() };
+    // The head comes first: what moves from it into a block meanwhile is found twice, never not at all.
+    let found = store.head.select(matchers, range, hints.series_max).map_err(too_many)?;
+    let files = store.head.files.view();
+    let mut selected: Vec<SelectedSeries> = found
+        .into_iter()
+        .map(|(labels, samples)| SelectedSeries {
+            labels,
+            range,
+            blocks: Vec::new(),
+            head: Some(HeadPart { samples, files: Arc::clone(&files) }),
+            store: Arc::clone(store),
+        })
+        .collect();
+    let read_hints = if hints.allows_downsampled {
+        ReadHints { step_ms: hints.step_ms, window_ms: hints.window_ms, function: &hints.function }
+    } else {
+        ReadHints { step_ms: 0, window_ms: 0, function: "" }
+    };
+    for (block, range_of_block, column) in store.blocks.select(range, read_hints) {
+        let found = block.select(matchers, range_of_block);
+        selected = join(selected, found, |series| BlockPart {
+            block: Arc::clone(&block),
+            series,
+            range: range_of_block,
+            column,
+        }, store, range);
+        if hints.series_max.is_some_and(|max| selected.len() > max) {
+            return Err(too_many(selected.len()));
+        }
+    }
+    Ok(selected)
+}
+
+/// Joins two lists that are in the order of labels.
+fn join(
+    selected: Vec<SelectedSeries>,
+    found: Vec<BlockSeries>,
+    part: impl Fn(BlockSeries) -> BlockPart,
+    store: &Arc<Inner>,
+    range: TimeRange,
+) -> Vec<SelectedSeries> {
+    let mut joined = Vec::with_capacity(selected.len().max(found.len()));
+    let mut left = selected.into_iter().peekable();
+    for series in found {
+        let mut order = Ordering::Less;
+        while let Some(next) = left.peek() {
+            order = compare(&next.labels, &series.labels());
+            if order.is_ge() {
+                break;
+            }
+            joined.extend(left.next());
+        }
+        match left.peek_mut() {
+            Some(same) if order.is_eq() => {
+                same.blocks.push(part(series));
+                joined.extend(left.next());
+            }
+            _ => joined.push(SelectedSeries {
+                labels: series.labels().clone(),
+                range,
+                blocks: vec![part(series)],
+                head: None,
+                store: Arc::clone(store),
+            }),
+        }
+    }
+    joined.extend(left);
+    joined
+}
+
+/// Compares labels; equal ones, which are most of them, cost least.
+fn compare(a: &Labels, b: &Labels) -> Ordering {
+    if a.key() == b.key() { Ordering::Equal } else { a.cmp(b) }
+}
