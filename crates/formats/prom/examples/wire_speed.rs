@@ -81,12 +81,17 @@ fn remote_write(version: Version, all: &[Labels]) {
 }
 
 fn exposition(all: &[Labels]) {
-    for (protocol, dialect) in
-        [(ScrapeProtocol::PrometheusText0_0_4, Dialect::Prometheus), (ScrapeProtocol::OpenMetricsText1_0_0, Dialect::OpenMetrics)]
-    {
+    for (protocol, dialect) in [
+        (ScrapeProtocol::PrometheusText0_0_4, Dialect::Prometheus),
+        (ScrapeProtocol::OpenMetricsText1_0_0, Dialect::OpenMetrics),
+    ] {
         let write = || {
             let mut writer = Writer::new(protocol, maru_prom::exposition::Escaping::AllowUtf8);
-            writer.family(&FamilyHead { name: "http_requests_total", metric_type: MetricType::Counter, ..FamilyHead::default() });
+            writer.family(&FamilyHead {
+                name: "http_requests_total",
+                metric_type: MetricType::Counter,
+                ..FamilyHead::default()
+            });
             for (series, value) in all.iter().zip(0_u32..) {
                 writer.sample(series, &[], f64::from(value) * 13.25, None);
             }
@@ -139,7 +144,8 @@ fn otlp() {
     let protobuf = prost::Message::encode_to_vec(&request);
     let options = OtlpOptions::default();
     measure("OTLP protobuf, read and translated", 50, SERIES, || {
-        ExportMetricsRequest::from_protobuf(&protobuf).map_or(0, |request| maru_prom::otlp::translate(&request, &options).samples.len())
+        ExportMetricsRequest::from_protobuf(&protobuf)
+            .map_or(0, |request| maru_prom::otlp::translate(&request, &options).samples.len())
     });
 }
 
@@ -163,8 +169,12 @@ fn main() {
         decode_frames(&stream).map_or(0, |frames| frames.iter().map(|frame| frame.timestamps.len()).sum())
     });
 
-    measure("labels, looked up by name", ROUNDS, SERIES, || all.iter().filter(|labels| labels.get("pod").is_some()).count());
-    measure("labels, name left out", 50, SERIES, || all.iter().filter(|labels| !black_box(labels.without_name()).is_empty()).count());
+    measure("labels, looked up by name", ROUNDS, SERIES, || {
+        all.iter().filter(|labels| labels.get("pod").is_some()).count()
+    });
+    measure("labels, name left out", 50, SERIES, || {
+        all.iter().filter(|labels| !black_box(labels.without_name()).is_empty()).count()
+    });
     measure("labels, built", 50, SERIES, || (0..SERIES).filter(|index| !black_box(labels(*index)).is_empty()).count());
     for pattern in ["10\\.0\\.1\\..*", ".*9100", "10.0.(1|2).[0-9]+:9100", ".+"] {
         let Ok(matcher) = Matcher::new("instance", MatcherOperator::Matches, pattern) else { continue };

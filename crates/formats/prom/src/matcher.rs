@@ -137,9 +137,12 @@ impl Matcher {
             None => Some(std::slice::from_ref(&self.value)),
             Some(pattern) => match &pattern.shape {
                 Shape::Literals(values) => Some(values),
-                Shape::Anything | Shape::NotEmpty | Shape::Starts { .. } | Shape::Ends(_) | Shape::Contains(_) | Shape::Regex(_) => {
-                    None
-                }
+                Shape::Anything
+                | Shape::NotEmpty
+                | Shape::Starts { .. }
+                | Shape::Ends(_)
+                | Shape::Contains(_)
+                | Shape::Regex(_) => None,
             },
         }
     }

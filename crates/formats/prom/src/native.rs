@@ -377,9 +377,14 @@ pub(crate) fn whole(histogram: &Histogram) -> Option<Whole> {
     adds_up.then_some(Whole { count, zero_count, positive, negative })
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole, positive and below 2^53")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be whole, positive and below 2^53"
+)]
 fn whole_count(count: f64) -> Option<u64> {
-    (count >= 0.0 && count <= 9_007_199_254_740_992.0 && count.fract() == 0.0 && !(count == 0.0 && count.is_sign_negative()))
+    let is_negative_zero = count == 0.0 && count.is_sign_negative();
+    ((0.0..=9_007_199_254_740_992.0).contains(&count) && count.fract() == 0.0 && !is_negative_zero)
         .then_some(count as u64)
 }
 
@@ -474,7 +479,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
             if let Ok(raw) = RawHistogram::decode(&bytes) {
-                let _ = raw.into_histogram();
+                std::hint::black_box(raw.into_histogram().is_ok());
             }
         }
     }

@@ -302,7 +302,8 @@ impl<'a> Series<'a> {
         let texts = (labels::symbol(symbols, help), labels::symbol(symbols, unit));
         Ok(match texts {
             (Ok(help), Ok(unit)) => {
-                let metadata = Metadata { metric_type: metric_type(kind), unit: unit.to_owned(), help: help.to_owned() };
+                let metadata =
+                    Metadata { metric_type: metric_type(kind), unit: unit.to_owned(), help: help.to_owned() };
                 Ok((metadata != Metadata::default()).then_some(metadata))
             }
             (Err(error), _) | (_, Err(error)) => Err(error),

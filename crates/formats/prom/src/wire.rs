@@ -234,7 +234,7 @@ impl Writer {
             self.bytes.push((number & 0x7f) as u8 | 0x80);
             number >>= 7;
         }
-        self.bytes.push(number as u8);
+        self.bytes.push((number & 0x7f) as u8);
     }
 
     #[inline]
@@ -317,8 +317,8 @@ impl Writer {
         self.bytes.push(0);
         fill(self);
         let length = self.bytes.len() - start - 1;
-        if length < 0x80 {
-            self.bytes[start] = length as u8;
+        if let Some(short) = u8::try_from(length).ok().filter(|short| *short < 0x80) {
+            self.bytes[start] = short;
         } else {
             let mut prefix = Self::default();
             prefix.varint(length as u64);

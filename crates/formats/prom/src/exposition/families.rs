@@ -56,7 +56,8 @@ pub fn decode_families(body: &[u8], keep_classic: bool) -> impl Iterator<Item = 
         if has_failed || reader.rest().is_empty() {
             return None;
         }
-        let family = reader.length_delimited().map_err(Into::into).and_then(|message| decode_family(message, keep_classic));
+        let family =
+            reader.length_delimited().map_err(Into::into).and_then(|message| decode_family(message, keep_classic));
         has_failed = family.is_err();
         Some(family)
     })
@@ -129,11 +130,15 @@ fn decode_metric(message: &[u8], family: &mut Family, keep_classic: bool) -> Res
     let mut builder = LabelsBuilder::default();
     for (name, value) in labels {
         if name.is_empty() || builder.get(name).is_some() {
-            return fail(format!("a metric of the family {:?} has the label {name:?} twice or without a name", family.name));
+            return fail(format!(
+                "a metric of the family {:?} has the label {name:?} twice or without a name",
+                family.name
+            ));
         }
         builder.set(name, value);
     }
-    let mut output = Output { builder, timestamp_ms, start_timestamp_ms: None, samples: &mut family.samples, name: &family.name };
+    let mut output =
+        Output { builder, timestamp_ms, start_timestamp_ms: None, samples: &mut family.samples, name: &family.name };
     match family.metric_type {
         MetricType::Summary => decode_summary(content, &mut output)?,
         MetricType::Histogram | MetricType::GaugeHistogram => {
@@ -255,8 +260,8 @@ fn decode_histogram(
             raw.reset_hint = crate::ResetHint::Gauge;
         }
         let histogram = raw.into_histogram();
-        let histogram =
-            histogram.or_else(|error| fail(format!("a histogram of the family {:?} is wrong: {error}", output.name)))?;
+        let histogram = histogram
+            .or_else(|error| fail(format!("a histogram of the family {:?} is wrong: {error}", output.name)))?;
         // Native histograms keep exemplars with timestamps only; without own ones those of the classic buckets count.
         let mut own: Vec<Exemplar> = exemplars.into_iter().filter(|exemplar| exemplar.timestamp_ms != 0).collect();
         if own.is_empty() {

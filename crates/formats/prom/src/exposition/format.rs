@@ -29,7 +29,9 @@ impl Escaping {
     /// Returns the way of a name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values].into_iter().find(|escaping| escaping.name() == name)
+        [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values]
+            .into_iter()
+            .find(|escaping| escaping.name() == name)
     }
 }
 
@@ -132,7 +134,8 @@ impl ScrapeProtocol {
                 Self::PrometheusText1_0_0 => "text/plain;version=1.0.0".to_owned(),
                 Self::PrometheusText0_0_4 => "text/plain;version=0.0.4".to_owned(),
             };
-            let escaping = if protocol.has_escaping() { format!(";escaping={}", escaping.name()) } else { String::new() };
+            let escaping =
+                if protocol.has_escaping() { format!(";escaping={}", escaping.name()) } else { String::new() };
             header.push_str(&format!("{kind}{escaping};{},", weight(rank)));
         }
         header.push_str("*/*;q=0.1");
@@ -146,8 +149,10 @@ impl ScrapeProtocol {
         for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let parameters: Vec<(&str, &str)> =
-                parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))).collect();
+            let parameters: Vec<(&str, &str)> = parts
+                .filter_map(|part| part.split_once('='))
+                .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
+                .collect();
             let parameter = |wanted: &str| parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
             let protocol = match (kind.as_str(), parameter("version")) {
                 (PROTOBUF, _) if parameter("proto") == Some(FAMILY) && parameter("encoding") == Some("delimited") => {
@@ -160,7 +165,10 @@ impl ScrapeProtocol {
                 _ => continue,
             };
             let weight = parameter("q").and_then(|weight| weight.parse::<f64>().ok()).unwrap_or(1.0);
-            let escaping = parameter("escaping").filter(|_| protocol.has_escaping()).and_then(Escaping::of_name).unwrap_or_default();
+            let escaping = parameter("escaping")
+                .filter(|_| protocol.has_escaping())
+                .and_then(Escaping::of_name)
+                .unwrap_or_default();
             if best.is_none_or(|(known, _, _)| weight > known) && weight > 0.0 {
                 best = Some((weight, protocol, escaping));
             }

@@ -40,7 +40,8 @@ pub(super) fn read<'a>(text: &'a str, rules: Rules, mut item: impl FnMut(Item<'a
         let (name, is_quoted, after) = read_name(rest)?;
         rest = skip_space(after, rules);
         if let Some(after) = rest.strip_prefix('=') {
-            let (value, after) = read_quoted(skip_space(after, rules), rules).ok_or("expected a label value in quotes")?;
+            let (value, after) =
+                read_quoted(skip_space(after, rules), rules).ok_or("expected a label value in quotes")?;
             item(Item::Label { name, value });
             rest = skip_space(after, rules);
         } else if is_quoted && is_first && !rules.is_exemplar && rest.starts_with([',', '}']) {
@@ -183,7 +184,7 @@ impl ExemplarLine<'_> {
 }
 
 /// Makes a set of labels; of one name there may be but one.
-pub(super) fn build(mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Result<Labels, ExpositionError> {
+pub(super) fn build(mut pairs: Vec<Pair<'_>>) -> Result<Labels, ExpositionError> {
     let fail = |reason: String| Err(ExpositionError { line: 0, reason });
     if !pairs.is_sorted_by(|(left, _), (right, _)| left < right) {
         pairs.sort();
@@ -202,10 +203,13 @@ pub(super) fn build(mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Result<Labe
     Ok(Labels::from_sorted(filled.map(|(name, value)| (name.as_ref(), value.as_ref()))))
 }
 
+/// A label's name and value.
+pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Reads a series as written: pairs in the order of the text, the metric's name first.
-pub(super) fn pairs_of(series: &str, dialect: Dialect) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, ExpositionError> {
+pub(super) fn pairs_of(series: &str, dialect: Dialect) -> Result<Vec<Pair<'_>>, ExpositionError> {
     let (name, labels) = split_series(series);
-    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+    let mut pairs: Vec<Pair<'_>> = Vec::new();
     if let Some(name) = name {
         pairs.push((Cow::Borrowed(METRIC_NAME), Cow::Borrowed(name)));
     }

@@ -169,7 +169,8 @@ impl FamilyState {
             found.map(|(_, value)| value.as_ref()).ok_or_else(|| format!("{:?} has no label {own:?}", line.series))
         });
         let own = own.transpose()?;
-        let mut shared: Vec<_> = pairs.iter().filter(|(name, _)| name != METRIC_NAME && Some(name.as_ref()) != own_label).collect();
+        let mut shared: Vec<_> =
+            pairs.iter().filter(|(name, _)| name != METRIC_NAME && Some(name.as_ref()) != own_label).collect();
         shared.sort();
         let key = format!("{shared:?}");
         self.enter_group(key, line)?;
@@ -284,7 +285,9 @@ impl Group {
             return fail("has another count than its last bucket");
         }
         match (metric_type, self.sum, self.count) {
-            (MetricType::Histogram, Some(_), _) if self.has_negative_bounds => fail("with negative buckets must have no sum"),
+            (MetricType::Histogram, Some(_), _) if self.has_negative_bounds => {
+                fail("with negative buckets must have no sum")
+            }
             (MetricType::GaugeHistogram, Some(sum), _) if sum < 0.0 && !self.has_negative_bounds => {
                 fail("without negative buckets has a negative sum")
             }
@@ -301,7 +304,9 @@ fn check_exemplar(metric_type: MetricType, line: &SeriesLine<'_>, suffix: &str) 
     let is_allowed = match metric_type {
         MetricType::Counter => suffix == "_total",
         MetricType::Histogram | MetricType::GaugeHistogram => suffix == "_bucket",
-        MetricType::Gauge | MetricType::Summary | MetricType::Info | MetricType::StateSet | MetricType::Unknown => false,
+        MetricType::Gauge | MetricType::Summary | MetricType::Info | MetricType::StateSet | MetricType::Unknown => {
+            false
+        }
     };
     if !is_allowed {
         return Err(format!("{:?} can have no exemplar", line.series));

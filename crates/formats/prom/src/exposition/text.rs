@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::labels::{self, ExemplarLine, Item, Rules};
 use super::ExpositionError;
+use super::labels::{self, ExemplarLine, Item, Rules};
 use crate::number::{self, parse_decimal};
 use crate::{Labels, MetricType};
 
@@ -338,7 +338,8 @@ impl<'a> TextParser<'a> {
     #[inline]
     fn sample(&mut self, start: usize, end: usize) -> Parsed<SeriesLine<'a>> {
         let series = self.text.get(start..end).unwrap_or_default();
-        let start_timestamp_ms = if self.starts.is_empty() { None } else { self.starts.get(&start_key(series)).copied() };
+        let start_timestamp_ms =
+            if self.starts.is_empty() { None } else { self.starts.get(&start_key(series)).copied() };
         let mut line = SeriesLine {
             series,
             value: 0.0,
@@ -492,12 +493,12 @@ fn series_name(series: &str) -> Cow<'_, str> {
         (None, Some(inside)) => {
             let rules = Rules { dialect: Dialect::OpenMetrics, is_strict: false, is_exemplar: false };
             let mut found = Cow::Borrowed("");
-            let _ = labels::read(inside, rules, |item| {
+            let read = labels::read(inside, rules, |item| {
                 if let Item::Metric(name) = item {
                     found = labels::unescape(name);
                 }
             });
-            found
+            if read.is_ok() { found } else { Cow::Borrowed("") }
         }
         (None, None) => Cow::Borrowed(""),
     }
@@ -508,13 +509,14 @@ fn start_key(series: &str) -> String {
     let mut key = String::new();
     if let (_, Some(inside)) = labels::split_series(series) {
         let rules = Rules { dialect: Dialect::OpenMetrics, is_strict: false, is_exemplar: false };
-        let _ = labels::read(inside, rules, |item| {
+        let read = labels::read(inside, rules, |item| {
             if let Item::Label { name, value } = item
                 && !matches!(name, "le" | "quantile")
             {
                 key.extend([name, "=", value, "\n"]);
             }
         });
+        debug_assert!(read.is_ok(), "{series:?} was read before");
     }
     key
 }
@@ -545,14 +547,20 @@ fn metadata_name(text: &str) -> Option<(Cow<'_, str>, &str)> {
         let name = inside.get(..end).filter(|name| !name.is_empty())?;
         return Some((labels::unescape(name), inside.get(end + 1..)?));
     }
-    let end = text.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))).unwrap_or(text.len());
+    let end = text
+        .bytes()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')))
+        .unwrap_or(text.len());
     let (name, rest) = text.split_at_checked(end)?;
     let is_name = super::names::is_legacy_metric_name(name);
     // Nothing but a space may follow: `a.b` is no name.
     (is_name && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some((Cow::Borrowed(name), rest))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a time beyond 292 million years is cut to the last moment there is")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a time beyond 292 million years is cut to the last moment there is"
+)]
 fn to_ms(seconds: f64) -> i64 {
     (seconds * 1000.0) as i64
 }

@@ -170,7 +170,9 @@ impl Writer {
     /// Returns how many bytes are written so far.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.messages.bytes.len() + self.family.as_ref().map_or(0, |family| family.metrics.bytes.len())
+        self.text.len()
+            + self.messages.bytes.len()
+            + self.family.as_ref().map_or(0, |family| family.metrics.bytes.len())
     }
 
     /// Returns the finished exposition.
@@ -332,8 +334,10 @@ fn write_native(histogram: &Histogram, writer: &mut WireWriter) {
     writer.zigzag(5, histogram.schema.into());
     writer.double(6, histogram.zero_threshold);
     writer.double(8, histogram.zero_count);
-    let sides =
-        [(9, &histogram.negative_spans, 11, &histogram.negative_buckets), (12, &histogram.positive_spans, 14, &histogram.positive_buckets)];
+    let sides = [
+        (9, &histogram.negative_spans, 11, &histogram.negative_buckets),
+        (12, &histogram.positive_spans, 14, &histogram.positive_buckets),
+    ];
     for (spans_field, spans, counts_field, counts) in sides {
         for span in spans {
             writer.message(spans_field, |inner| {

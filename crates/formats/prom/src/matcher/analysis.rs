@@ -33,7 +33,8 @@ const LITERALS_MAX: usize = 1_024;
 /// # Errors
 /// When it is no regular expression.
 pub(super) fn analyse(translated: &str) -> Result<(Shape, String), String> {
-    let parsed = regex_syntax::ParserBuilder::new().dot_matches_new_line(true).nest_limit(1_000).build().parse(translated);
+    let parsed =
+        regex_syntax::ParserBuilder::new().dot_matches_new_line(true).nest_limit(1_000).build().parse(translated);
     let parsed = parsed.map_err(|error| match &error {
         regex_syntax::Error::Parse(error) => error.kind().to_string(),
         regex_syntax::Error::Translate(error) => error.kind().to_string(),
@@ -77,7 +78,11 @@ fn flatten<'a>(hir: &'a Hir, into: &mut Vec<&'a Hir>) {
         HirKind::Concat(parts) => parts.iter().for_each(|part| flatten(part, into)),
         HirKind::Capture(capture) => flatten(&capture.sub, into),
         HirKind::Empty => {}
-        HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => {
+        HirKind::Literal(_)
+        | HirKind::Class(_)
+        | HirKind::Look(_)
+        | HirKind::Repetition(_)
+        | HirKind::Alternation(_) => {
             into.push(hir);
         }
     }

@@ -14,7 +14,8 @@ const REPEAT_MAX: u32 = 1_000;
 /// # Errors
 /// When RE2 refuses what this engine would take.
 pub(super) fn translate(pattern: &str) -> Result<String, String> {
-    let mut translator = Translator { rest: pattern.chars().peekable(), output: String::with_capacity(pattern.len() + 8) };
+    let mut translator =
+        Translator { rest: pattern.chars().peekable(), output: String::with_capacity(pattern.len() + 8) };
     translator.run()?;
     Ok(translator.output)
 }
@@ -168,7 +169,12 @@ impl Translator<'_> {
                 }
                 '\\' => self.escape(true)?,
                 '[' if self.rest.peek() == Some(&':') => {
-                    let name: String = self.rest.clone().skip(1).take_while(|letter| letter.is_ascii_alphabetic() || *letter == '^').collect();
+                    let name: String = self
+                        .rest
+                        .clone()
+                        .skip(1)
+                        .take_while(|letter| letter.is_ascii_alphabetic() || *letter == '^')
+                        .collect();
                     let mut behind = self.rest.clone().skip(1 + name.len());
                     if (behind.next(), behind.next()) == (Some(':'), Some(']')) {
                         self.output.push_str(&format!("[:{name}:]"));

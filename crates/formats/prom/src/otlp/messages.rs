@@ -352,7 +352,8 @@ impl AnyValue {
             }
             into.push(']');
         } else if let Some(map) = &self.kvlist_value {
-            let sorted: std::collections::BTreeMap<_, _> = map.values.iter().map(|pair| (&pair.key, &pair.value)).collect();
+            let sorted: std::collections::BTreeMap<_, _> =
+                map.values.iter().map(|pair| (&pair.key, &pair.value)).collect();
             into.push('{');
             for (index, (key, value)) in sorted.into_iter().enumerate() {
                 into.push_str(if index > 0 { "," } else { "" });

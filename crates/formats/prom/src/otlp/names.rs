@@ -136,7 +136,12 @@ pub(super) fn unit_name(unit: &str) -> String {
 ///
 /// # Errors
 /// When nothing is left of it.
-pub(super) fn metric_name(name: &str, unit: &str, kind: NameKind, translation: NameTranslation) -> Result<String, String> {
+pub(super) fn metric_name(
+    name: &str,
+    unit: &str,
+    kind: NameKind,
+    translation: NameTranslation,
+) -> Result<String, String> {
     let translated = match (translation.escapes(), translation.adds_suffixes()) {
         (true, true) => with_suffix_words(name, unit, kind),
         (true, false) => {
@@ -162,8 +167,11 @@ fn no_leading_digit(name: String) -> String {
 
 /// Splits a name into words and adds those of unit and type that it lacks.
 fn with_suffix_words(name: &str, unit: &str, kind: NameKind) -> String {
-    let mut words: Vec<String> =
-        name.split(|character| !is_name_character(character)).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let mut words: Vec<String> = name
+        .split(|character| !is_name_character(character))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
     let (main, per) = unit_words(unit);
     let (mut main, per) = (clean_unit(&main), clean_unit(&per));
     let mut per = if per == "per_" { String::new() } else { per.strip_suffix('_').unwrap_or(&per).to_owned() };
@@ -319,6 +327,9 @@ mod tests {
         assert_eq!(of("a..b", LabelRules { keeps_repeated_underscores: false, ..rules }), "a_b");
         assert_eq!(of("http.method", LabelRules { escapes: false, ..rules }), "http.method");
         assert!(label_name("..", rules).is_err());
-        assert_eq!((unit_name("By/s").as_str(), unit_name("1").as_str(), unit_name("{x}").as_str()), ("bytes_per_second", "", ""));
+        assert_eq!(
+            (unit_name("By/s").as_str(), unit_name("1").as_str(), unit_name("{x}").as_str()),
+            ("bytes_per_second", "", "")
+        );
     }
 }

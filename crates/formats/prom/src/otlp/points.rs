@@ -1,6 +1,8 @@
 //! The points of each kind of metric as samples.
 
-use super::messages::{Buckets, ExponentialPoint, HistogramPoint, KeyValue, Metric, NumberPoint, PointExemplar, SummaryPoint};
+use super::messages::{
+    Buckets, ExponentialPoint, HistogramPoint, KeyValue, Metric, NumberPoint, PointExemplar, SummaryPoint,
+};
 use super::translate::{Context, OtlpSample, OtlpValue, Translation, to_ms};
 use crate::native::{coarsen, spans_of, to_f64};
 use crate::number::format_float;
@@ -28,7 +30,8 @@ pub(super) fn count(metric: &Metric) -> usize {
 pub(super) fn times(metric: &Metric) -> impl Iterator<Item = u64> {
     let numbers = metric.gauge.iter().chain(&metric.sum).flat_map(|numbers| &numbers.data_points);
     let numbers = numbers.map(|point| point.time_unix_nano);
-    let histograms = metric.histogram.iter().flat_map(|histogram| &histogram.data_points).map(|point| point.time_unix_nano);
+    let histograms =
+        metric.histogram.iter().flat_map(|histogram| &histogram.data_points).map(|point| point.time_unix_nano);
     let exponential = metric.exponential_histogram.iter().flat_map(|histogram| &histogram.data_points);
     let summaries = metric.summary.iter().flat_map(|summary| &summary.data_points).map(|point| point.time_unix_nano);
     numbers.chain(histograms).chain(exponential.map(|point| point.time_unix_nano)).chain(summaries)
@@ -38,13 +41,25 @@ pub(super) fn times(metric: &Metric) -> impl Iterator<Item = u64> {
 pub(super) fn temporality(metric: &Metric) -> Option<i32> {
     let sum = metric.sum.as_ref().map(|sum| sum.aggregation_temporality);
     let histogram = metric.histogram.as_ref().map(|histogram| histogram.aggregation_temporality);
-    sum.or(histogram).or_else(|| metric.exponential_histogram.as_ref().map(|histogram| histogram.aggregation_temporality))
+    sum.or(histogram)
+        .or_else(|| metric.exponential_histogram.as_ref().map(|histogram| histogram.aggregation_temporality))
 }
 
 /// Translates all points of a metric.
-pub(super) fn translate(context: &Context<'_>, metric: &Metric, name: &str, is_delta: bool, translation: &mut Translation) {
+pub(super) fn translate(
+    context: &Context<'_>,
+    metric: &Metric,
+    name: &str,
+    is_delta: bool,
+    translation: &mut Translation,
+) {
     let mut output = Output { context, metric: &metric.name, name, is_delta, translation };
-    metric.gauge.iter().chain(&metric.sum).flat_map(|numbers| &numbers.data_points).for_each(|point| output.number(point));
+    metric
+        .gauge
+        .iter()
+        .chain(&metric.sum)
+        .flat_map(|numbers| &numbers.data_points)
+        .for_each(|point| output.number(point));
     for point in metric.histogram.iter().flat_map(|histogram| &histogram.data_points) {
         if context.options.histograms_become_native { output.custom_histogram(point) } else { output.histogram(point) }
     }
@@ -74,7 +89,9 @@ impl Output<'_> {
     fn point(&mut self, attributes: &[KeyValue], time: u64, start: u64, flags: u32) -> Option<Point> {
         let (timestamp_ms, start_timestamp_ms) = (to_ms(time), to_ms(start));
         match self.context.labels(attributes) {
-            Ok(labels) => Some(Point { labels, timestamp_ms, start_timestamp_ms, is_stale: flags & NO_RECORDED_VALUE != 0 }),
+            Ok(labels) => {
+                Some(Point { labels, timestamp_ms, start_timestamp_ms, is_stale: flags & NO_RECORDED_VALUE != 0 })
+            }
             Err(reason) => {
                 self.translation.refuse(self.metric, 1, reason);
                 None
@@ -83,19 +100,39 @@ impl Output<'_> {
     }
 
     /// Adds a float; one without a recorded value ends the series.
-    fn float(&mut self, point: &Point, suffix: &str, extra: Option<(&str, &str)>, value: f64, exemplars: Vec<Exemplar>) {
+    fn float(
+        &mut self,
+        point: &Point,
+        suffix: &str,
+        extra: Option<(&str, &str)>,
+        value: f64,
+        exemplars: Vec<Exemplar>,
+    ) {
         let value = OtlpValue::Float(if point.is_stale { stale_marker() } else { value });
         self.push(point, suffix, extra, value, exemplars);
     }
 
-    fn push(&mut self, point: &Point, suffix: &str, extra: Option<(&str, &str)>, value: OtlpValue, exemplars: Vec<Exemplar>) {
+    fn push(
+        &mut self,
+        point: &Point,
+        suffix: &str,
+        extra: Option<(&str, &str)>,
+        value: OtlpValue,
+        exemplars: Vec<Exemplar>,
+    ) {
         let mut labels = point.labels.clone();
         labels.set(METRIC_NAME, &format!("{}{suffix}", self.name));
         if let Some((name, text)) = extra {
             labels.set(name, text);
         }
         let (timestamp_ms, start_timestamp_ms) = (point.timestamp_ms, point.start_timestamp_ms);
-        self.translation.samples.push(OtlpSample { labels: labels.build(), timestamp_ms, start_timestamp_ms, value, exemplars });
+        self.translation.samples.push(OtlpSample {
+            labels: labels.build(),
+            timestamp_ms,
+            start_timestamp_ms,
+            value,
+            exemplars,
+        });
     }
 
     fn number(&mut self, point: &NumberPoint) {
@@ -105,7 +142,9 @@ impl Output<'_> {
             (None, None) => 0.0,
         };
         let exemplars = exemplars(&point.exemplars);
-        if let Some(shared) = self.point(&point.attributes, point.time_unix_nano, point.start_time_unix_nano, point.flags) {
+        if let Some(shared) =
+            self.point(&point.attributes, point.time_unix_nano, point.start_time_unix_nano, point.flags)
+        {
             self.float(&shared, "", None, value, exemplars);
         }
     }

@@ -43,7 +43,8 @@ fn json_is_translated_as_prometheus_does_by_default() {
     let translation = translate(&request, &OtlpOptions::default());
 
     let counter = samples_of(&translation, "http_requests_total");
-    let labels = [("__name__", "http_requests_total"), ("http_method", "GET;x"), ("instance", "i1"), ("job", "demo/shop")];
+    let labels =
+        [("__name__", "http_requests_total"), ("http_method", "GET;x"), ("instance", "i1"), ("job", "demo/shop")];
     assert_eq!(counter[0].labels, Labels::from_pairs(labels));
     assert_eq!((counter[0].timestamp_ms, counter[0].start_timestamp_ms, float(counter[0])), (61_000, 1_000, 12.0));
     let exemplar = &counter[0].exemplars[0];
@@ -66,13 +67,19 @@ fn json_is_translated_as_prometheus_does_by_default() {
     let OtlpValue::Histogram(histogram) = &samples_of(&translation, "exp")[0].value else { panic!("no histogram") };
     assert_eq!((histogram.schema, histogram.zero_count, histogram.count), (1, 1.0, 7.0));
     assert_eq!(histogram.positive_spans, [Span { offset: 0, length: 1 }, Span { offset: 3, length: 1 }]);
-    assert_eq!((histogram.positive_buckets.as_slice(), histogram.negative_buckets.as_slice()), ([1.0, 3.0].as_slice(), [2.0].as_slice()));
+    assert_eq!(
+        (histogram.positive_buckets.as_slice(), histogram.negative_buckets.as_slice()),
+        ([1.0, 3.0].as_slice(), [2.0].as_slice())
+    );
     assert_eq!((histogram.negative_spans[0].offset, histogram.reset_hint), (3, ResetHint::Unknown));
 
     assert_eq!(samples_of(&translation, "old")[0].labels.get("quantile"), Some("0.5"));
     let target = samples_of(&translation, "target_info");
     let labels = [
-        ("__name__", "target_info"), ("host_name", "h"), ("instance", "i1"), ("job", "demo/shop"),
+        ("__name__", "target_info"),
+        ("host_name", "h"),
+        ("instance", "i1"),
+        ("job", "demo/shop"),
         ("tags", "[\"\\u003ca\\u003e\",5,1.5,true]"),
     ];
     assert_eq!(target.last().unwrap().labels, Labels::from_pairs(labels));
@@ -97,12 +104,24 @@ fn options_change_names_labels_and_histograms() {
     let translation = translate(&request, &options);
     let counter = samples_of(&translation, "http.requests_total");
     let labels = [
-        ("__name__", "http.requests_total"), ("host.name", "h"), ("http.method", "GET"), ("http_method", "x"), ("instance", "i1"),
-        ("job", "demo/shop"), ("otel_scope_name", "lib"), ("otel_scope_schema_url", "u"), ("otel_scope_version", "1.2"),
+        ("__name__", "http.requests_total"),
+        ("host.name", "h"),
+        ("http.method", "GET"),
+        ("http_method", "x"),
+        ("instance", "i1"),
+        ("job", "demo/shop"),
+        ("otel_scope_name", "lib"),
+        ("otel_scope_schema_url", "u"),
+        ("otel_scope_version", "1.2"),
     ];
     assert_eq!(counter[0].labels, Labels::from_pairs(labels));
-    let OtlpValue::Histogram(histogram) = &samples_of(&translation, "latency_seconds")[0].value else { panic!("no histogram") };
-    assert_eq!((histogram.schema, histogram.custom_values.as_slice()), (crate::CUSTOM_BUCKETS_SCHEMA, [0.5, 1.0].as_slice()));
+    let OtlpValue::Histogram(histogram) = &samples_of(&translation, "latency_seconds")[0].value else {
+        panic!("no histogram")
+    };
+    assert_eq!(
+        (histogram.schema, histogram.custom_values.as_slice()),
+        (crate::CUSTOM_BUCKETS_SCHEMA, [0.5, 1.0].as_slice())
+    );
     assert_eq!(histogram.positive_spans, [Span { offset: 0, length: 1 }, Span { offset: 1, length: 1 }]);
     assert_eq!(translation.refused_points(), 0);
     assert_eq!(samples_of(&translation, "delta").len(), 2);

@@ -212,7 +212,8 @@ impl<'a> Context<'a> {
         if let Some(temporality) = temporality {
             let is_taken = temporality == CUMULATIVE || (temporality == DELTA && self.options.delta == Delta::Keep);
             if !is_taken {
-                let reason = "only cumulative temporality is taken: set the exporter's temporality preference to cumulative";
+                let reason =
+                    "only cumulative temporality is taken: set the exporter's temporality preference to cumulative";
                 translation.refuse(&metric.name, count, reason);
                 return;
             }
@@ -234,8 +235,11 @@ impl<'a> Context<'a> {
 
     /// Returns the labels of a point; its attributes that become one name are joined by semicolons.
     pub(super) fn labels(&self, attributes: &[KeyValue]) -> Result<LabelsBuilder, String> {
-        let sorted: BTreeMap<&str, String> =
-            attributes.iter().filter(|attribute| attribute.key != METRIC_NAME).map(|pair| (pair.key.as_str(), text(pair))).collect();
+        let sorted: BTreeMap<&str, String> = attributes
+            .iter()
+            .filter(|attribute| attribute.key != METRIC_NAME)
+            .map(|pair| (pair.key.as_str(), text(pair)))
+            .collect();
         let mut builder = LabelsBuilder::default();
         for (key, value) in sorted {
             let name = self.label(key)?;
@@ -288,7 +292,11 @@ fn kinds(metric: &Metric) -> (NameKind, MetricType) {
         return (NameKind::Gauge, MetricType::Gauge);
     }
     if let Some(sum) = &metric.sum {
-        return if sum.is_monotonic { (NameKind::Counter, MetricType::Counter) } else { (NameKind::Other, MetricType::Gauge) };
+        return if sum.is_monotonic {
+            (NameKind::Counter, MetricType::Counter)
+        } else {
+            (NameKind::Other, MetricType::Gauge)
+        };
     }
     if metric.histogram.is_some() || metric.exponential_histogram.is_some() {
         return (NameKind::Other, MetricType::Histogram);

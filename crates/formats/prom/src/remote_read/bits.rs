@@ -18,6 +18,7 @@ impl BitWriter {
     }
 
     /// Writes the lowest `count` bits of `value`.
+    #[expect(clippy::cast_possible_truncation, reason = "at most eight bits are shifted to their place in a byte")]
     pub(super) fn bits(&mut self, value: u64, count: u32) {
         let mut left = count;
         while left > 0 {
@@ -49,13 +50,20 @@ impl BitWriter {
 
     /// Writes a number in as many bits as its size class takes.
     pub(super) fn varbit(&mut self, value: i64) {
-        let class = if value == 0 { 0 } else { VARBIT_SIZES.iter().position(|size| fits(value, *size)).map_or(8, |at| at + 1) };
+        let class =
+            if value == 0 { 0 } else { VARBIT_SIZES.iter().position(|size| fits(value, *size)).map_or(8, |at| at + 1) };
         self.classed(class, value.cast_unsigned());
     }
 
     pub(super) fn varbit_unsigned(&mut self, value: u64) {
         let size = VARBIT_SIZES.iter().position(|size| value >> size == 0);
         self.classed(if value == 0 { 0 } else { size.map_or(8, |at| at + 1) }, value);
+    }
+
+    /// Writes as many ones, then a zero.
+    pub(super) fn ones(&mut self, count: usize) {
+        (0..count).for_each(|_| self.bits(1, 1));
+        self.bits(0, 1);
     }
 
     fn classed(&mut self, class: usize, value: u64) {
@@ -66,9 +74,7 @@ impl BitWriter {
                 self.bits(value, 64);
             }
             Some(size) => {
-                // As many ones as the class's number, then a zero.
-                let ones = class as u32;
-                self.bits((1 << (ones + 1)) - 2, ones + 1);
+                self.ones(class);
                 self.bits(value, *size);
             }
         }
@@ -100,6 +106,7 @@ impl<'a> BitReader<'a> {
         Self { bytes, position: 0 }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a place in a byte is below eight")]
     pub(super) fn bits(&mut self, count: u32) -> Result<u64, BitsError> {
         let (mut value, mut left) = (0_u64, count);
         while left > 0 {
@@ -112,6 +119,11 @@ impl<'a> BitReader<'a> {
             left -= now;
         }
         Ok(value)
+    }
+
+    /// Reads at most 32 bits.
+    pub(super) fn small(&mut self, count: u32) -> Result<u32, BitsError> {
+        self.bits(count).and_then(|bits| u32::try_from(bits).map_err(|_| BitsError))
     }
 
     pub(super) fn bit(&mut self) -> Result<bool, BitsError> {

@@ -223,15 +223,16 @@ static TABLES: [[u32; 256]; 8] = tables();
 const fn tables() -> [[u32; 256]; 8] {
     const POLYNOMIAL: u32 = 0x82f6_3b78;
     let mut tables = [[0; 256]; 8];
-    let mut byte = 0;
+    let (mut byte, mut first) = (0, 0);
     while byte < 256 {
-        let (mut sum, mut bit) = (byte as u32, 0);
+        let (mut sum, mut bit) = (first, 0);
         while bit < 8 {
             sum = if sum & 1 == 1 { (sum >> 1) ^ POLYNOMIAL } else { sum >> 1 };
             bit += 1;
         }
         tables[0][byte] = sum;
         byte += 1;
+        first += 1;
     }
     let mut table = 1;
     while table < 8 {

@@ -95,8 +95,7 @@ fn floats_and_histograms_come_back_from_both_forms() {
         (5_002_000, histogram(5.0, ResetHint::Gauge)),
         (5_003_000, custom),
     ];
-    let series =
-        ReadSeries { labels: &labels, timestamps: &timestamps, values: &values, histograms: &histograms };
+    let series = ReadSeries { labels: &labels, timestamps: &timestamps, values: &values, histograms: &histograms };
 
     let mut stream = Vec::new();
     chunked_series(3, &series, 300, &mut stream);
@@ -157,10 +156,10 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-        let _ = ReadRequest::decode(&bytes);
-        let _ = SamplesResponse::decode(&bytes);
-        let _ = decode_frames(&bytes);
-        let _ = super::xor::decode(&bytes, &mut Vec::new(), &mut Vec::new());
-        let _ = super::histogram_chunk::decode(&bytes, &mut Vec::new());
+        std::hint::black_box(ReadRequest::decode(&bytes).is_ok());
+        std::hint::black_box(SamplesResponse::decode(&bytes).is_ok());
+        std::hint::black_box(decode_frames(&bytes).is_ok());
+        std::hint::black_box(super::xor::decode(&bytes, &mut Vec::new(), &mut Vec::new()).is_ok());
+        std::hint::black_box(super::histogram_chunk::decode(&bytes, &mut Vec::new()).is_ok());
     }
 }

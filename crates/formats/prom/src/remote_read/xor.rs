@@ -48,8 +48,8 @@ impl Xor {
             return Ok(());
         }
         let (leading, trailing) = if reader.bit()? {
-            let leading = reader.bits(5)? as u32;
-            let significant = reader.bits(6)? as u32;
+            let leading = reader.small(5)?;
+            let significant = reader.small(6)?;
             let significant = if significant == 0 { 64 } else { significant };
             let trailing = 64_u32.checked_sub(leading + significant).ok_or(BitsError)?;
             self.window = Some((leading, trailing));
@@ -87,8 +87,7 @@ pub(super) fn encode(timestamps: &[i64], values: &[f64]) -> Vec<u8> {
                 match CLASSES.iter().position(|class| fits(change, *class)) {
                     _ if change == 0 => writer.bits(0, 1),
                     Some(class) => {
-                        let ones = class as u32 + 1;
-                        writer.bits((1 << (ones + 1)) - 2, ones + 1);
+                        writer.ones(class + 1);
                         writer.bits(change.cast_unsigned(), CLASSES[class]);
                     }
                     None => {

@@ -96,7 +96,8 @@ impl RequestWriter {
 
     fn series_v2(&mut self, series: &Labels, parts: &SeriesParts<'_>) {
         let series_refs = self.refs(series);
-        let exemplars: Vec<_> = parts.exemplars.iter().map(|exemplar| (self.refs(&exemplar.labels), exemplar)).collect();
+        let exemplars: Vec<_> =
+            parts.exemplars.iter().map(|exemplar| (self.refs(&exemplar.labels), exemplar)).collect();
         let said = parts.metadata.map(|metadata| {
             (metric_type_number(metadata.metric_type), self.place(&metadata.help), self.place(&metadata.unit))
         });

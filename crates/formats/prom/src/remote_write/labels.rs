@@ -214,6 +214,7 @@ pub(super) fn symbol<'a>(symbols: &[&'a [u8]], reference: u64) -> Result<&'a str
 
 /// Writes one label with its tag and length.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "both lengths are below 120 there")]
 pub(super) fn write_label(name: &[u8], value: &[u8], writer: &mut Writer) {
     if name.len() + value.len() < 120 {
         // All three lengths take one byte each.
