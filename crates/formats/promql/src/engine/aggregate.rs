@@ -87,7 +87,10 @@ enum Gathered {
         lost: Vec<f64>,
         seen: Vec<bool>,
     },
-    Avg(Vec<Mean>),
+    /// Sum, what rounding took from it, count.
+    Avg { sums: Vec<f64>, lost: Vec<f64>, counts: Vec<f64> },
+    /// Means, once a sum would be infinite.
+    Means(Vec<Mean>),
     /// Minimum, maximum, group: the value so far.
     Pick(Vec<f64>),
     Count(Vec<f64>),
@@ -110,7 +113,9 @@ impl Accumulator {
             Aggregator::Sum => {
                 Gathered::Sum { sums: vec![-0.0; steps], lost: vec![0.0; steps], seen: vec![false; steps] }
             }
-            Aggregator::Avg => Gathered::Avg(vec![Mean::NOTHING; steps]),
+            Aggregator::Avg => {
+                Gathered::Avg { sums: vec![-0.0; steps], lost: vec![0.0; steps], counts: vec![0.0; steps] }
+            }
             Aggregator::Count => Gathered::Count(vec![0.0; steps]),
             Aggregator::Stddev | Aggregator::Stdvar => Gathered::Variance(vec![[0.0; 3]; steps]),
             _ => Gathered::Pick(vec![ABSENT; steps]),
@@ -131,6 +136,7 @@ impl Accumulator {
 
     /// Adds a series.
     fn add(&mut self, column: &Column, metric: &str, notes: &mut Notes) {
+        self.gathered.before_overflow(&column.floats);
         match &mut self.gathered {
             Gathered::Sum { sums, lost, seen } => {
                 let places = sums.iter_mut().zip(lost).zip(seen).zip(&column.floats);
@@ -142,7 +148,15 @@ impl Accumulator {
                     *seen |= has;
                 }
             }
-            Gathered::Avg(means) => {
+            Gathered::Avg { sums, lost, counts } => {
+                for (((sum, lost), count), value) in sums.iter_mut().zip(lost).zip(counts).zip(&column.floats) {
+                    let has = is_present(*value);
+                    let value = if has { *value } else { -0.0 };
+                    (*sum, *lost) = super::math::add(*sum, *lost, value);
+                    *count += if has { 1.0 } else { 0.0 };
+                }
+            }
+            Gathered::Means(means) => {
                 for (mean, value) in means.iter_mut().zip(&column.floats) {
                     if is_present(*value) {
                         mean.add(*value);
@@ -205,6 +219,12 @@ impl Accumulator {
 
     /// Adds what was gathered of later series of the group; neither has histograms.
     fn merge(&mut self, other: &Self) {
+        if let Gathered::Avg { sums, .. } = &other.gathered {
+            self.gathered.before_overflow(sums);
+        }
+        if let (Gathered::Avg { .. }, Gathered::Means(_)) = (&self.gathered, &other.gathered) {
+            self.gathered.use_means();
+        }
         match (&mut self.gathered, &other.gathered) {
             (Gathered::Sum { sums, lost, seen }, Gathered::Sum { sums: more, lost: more_lost, seen: also }) => {
                 for step in 0..sums.len() {
@@ -214,8 +234,20 @@ impl Accumulator {
                     seen[step] |= also[step];
                 }
             }
-            (Gathered::Avg(means), Gathered::Avg(more)) => {
-                means.iter_mut().zip(more).for_each(|(mean, more)| mean.merge(more));
+            (
+                Gathered::Avg { sums, lost, counts },
+                Gathered::Avg { sums: more, lost: more_lost, counts: more_counts },
+            ) => {
+                for step in 0..sums.len() {
+                    (sums[step], lost[step]) = super::math::add(sums[step], lost[step], more[step]);
+                    lost[step] += more_lost[step];
+                    counts[step] += more_counts[step];
+                }
+            }
+            (Gathered::Means(means), more) => {
+                for (step, mean) in means.iter_mut().enumerate() {
+                    mean.merge(&more.mean(step));
+                }
             }
             (Gathered::Count(counts), Gathered::Count(more)) => {
                 counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
@@ -233,9 +265,8 @@ impl Accumulator {
             Gathered::Sum { sums, lost, seen } => (0..sums.len())
                 .map(|step| if seen[step] { Sum { value: sums[step], lost: lost[step] }.total() } else { ABSENT })
                 .collect(),
-            Gathered::Avg(means) => {
-                means.iter().map(|mean| if mean.count > 0.0 { mean.mean() } else { ABSENT }).collect()
-            }
+            Gathered::Avg { ref sums, .. } => (0..sums.len()).map(|step| mean_at(&self.gathered, step)).collect(),
+            Gathered::Means(ref means) => (0..means.len()).map(|step| mean_at(&self.gathered, step)).collect(),
             Gathered::Count(counts) => counts.iter().map(|count| if *count > 0.0 { *count } else { ABSENT }).collect(),
             Gathered::Pick(picked) => picked,
             Gathered::Variance(states) => states
@@ -259,6 +290,41 @@ impl Accumulator {
         }
         column
     }
+}
+
+impl Gathered {
+    /// Turns sums into means before adding `values` would make one infinite.
+    fn before_overflow(&mut self, values: &[f64]) {
+        if let Self::Avg { sums, .. } = self
+            && sums.iter().zip(values).any(|(sum, value)| (sum + value).is_infinite())
+        {
+            self.use_means();
+        }
+    }
+
+    fn use_means(&mut self) {
+        if let Self::Avg { sums, .. } = self {
+            *self = Self::Means((0..sums.len()).map(|step| self.mean(step)).collect());
+        }
+    }
+
+    /// Returns the mean at `step` as it stands.
+    fn mean(&self, step: usize) -> Mean {
+        match self {
+            Self::Avg { sums, lost, counts } => Mean {
+                sum: Sum { value: sums[step], lost: lost[step] },
+                count: counts[step],
+                is_stepwise: false,
+            },
+            Self::Means(means) => means[step],
+            Self::Sum { .. } | Self::Pick(_) | Self::Count(_) | Self::Variance(_) => Mean::NOTHING,
+        }
+    }
+}
+
+fn mean_at(gathered: &Gathered, step: usize) -> f64 {
+    let mean = gathered.mean(step);
+    if mean.count > 0.0 { mean.mean() } else { ABSENT }
 }
 
 fn pick(operator: Aggregator, picked: &mut [f64], values: &[f64]) {

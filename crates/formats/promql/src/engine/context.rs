@@ -39,10 +39,6 @@ impl Grid {
         self.start_ms.saturating_add(self.step_ms.saturating_mul(i64::try_from(step).unwrap_or(i64::MAX)))
     }
 
-    /// Returns the last moment.
-    pub(crate) fn last_ms(&self) -> i64 {
-        self.at(self.steps.saturating_sub(1))
-    }
 }
 
 /// How samples of an expression count in the query's statistics.
@@ -71,6 +67,7 @@ pub(crate) struct Worker {
     pub(crate) samples: Samples,
     pub(crate) column: super::column::Column,
     pub(crate) scratch: Vec<f64>,
+    pub(crate) geometry: super::geometry::Geometry,
     pub(crate) notes: Notes,
     /// Samples looked at, and read.
     pub(crate) looked: u64,
@@ -87,6 +84,16 @@ impl Worker {
         self.looked += samples;
         if let Some(place) = self.per_step.get_mut(step) {
             *place += samples;
+        }
+    }
+}
+
+impl Worker {
+    /// Counts the samples of all windows.
+    pub(crate) fn count_all(&mut self, geometry: &super::geometry::Geometry) {
+        self.looked += geometry.looked;
+        for (count, slide) in self.per_step.iter_mut().zip(&geometry.slides) {
+            *count += (slide.to - slide.from) as u64;
         }
     }
 }

@@ -121,12 +121,17 @@ pub(crate) fn quantile(quantile: f64, values: &mut [f64]) -> f64 {
         (false, true) => std::cmp::Ordering::Greater,
         (false, false) => left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal),
     });
-    let rank = quantile * (values.len() - 1) as f64;
+    quantile_of_sorted(quantile, values.len(), |index| values[index])
+}
+
+/// Returns the quantile (0 to 1) of `count` sorted values, at least one: between two of them by their distance.
+pub(crate) fn quantile_of_sorted(quantile: f64, count: usize, value: impl Fn(usize) -> f64) -> f64 {
+    let rank = quantile * (count - 1) as f64;
     let weight = rank - rank.floor();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of values")]
     let lower = rank.floor() as usize;
-    let upper = (lower + 1).min(values.len() - 1);
-    values[lower] * (1.0 - weight) + values[upper] * weight
+    let upper = (lower + 1).min(count - 1);
+    value(lower) * (1.0 - weight) + value(upper) * weight
 }
 
 /// Returns the smaller; NaN when one is.

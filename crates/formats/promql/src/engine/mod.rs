@@ -11,6 +11,7 @@ mod dates;
 mod durations;
 mod evaluate;
 mod finish;
+mod geometry;
 mod hash;
 mod histograms;
 mod info;

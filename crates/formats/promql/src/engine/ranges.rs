@@ -183,6 +183,10 @@ impl Produce for Windows<'_> {
                 rate::rate_column(&samples, &self.look, self.range_ms, rate, worker, out);
                 Ok(())
             }
+            RangeFunction::InstantRate { is_rate } if is_plain && samples.start_timestamps.is_empty() => {
+                super::sliding::instant_rate(is_rate, &samples, self, worker, out);
+                Ok(())
+            }
             RangeFunction::OverTime(function)
                 if is_plain && super::sliding::column(function, &samples, self, worker, out) =>
             {
@@ -254,7 +258,7 @@ impl Windows<'_> {
         Ok(())
     }
 
-    fn parameters(&self, step: usize) -> Parameters {
+    pub(crate) fn parameters(&self, step: usize) -> Parameters {
         let scalar = |index: usize| self.scalars.get(index).and_then(|scalar| scalar.get(step)).copied();
         let scalars = [scalar(0).unwrap_or(f64::NAN), scalar(1).unwrap_or(f64::NAN)];
         Parameters { step_ms: self.look.grid.at(step), scalars, extension: self.extension }

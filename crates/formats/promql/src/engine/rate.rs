@@ -164,64 +164,47 @@ pub(crate) fn instant_rate(window: &Window<'_>, is_rate: bool, call: &mut Call<'
 ///
 /// The counter's restarts are found once; of each window only those inside are looked at, in their order, so that the
 /// result is the same as that of a sum over the window.
-pub(crate) fn rate_column(
-    samples: &Samples,
-    look: &Look,
-    range_ms: i64,
-    rate: Rate,
-    worker: &mut Worker,
-    out: &mut Column,
-) {
+pub(crate) fn rate_column(samples: &Samples, look: &Look, range_ms: i64, rate: Rate, worker: &mut Worker, out: &mut Column) {
     let (timestamps, values) = (samples.timestamps.as_slice(), samples.values.as_slice());
+    let mut geometry = std::mem::take(&mut worker.geometry);
+    geometry.lay(timestamps, look, range_ms);
+    geometry.lay_rate(rate);
+    worker.count_all(&geometry);
     let mut resets: Vec<usize> = Vec::new();
-    if rate.is_counter() {
+    if rate.is_counter() && values.windows(2).any(|pair| pair[1] < pair[0]) {
         resets.extend((1..values.len()).filter(|index| values[*index] < values[index - 1]));
     }
-    let (mut from, mut to, mut first_reset) = (0, 0, 0);
-    let mut looked = 0;
-    let counts_steps = !worker.per_step.is_empty();
-    let mut end_ms = look.moment(0);
-    let step_ms = if look.at_ms.is_some() { 0 } else { look.grid.step_ms };
-    for (step, place) in out.floats.iter_mut().enumerate() {
-        let start_ms = end_ms - range_ms;
-        while to < timestamps.len() && timestamps[to] <= end_ms {
-            to += 1;
+    let mut first_reset = 0;
+    let steps = geometry.slides.iter().zip(&geometry.factors).zip(&geometry.cuts);
+    for (step, (place, ((slide, factor), cut))) in out.floats.iter_mut().zip(steps).enumerate() {
+        if *factor == 0.0 {
+            continue;
         }
-        while from < to && timestamps[from] <= start_ms {
-            from += 1;
-        }
-        let count = to - from;
-        looked += count;
-        if counts_steps {
-            worker.per_step[step] += count as u64;
-        }
-        if count >= 2 {
-            let first = values[from];
-            let mut increase = values[to - 1] - first;
-            if !resets.is_empty() {
-                while first_reset < resets.len() && resets[first_reset] <= from {
-                    first_reset += 1;
-                }
-                for reset in &resets[first_reset..] {
-                    if *reset >= to {
-                        break;
-                    }
-                    increase += values[reset - 1];
-                }
+        let (Some(first), Some(last)) = (values.get(slide.from), values.get(slide.to.wrapping_sub(1))) else { continue };
+        let mut increase = last - first;
+        if !resets.is_empty() {
+            while resets.get(first_reset).is_some_and(|reset| *reset <= slide.from) {
+                first_reset += 1;
             }
+            for reset in resets[first_reset..].iter().take_while(|reset| **reset < slide.to) {
+                increase += values[reset - 1];
+            }
+        }
+        *place = increase * factor;
+        if increase > first * cut && rate.is_counter() && *first >= 0.0 {
+            let end_ms = look.moment(step);
             let input = Extrapolation {
-                first_ms: timestamps[from],
-                last_ms: timestamps[to - 1],
-                samples: count,
-                first_value: first,
+                first_ms: timestamps[slide.from],
+                last_ms: timestamps[slide.to - 1],
+                samples: slide.to - slide.from,
+                first_value: *first,
                 increase,
                 started_ms: None,
             };
-            if let Some(factor) = extrapolate(&input, start_ms, end_ms, rate) {
+            if let Some(factor) = extrapolate(&input, end_ms - range_ms, end_ms, rate) {
                 *place = increase * factor;
             }
         }
-        end_ms = end_ms.saturating_add(step_ms);
     }
-    worker.looked += looked as u64;
+    worker.geometry = geometry;
 }

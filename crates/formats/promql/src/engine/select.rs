@@ -180,26 +180,23 @@ impl Produce for Instant<'_> {
 impl Instant<'_> {
     /// The usual case: floats only, and their values are wanted. A marker is [`super::column::ABSENT`] by itself.
     fn latest_floats(&self, worker: &mut Worker, out: &mut Column) {
-        let (timestamps, values) = (&worker.samples.timestamps, &worker.samples.values);
-        let mut after = 0;
-        let mut looked = 0;
-        for (step, place) in out.floats.iter_mut().enumerate() {
-            let moment = self.look.moment(step);
-            while timestamps.get(after).is_some_and(|at| *at <= moment) {
-                after += 1;
-            }
-            let Some(last) = after.checked_sub(1) else { continue };
-            if timestamps[last] > moment - self.lookback_ms {
-                *place = values[last];
-                if is_present(values[last]) {
-                    looked += 1;
-                    if let Some(count) = worker.per_step.get_mut(step) {
-                        *count += 1;
-                    }
-                }
+        let mut geometry = std::mem::take(&mut worker.geometry);
+        geometry.lay(&worker.samples.timestamps, &self.look, self.lookback_ms);
+        let values = worker.samples.values.as_slice();
+        let mut looked = 0_u64;
+        for (place, slide) in out.floats.iter_mut().zip(&geometry.slides) {
+            if slide.to > slide.from
+                && let Some(value) = values.get(slide.to - 1)
+            {
+                *place = *value;
+                looked += u64::from(is_present(*value));
             }
         }
         worker.looked += looked;
+        for (count, value) in worker.per_step.iter_mut().zip(&out.floats) {
+            *count += u64::from(is_present(*value));
+        }
+        worker.geometry = geometry;
     }
 
     fn latest(&self, worker: &mut Worker, out: &mut Column) {
