@@ -77,10 +77,20 @@ pub struct StringLiteral {
 }
 
 impl StringLiteral {
-    /// Returns the text; bytes that are no UTF-8 become replacement characters.
+    /// Returns the text; each byte that is no UTF-8 becomes a replacement character.
     #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes)
+        self.utf8().map_or_else(
+            || {
+                let chunks = self.bytes.utf8_chunks();
+                let replaced = |chunk: std::str::Utf8Chunk<'_>| {
+                    let valid = chunk.valid().to_owned();
+                    valid + &char::REPLACEMENT_CHARACTER.to_string().repeat(chunk.invalid().len())
+                };
+                Cow::Owned(chunks.map(replaced).collect())
+            },
+            Cow::Borrowed,
+        )
     }
 
     /// Returns the text when it is UTF-8.

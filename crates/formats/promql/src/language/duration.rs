@@ -95,9 +95,10 @@ pub fn format_duration(ms: i64) -> String {
     out
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a query's times are far below 2^53 ms")]
+/// Returns a length of time in seconds, computed as Go does: a whole part and a fraction, added.
+#[expect(clippy::cast_precision_loss, reason = "a length of time has fewer than 2^53 seconds")]
 pub(super) fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
+    (ms / 1000) as f64 + (ms % 1000) as f64 / 1000.0
 }
 
 /// Returns the whole milliseconds of a literal in seconds; a fraction that is no rounding error goes.

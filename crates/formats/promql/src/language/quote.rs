@@ -41,7 +41,8 @@ fn push_escaped(out: &mut String, character: char, quote: char) {
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
         '\u{b}' => out.push_str("\\v"),
-        _ if is_printable(character) => out.push(character),
+        // Prometheus takes the replacement character for broken UTF-8 when it reads a query.
+        _ if is_printable(character) && character != char::REPLACEMENT_CHARACTER => out.push(character),
         _ => {
             let code = u32::from(character);
             match code {
@@ -95,7 +96,7 @@ pub fn format_number(value: f64) -> String {
 /// Returns a number as [`format_number`] does, but a very large or small one with an exponent.
 pub(super) fn format_number_short(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 || !size.is_finite() || (1e-4..1e21).contains(&size) {
+    if size == 0.0 || !size.is_finite() || (1e-4..1e6).contains(&size) {
         return format_number(value);
     }
     let written = format!("{value:e}");
@@ -127,6 +128,8 @@ mod tests {
             (-0.0, "-0", "-0"),
             (0.1, "0.1", "0.1"),
             (1e22, "10000000000000000000000", "1e+22"),
+            (999_999.5, "999999.5", "999999.5"),
+            (1_234_567.0, "1234567", "1.234567e+06"),
             (1.5e-7, "0.00000015", "1.5e-07"),
             (f64::INFINITY, "+Inf", "+Inf"),
             (f64::NAN, "NaN", "NaN"),
