@@ -6,6 +6,10 @@ mod images;
 mod libraries;
 mod life;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod metrics;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod metrics_differential;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod scripts;
 mod streams;
 mod traffic;

@@ -8,9 +8,13 @@ use crate::request::Parameters;
 
 /// Reads all `match[]` parameters.
 pub(crate) fn read(parameters: &Parameters) -> Result<Vec<Vec<Matcher>>, Fault> {
-    let parsed = parameters
-        .all("match[]")
-        .map(|text| parse_selector(text).map_err(|errors| Fault::parameter("match[]", errors)));
+    let parsed = parameters.all("match[]").map(|text| {
+        let matchers = parse_selector(text).map_err(|errors| Fault::parameter("match[]", errors))?;
+        if matchers.iter().all(|matcher| matcher.matches("")) {
+            return Err(Fault::parameter("match[]", "match[] must contain at least one non-empty matcher"));
+        }
+        Ok(matchers)
+    });
     parsed.collect()
 }
 
