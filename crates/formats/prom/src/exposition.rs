@@ -8,7 +8,9 @@
 mod families;
 mod format;
 mod labels;
+mod metadata;
 mod names;
+mod starts;
 mod strict;
 mod text;
 mod write;

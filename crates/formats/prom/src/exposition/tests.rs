@@ -1,3 +1,5 @@
+//! Texts and messages read, written and refused; the cases of the OpenMetrics suite.
+
 use std::path::Path;
 
 use proptest::prelude::*;

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use super::ExpositionError;
 use super::labels::{self, ExemplarLine, Item, Rules};
+use super::metadata::{metadata_name, open_metrics_type};
+use super::starts::{family_end, has_starts, series_name, start_key};
 use crate::number::{self, parse_decimal};
 use crate::{Labels, MetricType};
 
@@ -465,96 +467,6 @@ impl<'a> TextParser<'a> {
         }
         self.starts = starts;
     }
-}
-
-/// Returns where the samples of a family end whose `# TYPE` was just read; other metadata may come first.
-fn family_end(rest: &str) -> usize {
-    let mut at = 0;
-    let mut has_samples = false;
-    for line in rest.split_inclusive('\n') {
-        let is_comment = line.starts_with('#');
-        if is_comment && (has_samples || line.starts_with("# TYPE") || line.starts_with("# EOF")) {
-            break;
-        }
-        has_samples |= !is_comment;
-        at += line.len();
-    }
-    at
-}
-
-fn has_starts(metric_type: MetricType) -> bool {
-    matches!(metric_type, MetricType::Counter | MetricType::Histogram | MetricType::Summary)
-}
-
-/// Returns the metric's name of a series as written.
-fn series_name(series: &str) -> Cow<'_, str> {
-    match labels::split_series(series) {
-        (Some(name), _) => Cow::Borrowed(name),
-        (None, Some(inside)) => {
-            let rules = Rules { dialect: Dialect::OpenMetrics, is_strict: false, is_exemplar: false };
-            let mut found = Cow::Borrowed("");
-            let read = labels::read(inside, rules, |item| {
-                if let Item::Metric(name) = item {
-                    found = labels::unescape(name);
-                }
-            });
-            if read.is_ok() { found } else { Cow::Borrowed("") }
-        }
-        (None, None) => Cow::Borrowed(""),
-    }
-}
-
-/// Returns what the series of one point share: their labels without `le` and `quantile`.
-fn start_key(series: &str) -> String {
-    let mut key = String::new();
-    if let (_, Some(inside)) = labels::split_series(series) {
-        let rules = Rules { dialect: Dialect::OpenMetrics, is_strict: false, is_exemplar: false };
-        let read = labels::read(inside, rules, |item| {
-            if let Item::Label { name, value } = item
-                && !matches!(name, "le" | "quantile")
-            {
-                key.extend([name, "=", value, "\n"]);
-            }
-        });
-        debug_assert!(read.is_ok(), "{series:?} was read before");
-    }
-    key
-}
-
-fn open_metrics_type(text: &str) -> Option<MetricType> {
-    Some(match text {
-        "counter" => MetricType::Counter,
-        "gauge" => MetricType::Gauge,
-        "histogram" => MetricType::Histogram,
-        "gaugehistogram" => MetricType::GaugeHistogram,
-        "summary" => MetricType::Summary,
-        "info" => MetricType::Info,
-        "stateset" => MetricType::StateSet,
-        "unknown" => MetricType::Unknown,
-        _ => return None,
-    })
-}
-
-/// Splits a metadata line behind its keyword into the family's name, quoted or not, and the rest.
-fn metadata_name(text: &str) -> Option<(Cow<'_, str>, &str)> {
-    if let Some(inside) = text.strip_prefix('"') {
-        let mut is_escaped = false;
-        let end = inside.bytes().position(|byte| {
-            let ends = byte == b'"' && !is_escaped;
-            is_escaped = byte == b'\\' && !is_escaped;
-            ends
-        })?;
-        let name = inside.get(..end).filter(|name| !name.is_empty())?;
-        return Some((labels::unescape(name), inside.get(end + 1..)?));
-    }
-    let end = text
-        .bytes()
-        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':')))
-        .unwrap_or(text.len());
-    let (name, rest) = text.split_at_checked(end)?;
-    let is_name = super::names::is_legacy_metric_name(name);
-    // Nothing but a space may follow: `a.b` is no name.
-    (is_name && (rest.is_empty() || rest.starts_with([' ', '\t']))).then_some((Cow::Borrowed(name), rest))
 }
 
 #[expect(

@@ -1,3 +1,5 @@
+//! Patterns: their meaning, RE2's syntax, and agreement of the short ways with the engine.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A request in JSON, the same in protobuf, and what options change.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

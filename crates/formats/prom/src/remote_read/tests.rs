@@ -1,3 +1,5 @@
+//! Requests and both forms of answers come back; damage is found.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

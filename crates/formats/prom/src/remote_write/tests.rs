@@ -1,3 +1,5 @@
+//! Requests of both versions come back; wrong labels are named; damage never panics.
+
 use proptest::prelude::*;
 
 use super::*;
