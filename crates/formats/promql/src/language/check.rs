@@ -2,10 +2,9 @@
 
 use maru_prom::METRIC_NAME;
 
-use super::ast::{
-    Aggregation, Aggregator, Binary, Call, Cardinality, Expression, Span, VectorMatching, VectorSelector,
-};
+use super::ast::{Aggregation, Binary, Call, Expression, Span, VectorMatching, VectorSelector};
 use super::hints;
+use super::operators::{Aggregator, Cardinality};
 use super::parser::Parser;
 use super::quote::quote;
 use super::types::Type;

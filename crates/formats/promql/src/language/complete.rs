@@ -1,8 +1,9 @@
 //! What can stand at a place in a query that is being typed.
 
-use super::ast::{Aggregator, BinaryOperator, Span};
+use super::ast::Span;
 use super::functions::FUNCTIONS;
 use super::lexer::{lex, unquote};
+use super::operators::{Aggregator, BinaryOperator};
 use super::token::{Keyword, Token, TokenKind};
 
 /// What kind of word can stand somewhere.

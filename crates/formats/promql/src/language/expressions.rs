@@ -1,14 +1,15 @@
 //! Reading expressions: operators by how strongly they bind, calls, aggregations.
 
 use super::ast::{
-    Aggregation, Aggregator, Binary, BinaryOperator, Call, Cardinality, Expression, Grouping, NumberLiteral,
-    Parentheses, Span, StringLiteral, Unary, UnaryOperator, VectorMatching,
+    Aggregation, Binary, Call, Expression, Grouping, NumberLiteral, Parentheses, Span, StringLiteral, Unary,
+    VectorMatching,
 };
 use super::duration::{parse_duration, seconds};
 use super::functions::Function;
 use super::hints;
 use super::lexer::unquote;
 use super::number::parse_number;
+use super::operators::{Aggregator, BinaryOperator, Cardinality, UnaryOperator};
 use super::parser::{Context, Node, Parser, Stop, placeholder};
 use super::quote::quote;
 use super::token::{Keyword, Token, TokenKind};

@@ -1,7 +1,8 @@
 //! What to write instead, for the mistakes that people make most.
 
-use super::ast::{Aggregator, BinaryOperator, Expression};
+use super::ast::Expression;
 use super::functions::{FUNCTIONS, Function};
+use super::operators::{Aggregator, BinaryOperator};
 use super::parser::{Context, Parser};
 use super::token::{Keyword, TokenKind};
 use super::types::Type;

@@ -1,8 +1,9 @@
 //! Reading lengths of time: in brackets and behind `offset`.
 
-use super::ast::{BinaryOperator, DurationExpression, DurationOperator, DurationValue, NumberLiteral, Span};
+use super::ast::{DurationExpression, DurationValue, NumberLiteral, Span};
 use super::duration::SECONDS_MAX;
 use super::hints;
+use super::operators::{BinaryOperator, DurationOperator};
 use super::parser::{Context, Parser, Stop};
 use super::token::{Special, TokenKind};
 

@@ -1,6 +1,7 @@
 //! Text to words. What a character may be depends on whether it stands in braces or brackets, never on the grammar.
 
-use super::ast::{BinaryOperator, Span};
+use super::ast::Span;
+use super::operators::BinaryOperator;
 use super::quote::{quote, quote_character};
 use super::token::{Special, Token, TokenKind, word_kind};
 

@@ -12,6 +12,7 @@ mod json;
 mod lengths;
 mod lexer;
 mod number;
+mod operators;
 mod parser;
 mod pretty;
 mod print;
@@ -22,15 +23,15 @@ mod types;
 mod walk;
 
 pub use ast::{
-    Aggregation, Aggregator, At, Binary, BinaryOperator, Call, Cardinality, DurationExpression, DurationOperator,
-    DurationValue, Expression, Extension, Grouping, MatrixSelector, NumberLiteral, Parentheses, Span, StringLiteral,
-    Subquery, Unary, UnaryOperator, VectorMatching, VectorSelector,
+    Aggregation, At, Binary, Call, DurationExpression, DurationValue, Expression, Extension, Grouping, MatrixSelector,
+    NumberLiteral, Parentheses, Span, StringLiteral, Subquery, Unary, VectorMatching, VectorSelector,
 };
 pub use complete::{Candidate, Completion, CompletionKind, complete};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ParseError, ParseErrors};
 pub use functions::{FUNCTIONS, Function};
 pub use json::to_json;
+pub use operators::{Aggregator, BinaryOperator, Cardinality, DurationOperator, UnaryOperator};
 pub use parser::{ParseOptions, parse, parse_selector};
 pub use pretty::pretty;
 pub use print::format_matcher;

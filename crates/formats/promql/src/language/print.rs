@@ -5,10 +5,11 @@ use std::fmt::{self, Write as _};
 use maru_prom::{METRIC_NAME, Matcher, MatcherOperator};
 
 use super::ast::{
-    Aggregation, At, Binary, Cardinality, DurationExpression, DurationValue, Expression, Extension, Grouping,
-    MatrixSelector, NumberLiteral, Subquery, VectorMatching, VectorSelector,
+    Aggregation, At, Binary, DurationExpression, DurationValue, Expression, Extension, Grouping, MatrixSelector,
+    NumberLiteral, Subquery, VectorMatching, VectorSelector,
 };
 use super::duration::{format_duration, literal_ms};
+use super::operators::Cardinality;
 use super::quote::{format_number, format_number_short, label_name, quote};
 
 impl fmt::Display for Expression {

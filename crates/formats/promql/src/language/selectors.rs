@@ -2,12 +2,11 @@
 
 use maru_prom::{METRIC_NAME, Matcher, MatcherOperator};
 
-use super::ast::{
-    At, BinaryOperator, DurationValue, Expression, Extension, MatrixSelector, Span, Subquery, VectorSelector,
-};
+use super::ast::{At, DurationValue, Expression, Extension, MatrixSelector, Span, Subquery, VectorSelector};
 use super::duration::{literal_ms, whole_ms};
 use super::hints;
 use super::lexer::unquote;
+use super::operators::BinaryOperator;
 use super::parser::{Context, Node, Parser, Stop};
 use super::quote::quote;
 use super::token::{Keyword, Special, Token, TokenKind};

@@ -1,6 +1,7 @@
 //! The words of the language.
 
-use super::ast::{Aggregator, BinaryOperator, Span};
+use super::ast::Span;
+use super::operators::{Aggregator, BinaryOperator};
 use super::quote::quote;
 
 /// What a piece of text is.
