@@ -103,7 +103,11 @@ fn main() {
         ("range max_over_time[1h]", range, "sum(max_over_time(memory_bytes{kind=\"k1\"}[1h]))"),
         ("range quantile_over_time[1h]", range, "sum(quantile_over_time(0.9, memory_bytes{kind=\"k1\"}[1h]))"),
         ("range rate whole, 2000 series", range, "rate(http_requests_total[5m])"),
-        ("range join", range, "http_requests_total{code=\"200\"} * on(instance) group_left sum by (instance)(memory_bytes)"),
+        (
+            "range join",
+            range,
+            "http_requests_total{code=\"200\"} * on(instance) group_left sum by (instance)(memory_bytes)",
+        ),
         ("instant sum by (job)(rate), 2000", instant, "sum by (job)(rate(http_requests_total[5m]))"),
         (
             "instant histogram_quantile, 3600",
@@ -114,7 +118,11 @@ fn main() {
         ("instant whole metric, 2000", instant, "http_requests_total"),
         ("instant count of all 10k", instant, "count({__name__=~\".+\"})"),
         ("instant sum of 3600", instant, "sum(latency_seconds_bucket)"),
-        ("instant sum by (label_replace)", instant, "sum by (x)(label_replace(http_requests_total{code=\"200\"}, \"x\", \"$1\", \"instance\", \"host-(.*):.*\"))"),
+        (
+            "instant sum by (label_replace)",
+            instant,
+            "sum by (x)(label_replace(http_requests_total{code=\"200\"}, \"x\", \"$1\", \"instance\", \"host-(.*):.*\"))",
+        ),
         ("instant subquery", instant, "max_over_time(sum by (job)(rate(http_requests_total[5m]))[1h:1m])"),
         ("instant quantile_over_time[1h]", instant, "quantile_over_time(0.95, memory_bytes{kind=\"k1\"}[1h])"),
     ];

@@ -344,7 +344,7 @@ impl Matcher<'_, '_> {
         for row in &pairing.many {
             let left = &many.rows[*row];
             let mut outputs: Vec<Option<usize>> = vec![None; pairing.one.len() + 1];
-            for step in 0..self.steps {
+            for (step, is_matched) in is_matched.iter_mut().enumerate() {
                 let cell = left.column.cell(step);
                 if cell == Cell::Absent {
                     continue;
@@ -358,7 +358,7 @@ impl Matcher<'_, '_> {
                     (None, Some(fill)) => (pairing.one.len(), Cell::Float(fill), &fill_labels),
                     (None, None) => continue,
                 };
-                let is_first = !std::mem::replace(&mut is_matched[step], true);
+                let is_first = !std::mem::replace(is_matched, true);
                 let output = match outputs[place] {
                     Some(output) => output,
                     None => self.output(&left.labels, left.drop_name, labels),
@@ -371,9 +371,9 @@ impl Matcher<'_, '_> {
         for row in &pairing.one {
             let right = &one.rows[*row];
             let mut output = None;
-            for step in 0..self.steps {
+            for (step, is_matched) in is_matched.iter().enumerate() {
                 let cell = right.column.cell(step);
-                if cell == Cell::Absent || is_matched[step] {
+                if cell == Cell::Absent || *is_matched {
                     continue;
                 }
                 let place = *output.get_or_insert_with(|| self.output(&fill_labels, false, &right.labels));

@@ -104,21 +104,6 @@ pub(crate) struct Vector {
     pub(crate) rows: Vec<Row>,
 }
 
-impl Vector {
-    /// Replaces each sample by what `map` makes of it at its step; rows without any sample left go.
-    pub(crate) fn map_cells(&mut self, mut map: impl FnMut(usize, Cell) -> Cell) {
-        for row in &mut self.rows {
-            for step in 0..row.column.floats.len() {
-                let cell = row.column.cell(step);
-                if cell != Cell::Absent {
-                    row.column.set(step, map(step, cell));
-                }
-            }
-        }
-        self.rows.retain(|row| !row.column.is_empty());
-    }
-}
-
 /// What an argument of a function is at all steps.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Evaluated {

@@ -24,7 +24,7 @@ impl Grid {
     /// Returns the moments from `start_ms` up to and with `end_ms`.
     pub(crate) fn new(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
         let step_ms = step_ms.max(1);
-        let steps = if end_ms < start_ms { 0 } else { end_ms.saturating_sub(start_ms) / step_ms + 1 };
+        let steps = if end_ms < start_ms { 0 } else { (end_ms.saturating_sub(start_ms) / step_ms).saturating_add(1) };
         Self { start_ms, step_ms, steps: usize::try_from(steps).unwrap_or(usize::MAX) }
     }
 
@@ -38,7 +38,6 @@ impl Grid {
     pub(crate) fn at(&self, step: usize) -> i64 {
         self.start_ms.saturating_add(self.step_ms.saturating_mul(i64::try_from(step).unwrap_or(i64::MAX)))
     }
-
 }
 
 /// How samples of an expression count in the query's statistics.

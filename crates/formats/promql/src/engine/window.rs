@@ -42,6 +42,7 @@ pub(crate) struct Call<'a> {
 
 /// Which of the three functions of one family is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the functions are called so")]
 pub(crate) enum Rate {
     /// `rate`: of counters, a second.
     Rate,
