@@ -164,7 +164,14 @@ pub(crate) fn instant_rate(window: &Window<'_>, is_rate: bool, call: &mut Call<'
 ///
 /// The counter's restarts are found once; of each window only those inside are looked at, in their order, so that the
 /// result is the same as that of a sum over the window.
-pub(crate) fn rate_column(samples: &Samples, look: &Look, range_ms: i64, rate: Rate, worker: &mut Worker, out: &mut Column) {
+pub(crate) fn rate_column(
+    samples: &Samples,
+    look: &Look,
+    range_ms: i64,
+    rate: Rate,
+    worker: &mut Worker,
+    out: &mut Column,
+) {
     let (timestamps, values) = (samples.timestamps.as_slice(), samples.values.as_slice());
     let mut geometry = std::mem::take(&mut worker.geometry);
     geometry.lay(timestamps, look, range_ms);
@@ -180,7 +187,9 @@ pub(crate) fn rate_column(samples: &Samples, look: &Look, range_ms: i64, rate: R
         if *factor == 0.0 {
             continue;
         }
-        let (Some(first), Some(last)) = (values.get(slide.from), values.get(slide.to.wrapping_sub(1))) else { continue };
+        let (Some(first), Some(last)) = (values.get(slide.from), values.get(slide.to.wrapping_sub(1))) else {
+            continue;
+        };
         let mut increase = last - first;
         if !resets.is_empty() {
             while resets.get(first_reset).is_some_and(|reset| *reset <= slide.from) {

@@ -288,11 +288,7 @@ impl Instant<'_> {
     }
 }
 
-fn smooth_histogram(
-    window: &[(i64, Arc<Histogram>)],
-    moment: i64,
-    call: &mut Call<'_>,
-) -> Option<Arc<Histogram>> {
+fn smooth_histogram(window: &[(i64, Arc<Histogram>)], moment: i64, call: &mut Call<'_>) -> Option<Arc<Histogram>> {
     let next = window.partition_point(|(at, _)| *at < moment);
     match (next.checked_sub(1).and_then(|index| window.get(index)), window.get(next)) {
         (_, Some((at, histogram))) if *at == moment => Some(Arc::clone(histogram)),

@@ -29,9 +29,9 @@ pub(crate) fn column(
         OverTime::Min => extremes(values, &slides, worker, out, |value, other| value < other),
         OverTime::Max => extremes(values, &slides, worker, out, |value, other| value > other),
         #[expect(clippy::float_cmp, reason = "a change is any change")]
-        OverTime::Changes => counts(values, &slides, worker, out, |before, this| {
-            before != this && !(before.is_nan() && this.is_nan())
-        }),
+        OverTime::Changes => {
+            counts(values, &slides, worker, out, |before, this| before != this && !(before.is_nan() && this.is_nan()))
+        }
         OverTime::Resets if samples.start_timestamps.is_empty() => {
             counts(values, &slides, worker, out, |before, this| this < before);
         }
