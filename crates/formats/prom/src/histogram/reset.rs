@@ -10,10 +10,37 @@ impl Histogram {
     #[must_use]
     pub fn is_reset_after(&self, previous: &Self) -> bool {
         match self.reset_hint {
-            ResetHint::CounterReset => return true,
-            ResetHint::NotCounterReset => return false,
-            ResetHint::Unknown | ResetHint::Gauge => {}
+            ResetHint::CounterReset => true,
+            ResetHint::NotCounterReset => false,
+            ResetHint::Unknown | ResetHint::Gauge => self.shrank_since(previous),
         }
+    }
+
+    /// Returns the hint that a store gives this sample, which came right behind `previous`: "not reset" where that is sure, so that
+    /// readers need not compare buckets. A gauge stays one, and a start that was told stays told.
+    #[must_use]
+    pub fn hint_behind(&self, previous: Option<&Self>) -> ResetHint {
+        match self.reset_hint {
+            hint @ (ResetHint::Gauge | ResetHint::CounterReset) => hint,
+            ResetHint::Unknown | ResetHint::NotCounterReset => match previous {
+                Some(previous) if self.continues(previous) => ResetHint::NotCounterReset,
+                _ => ResetHint::Unknown,
+            },
+        }
+    }
+
+    /// Tells whether this counter grew out of `previous`, in the same layout.
+    fn continues(&self, previous: &Self) -> bool {
+        if previous.reset_hint == ResetHint::Gauge || previous.is_stale_marker() != self.is_stale_marker() {
+            return self.is_stale_marker() && previous.reset_hint != ResetHint::Gauge;
+        }
+        self.schema == previous.schema
+            && self.zero_threshold == previous.zero_threshold
+            && self.custom_values == previous.custom_values
+            && !self.shrank_since(previous)
+    }
+
+    fn shrank_since(&self, previous: &Self) -> bool {
         if self.count < previous.count {
             return true;
         }

@@ -117,6 +117,22 @@ fn a_fall_anywhere_is_a_reset() {
 }
 
 #[test]
+fn a_store_tells_that_a_counter_went_on() {
+    let before = exponential(1, 0, &[1.0, 2.0]);
+    let after = exponential(1, 0, &[1.0, 3.0]);
+    assert_eq!(after.hint_behind(Some(&before)), ResetHint::NotCounterReset);
+    assert_eq!(before.hint_behind(Some(&after)), ResetHint::Unknown, "it started again");
+    assert_eq!(after.hint_behind(None), ResetHint::Unknown);
+    assert_eq!(exponential(0, 0, &[9.0]).hint_behind(Some(&before)), ResetHint::Unknown, "another layout");
+    for hint in [ResetHint::Gauge, ResetHint::CounterReset] {
+        assert_eq!(Histogram { reset_hint: hint, ..after.clone() }.hint_behind(Some(&before)), hint);
+    }
+    let claimed = Histogram { reset_hint: ResetHint::NotCounterReset, ..before.clone() };
+    assert_eq!(claimed.hint_behind(Some(&after)), ResetHint::Unknown, "a wrong claim is not believed");
+    assert_eq!(after.hint_behind(Some(&Histogram::stale_marker())), ResetHint::Unknown);
+}
+
+#[test]
 fn quantiles_interpolate_by_the_kind_of_bucket() {
     let histogram = exponential(0, 0, &[1.0, 2.0, 1.0]);
     assert!((histogram.quantile(0.5).value - 2_f64.sqrt()).abs() < 1e-12, "exponential");

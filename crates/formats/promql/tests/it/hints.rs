@@ -21,31 +21,10 @@ impl Chunk {
 
     /// Returns the histogram as it is handed back.
     pub(crate) fn push(&mut self, histogram: &Arc<Histogram>) -> Arc<Histogram> {
-        let continues = self.last.as_ref().is_some_and(|last| continues(last, histogram));
-        let hint = match histogram.reset_hint {
-            ResetHint::Gauge => ResetHint::Gauge,
-            _ if continues => ResetHint::NotCounterReset,
-            _ => ResetHint::Unknown,
-        };
+        let hint = histogram.hint_behind(self.last.as_deref());
         self.last = Some(Arc::clone(histogram));
-        let mut back = Histogram::clone(histogram);
-        back.reset_hint = hint;
-        Arc::new(back)
+        // It forgets even that a start was told.
+        let reset_hint = if hint == ResetHint::CounterReset { ResetHint::Unknown } else { hint };
+        Arc::new(Histogram { reset_hint, ..Histogram::clone(histogram) })
     }
-}
-
-fn continues(last: &Histogram, next: &Histogram) -> bool {
-    let is_gauge = |histogram: &Histogram| histogram.reset_hint == ResetHint::Gauge;
-    if is_gauge(last) != is_gauge(next) || next.reset_hint == ResetHint::CounterReset {
-        return false;
-    }
-    if next.is_stale_marker() {
-        return true;
-    }
-    let same_layout = last.schema == next.schema
-        && last.zero_threshold == next.zero_threshold
-        && last.custom_values == next.custom_values;
-    let mut unmarked = next.clone();
-    unmarked.reset_hint = ResetHint::Unknown;
-    !last.is_stale_marker() && same_layout && (is_gauge(next) || !unmarked.is_reset_after(last))
 }

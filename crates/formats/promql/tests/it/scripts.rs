@@ -1,22 +1,25 @@
 //! Prometheus' own test scripts, in process.
 
+use std::sync::Arc;
+
+use maru_prom::Histogram;
 use maru_promql::{
     Engine, EngineOptions, Evaluation, MemorySource, ParseOptions, SampleValue, Value, parse as parse_query,
 };
 
 use crate::hints::Chunk;
 use crate::promqltest::judge::{Answer, Reply, Seen, SeenRow};
-use crate::promqltest::run::{Breadth, Subject, run_all, scripts};
-use crate::promqltest::script::{LoadedSample, LoadedSeries, Point};
+use crate::promqltest::run::{Breadth, Subject, run_all, run_changed, scripts};
+use crate::promqltest::script::{Case, Command, LoadedSample, LoadedSeries, Point};
 
 /// The engine over series in memory.
-struct InProcess {
+pub(crate) struct InProcess {
     engine: Engine,
     source: MemorySource,
 }
 
 impl InProcess {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut options = EngineOptions::default();
         // As Prometheus runs its scripts.
         options.delayed_name_removal = true;
@@ -101,4 +104,43 @@ fn scripts_of_prometheus_pass() {
     let report = run_all(&folder, Breadth::Full, InProcess::new).unwrap();
     println!("{report}\n{}", report.failures());
     report.judge().unwrap();
+}
+
+/// Returns the case with something else expected; `None` when it expects no value.
+fn spoiled(mut case: Case) -> Option<Case> {
+    let spoil = |value: f64| if value.is_finite() { value * 1.001 + 0.001 } else { 0.5 };
+    if let Some(value) = &mut case.scalar {
+        *value = spoil(*value);
+    } else if let Some(text) = &mut case.text {
+        text.push('x');
+    } else {
+        let mut values = case.series.iter_mut().flat_map(|(_, values)| values);
+        let point = values.find(|value| value.point != Point::None).map(|value| &mut value.point)?;
+        *point = match &*point {
+            Point::Histogram(histogram) => {
+                let mut other = Histogram::clone(histogram);
+                other.count = spoil(other.count);
+                Point::Histogram(Arc::new(other))
+            }
+            Point::Float(value) => Point::Float(spoil(*value)),
+            Point::None => return None,
+        };
+    }
+    Some(case)
+}
+
+#[test]
+fn the_judge_refuses_scripts_that_expect_something_else() {
+    let Some(folder) = scripts(env!("CARGO_MANIFEST_DIR")) else {
+        println!("skipped: no folder promqltest in MARU_TESTDATA or ../shared/testdata");
+        return;
+    };
+    let change = |command| match command {
+        Command::Eval(case) => Some(Command::Eval(Box::new(spoiled(*case)?))),
+        other => Some(other),
+    };
+    let report = run_changed(&folder, Breadth::AsWritten, InProcess::new, change).unwrap();
+    let total = report.total();
+    assert!(total.stable.0 > 1000, "{report}");
+    assert_eq!((total.stable.1, total.experimental.1), (0, 0), "{report}");
 }

@@ -26,6 +26,16 @@ pub(crate) fn scripts(package: &str) -> Option<PathBuf> {
 
 /// Runs all scripts of a folder, each with a subject of its own.
 pub(crate) fn run_all<S: Subject>(folder: &Path, breadth: Breadth, subject: impl Fn() -> S) -> std::io::Result<Report> {
+    run_changed(folder, breadth, subject, Some)
+}
+
+/// Runs all scripts of a folder; `change` may change each command or leave it out.
+pub(crate) fn run_changed<S: Subject>(
+    folder: &Path,
+    breadth: Breadth,
+    subject: impl Fn() -> S,
+    change: impl Fn(Command) -> Option<Command>,
+) -> std::io::Result<Report> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -37,7 +47,7 @@ pub(crate) fn run_all<S: Subject>(folder: &Path, breadth: Breadth, subject: impl
     let mut report = Report::default();
     for path in paths {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let commands = parse(&std::fs::read_to_string(&path)?);
+        let commands: Vec<Command> = parse(&std::fs::read_to_string(&path)?).into_iter().filter_map(&change).collect();
         let needs_flag = NEEDS_FLAG.contains(&name.as_str());
         report.files.push(run(&name, &commands, needs_flag, breadth, &mut subject()));
     }
