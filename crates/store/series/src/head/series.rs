@@ -9,7 +9,6 @@ use super::open::{self, OpenChunk};
 use crate::block::TimeRange;
 use crate::chunk::{EncodedChunk, decode_floats, decode_histograms, encode_floats, encode_histograms};
 use crate::ingest::RefusalReason;
-use crate::log::record::put_histogram;
 
 /// Samples of a full chunk.
 const CHUNK_SAMPLES: u8 = 120;
@@ -82,6 +81,8 @@ struct More {
     late_histograms: Vec<HistogramAt>,
     packed_histograms: Vec<Vec<u8>>,
     raw_histograms: Vec<HistogramAt>,
+    /// The newest one, to tell whether the next one goes on from it.
+    last_histogram: Option<Arc<Histogram>>,
     histograms_first_ms: i64,
     histograms: usize,
     deleted: Vec<TimeRange>,
@@ -173,7 +174,15 @@ impl Series {
             more.histograms_first_ms = timestamp_ms;
             self.until_ms = range_end(timestamp_ms, adding.range_ms);
         }
-        more.raw_histograms.push((timestamp_ms, Arc::clone(histogram)));
+        let before = more.last_histogram.as_deref().filter(|_| self.last_is_histogram);
+        let reset_hint = histogram.hint_behind(before);
+        let histogram = if reset_hint == histogram.reset_hint {
+            Arc::clone(histogram)
+        } else {
+            Arc::new(Histogram { reset_hint, ..Histogram::clone(histogram) })
+        };
+        more.last_histogram = Some(Arc::clone(&histogram));
+        more.raw_histograms.push((timestamp_ms, histogram));
         more.histograms += 1;
         if more.raw_histograms.len() >= RAW_HISTOGRAMS
             && let Ok(packed) = encode_histograms(&more.raw_histograms)
@@ -269,7 +278,7 @@ impl Series {
         adding: &mut Adding<'_>,
     ) -> Outcome {
         match self.existing(timestamp_ms, adding) {
-            Some(Existing::Histogram(own)) if is_same(&own, histogram) => return Outcome::Same,
+            Some(Existing::Histogram(own)) if own.is_same_data(histogram) => return Outcome::Same,
             Some(_) => return Outcome::Refused(RefusalReason::DuplicateTimestamp),
             None => {}
         }
@@ -544,14 +553,6 @@ fn too_late(timestamp_ms: i64, adding: &Adding<'_>) -> Option<RefusalReason> {
 /// Returns the end of the block's span in which a moment is.
 pub(crate) fn range_end(timestamp_ms: i64, range_ms: i64) -> i64 {
     timestamp_ms.div_euclid(range_ms).saturating_add(1).saturating_mul(range_ms)
-}
-
-fn is_same(a: &Histogram, b: &Histogram) -> bool {
-    // Compared by bits, as NaN is not equal to itself.
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    put_histogram(&mut left, a);
-    put_histogram(&mut right, b);
-    left == right
 }
 
 fn pack(id: u32, flags: u8, timestamps: &[i64], values: &[f64], files: &ChunkFiles) -> Option<ChunkRef> {

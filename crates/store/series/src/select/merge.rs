@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use maru_prom::Histogram;
+use maru_prom::{Histogram, ResetHint};
 
 use crate::block::TimeRange;
 
@@ -19,6 +19,8 @@ pub(crate) fn tidy(timestamps: &mut Vec<i64>, values: &mut Vec<f64>, histograms:
     if !histograms.is_sorted_by(|a, b| a.0 < b.0) {
         histograms.sort_by_key(|(at, _)| *at);
         histograms.dedup_by_key(|(at, _)| *at);
+        // What came late may stand between a histogram and the one that its hint is about.
+        histograms.iter_mut().for_each(|(_, histogram)| doubt(histogram));
     }
     if !histograms.is_empty() && !timestamps.is_empty() {
         histograms.retain(|(at, _)| timestamps.binary_search(at).is_err());
@@ -36,7 +38,21 @@ pub(crate) fn hide(
     let end = timestamps.partition_point(|at| *at <= range.end_ms).max(start);
     timestamps.drain(start..end);
     values.drain(start..end.min(values.len()));
-    histograms.retain(|(at, _)| *at < range.start_ms || *at > range.end_ms);
+    let start = histograms.partition_point(|(at, _)| *at < range.start_ms);
+    let end = histograms.partition_point(|(at, _)| *at <= range.end_ms).max(start);
+    if start < end
+        && let Some((_, behind)) = histograms.get_mut(end)
+    {
+        doubt(behind);
+    }
+    histograms.drain(start..end);
+}
+
+/// Takes back what was said about the histogram before.
+fn doubt(histogram: &mut Arc<Histogram>) {
+    if histogram.reset_hint == ResetHint::NotCounterReset {
+        Arc::make_mut(histogram).reset_hint = ResetHint::Unknown;
+    }
 }
 
 /// Takes out the samples outside `range`. Samples are in order.
@@ -70,5 +86,21 @@ mod tests {
         assert_eq!(timestamps, [2, 3]);
         hide(TimeRange { start_ms: 3, end_ms: 3 }, &mut timestamps, &mut values, &mut Vec::new());
         assert_eq!((timestamps, values), (vec![2], vec![2.0]));
+    }
+
+    #[test]
+    fn hints_about_the_histogram_before_are_taken_back_when_it_is_another() {
+        let known = || Arc::new(Histogram { reset_hint: ResetHint::NotCounterReset, ..Histogram::empty(0) });
+        let hints = |histograms: &[HistogramAt]| -> Vec<ResetHint> {
+            histograms.iter().map(|(_, histogram)| histogram.reset_hint).collect()
+        };
+        let mut histograms = vec![(1, known()), (2, known()), (3, known())];
+        tidy(&mut Vec::new(), &mut Vec::new(), &mut histograms);
+        assert_eq!(hints(&histograms), [ResetHint::NotCounterReset; 3]);
+        hide(TimeRange { start_ms: 2, end_ms: 2 }, &mut Vec::new(), &mut Vec::new(), &mut histograms);
+        assert_eq!(hints(&histograms), [ResetHint::NotCounterReset, ResetHint::Unknown]);
+        let mut histograms = vec![(1, known()), (3, known()), (2, known())];
+        tidy(&mut Vec::new(), &mut Vec::new(), &mut histograms);
+        assert_eq!(hints(&histograms), [ResetHint::Unknown; 3]);
     }
 }
