@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use maru_prom::Histogram;
 use maru_prom::remote_write::{RequestWriter, Sample, SeriesParts, Version};
+use maru_prom::{Histogram, Labels};
 use maru_testkit::TempDir;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ mod promqltest;
 use promqltest::api;
 use promqltest::judge::Reply;
 use promqltest::run::{Breadth, Subject, run_all, scripts};
-use promqltest::script::{LoadedSeries, Point};
+use promqltest::script::{LoadedSample, LoadedSeries, Point};
 
 /// A running `maru metrics` with an empty store.
 struct Server {
@@ -86,6 +86,16 @@ impl Server {
         (status, body)
     }
 
+    fn write(&mut self, writer: RequestWriter) -> Result<(), String> {
+        let body = maru_prom::snappy::compress(&writer.finish());
+        let headers = format!(
+            "content-type: {}\r\ncontent-encoding: snappy\r\nx-prometheus-remote-write-version: 2.0.0\r\n",
+            Version::V2.content_type()
+        );
+        let (status, body) = self.post("/api/v1/write", &headers, &body);
+        if status / 100 == 2 { Ok(()) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body))) }
+    }
+
     fn query(&mut self, path: &str, parameters: &[(&str, String)]) -> Result<Reply, String> {
         let encode = |text: &str| -> String {
             let byte = |byte: u8| match byte {
@@ -107,6 +117,20 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn write_run(writer: &mut RequestWriter, labels: &Labels, run: &[LoadedSample]) {
+    let mut samples = Vec::new();
+    let mut histograms: Vec<(i64, i64, &Histogram)> = Vec::new();
+    for sample in run {
+        let (timestamp_ms, start_timestamp_ms) = (sample.at_ms, sample.start_ms);
+        match &sample.point {
+            Point::None => {}
+            Point::Float(value) => samples.push(Sample { timestamp_ms, start_timestamp_ms, value: *value }),
+            Point::Histogram(histogram) => histograms.push((timestamp_ms, start_timestamp_ms, histogram)),
+        }
+    }
+    writer.series(labels, &SeriesParts { samples: &samples, histograms: &histograms, ..SeriesParts::default() });
 }
 
 /// The binary as a subject; each `clear` starts another one.
@@ -132,30 +156,20 @@ impl Subject for OverHttp {
 
     fn load(&mut self, series: &[LoadedSeries]) -> Result<(), String> {
         self.is_used = true;
-        let mut writer = RequestWriter::new(Version::V2);
-        for one in series {
-            let mut samples = Vec::new();
-            let mut histograms: Vec<(i64, i64, &Histogram)> = Vec::new();
-            for sample in &one.samples {
-                let (timestamp_ms, start_timestamp_ms) = (sample.at_ms, sample.start_ms);
-                match &sample.point {
-                    Point::None => {}
-                    Point::Float(value) => samples.push(Sample { timestamp_ms, start_timestamp_ms, value: *value }),
-                    Point::Histogram(histogram) => histograms.push((timestamp_ms, start_timestamp_ms, histogram)),
-                }
+        // A request says nothing about the order of a series' floats and histograms: each run of one kind goes alone.
+        let is_float = |sample: &LoadedSample| matches!(sample.point, Point::Float(_));
+        let runs: Vec<Vec<&[LoadedSample]>> =
+            series.iter().map(|one| one.samples.chunk_by(|a, b| is_float(a) == is_float(b)).collect()).collect();
+        let turns = runs.iter().map(Vec::len).max().unwrap_or_default();
+        for turn in 0..turns {
+            let mut writer = RequestWriter::new(Version::V2);
+            for (one, runs) in series.iter().zip(&runs) {
+                let Some(run) = runs.get(turn) else { continue };
+                write_run(&mut writer, &one.labels, run);
             }
-            writer.series(
-                &one.labels,
-                &SeriesParts { samples: &samples, histograms: &histograms, ..SeriesParts::default() },
-            );
+            self.server().write(writer)?;
         }
-        let body = maru_prom::snappy::compress(&writer.finish());
-        let content_type = Version::V2.content_type();
-        let headers = format!(
-            "content-type: {content_type}\r\ncontent-encoding: snappy\r\nx-prometheus-remote-write-version: 2.0.0\r\n"
-        );
-        let (status, body) = self.server().post("/api/v1/write", &headers, &body);
-        if status / 100 == 2 { Ok(()) } else { Err(format!("{status}: {}", String::from_utf8_lossy(&body))) }
+        Ok(())
     }
 
     fn instant(&mut self, query: &str, at_ms: i64) -> Result<Reply, String> {
