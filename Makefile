@@ -37,6 +37,7 @@ check: toolchain
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 	$(CARGO) xtask tidy
+	@tools/texts
 
 unit: test-packages
 	$(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches

@@ -1,12 +1,13 @@
 //! Checks on the house and code generation. `cargo xtask` without arguments lists what there is.
 
+mod dependencies;
 mod schemas;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const HELP: &str = "cargo xtask tidy                 checks arrows between rooms, file heads, sizes, words, links\n\
+const HELP: &str = "cargo xtask tidy                 checks arrows between rooms, file heads, sizes, words, links, dependencies\n\
 cargo xtask schemas <json>       makes the schemas of the built-in kinds from the OpenAPI definitions\n\
 cargo xtask messages <folder>    makes the protobuf messages of the built-in kinds from the Go modules\n";
 
@@ -14,7 +15,7 @@ cargo xtask messages <folder>    makes the protobuf messages of the built-in kin
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
-        Some("tidy") => tidy::check(&root()).map_err(anyhow::Error::from).and_then(|findings| {
+        Some("tidy") => check().map_err(anyhow::Error::from).and_then(|findings| {
             for finding in &findings {
                 println!("{finding}");
             }
@@ -35,6 +36,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn check() -> std::io::Result<Vec<tidy::Finding>> {
+    let mut findings = tidy::check(&root())?;
+    findings.extend(dependencies::check(&root())?);
+    Ok(findings)
 }
 
 /// Returns the workspace's folder.

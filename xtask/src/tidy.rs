@@ -20,7 +20,7 @@ impl fmt::Display for Finding {
     }
 }
 
-fn finding(place: impl fmt::Display, message: impl Into<String>) -> Finding {
+pub(crate) fn finding(place: impl fmt::Display, message: impl Into<String>) -> Finding {
     Finding { place: place.to_string(), message: message.into() }
 }
 
@@ -194,7 +194,7 @@ fn check_links(root: &Path, findings: &mut Vec<Finding>) -> io::Result<()> {
     Ok(())
 }
 
-fn files_below(folder: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn files_below(folder: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if !folder.exists() {
         return Ok(found);
