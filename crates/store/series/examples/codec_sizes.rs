@@ -1,5 +1,20 @@
 //! Prints bytes and nanoseconds a sample of each family of the test data: `cargo run --release --example codec_sizes`.
-#![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_possible_wrap, clippy::allow_attributes, clippy::allow_attributes_without_reason, dead_code, reason = "a tool for measuring")]
+#![allow(
+    clippy::print_stdout,
+    clippy::type_complexity,
+    clippy::disallowed_methods,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    dead_code,
+    reason = "a tool for measuring"
+)]
 
 #[path = "../tests/blocks/data.rs"]
 mod data;
@@ -19,7 +34,8 @@ fn main() {
             let entry = families.entry(row.family).or_default();
             for start in (0..steps).step_by(length) {
                 let values = &row.values[start..start + length];
-                let times: Vec<i64> = (start..start + length).map(|i| 1_700_000_000_000 + i as i64 * data::STEP_MS).collect();
+                let times: Vec<i64> =
+                    (start..start + length).map(|i| 1_700_000_000_000 + i as i64 * data::STEP_MS).collect();
                 let begin = Instant::now();
                 let chunk = encode_floats(&times, values).unwrap();
                 let encode = begin.elapsed().as_secs_f64();
@@ -43,9 +59,19 @@ fn main() {
         println!("{length} samples a chunk");
         for (family, (samples, bytes, encode, decode, kinds)) in families {
             let n = samples as f64;
-            println!("  {family:14} {:6.3} B  encode {:6.1} ns  decode {:5.2} ns  {kinds:?}", bytes as f64 / n, encode * 1e9 / n, decode * 1e9 / n);
+            println!(
+                "  {family:14} {:6.3} B  encode {:6.1} ns  decode {:5.2} ns  {kinds:?}",
+                bytes as f64 / n,
+                encode * 1e9 / n,
+                decode * 1e9 / n
+            );
         }
         let n = all as f64;
-        println!("  all            {:6.3} B  encode {:6.1} ns  decode {:5.2} ns", packed_all as f64 / n, encode_all * 1e9 / n, decode_all * 1e9 / n);
+        println!(
+            "  all            {:6.3} B  encode {:6.1} ns  decode {:5.2} ns",
+            packed_all as f64 / n,
+            encode_all * 1e9 / n,
+            decode_all * 1e9 / n
+        );
     }
 }

@@ -11,6 +11,8 @@ use crate::chunk::{ChunkError, integers};
 pub(crate) struct PiecePlace {
     pub(crate) offset: u64,
     pub(crate) length: u64,
+    /// Where it is once more, as many others need it; 0 when it is not.
+    pub(crate) copy: u64,
 }
 
 /// A piece of the values of a label's name.
@@ -58,27 +60,22 @@ fn put_places(places: &[PiecePlace], into: &mut Vec<u8>) {
     put_varint(into, places.len() as u64);
     let offsets: Vec<i64> = places.iter().map(|place| place.offset.cast_signed()).collect();
     let lengths: Vec<i64> = places.iter().map(|place| place.length.cast_signed()).collect();
+    let copies: Vec<i64> = places.iter().map(|place| place.copy.cast_signed()).collect();
     integers::encode(&offsets, into);
     integers::encode(&lengths, into);
+    integers::encode(&copies, into);
 }
 
 fn take_places(reader: &mut Reader<'_>) -> Result<Vec<PiecePlace>, ChunkError> {
-    // A head takes 16 bytes, so no table is longer than a file of a thousand times its bytes.
     let count = reader.count(ENTRIES_MAX)?;
-    let mut places = Vec::new();
-    integers::decode(reader, count, |run| {
-        places.extend(run.iter().map(|offset| PiecePlace { offset: offset.cast_unsigned(), length: 0 }));
-    })?;
-    let mut at = 0;
-    integers::decode(reader, count, |run| {
-        for length in run {
-            if let Some(place) = places.get_mut(at) {
-                place.length = length.cast_unsigned();
-            }
-            at += 1;
-        }
-    })?;
-    Ok(places)
+    let mut take = || -> Result<Vec<u64>, ChunkError> {
+        let mut numbers = Vec::new();
+        integers::decode(reader, count, |run| numbers.extend(run.iter().map(|number| number.cast_unsigned())))?;
+        Ok(numbers)
+    };
+    let (offsets, lengths, copies) = (take()?, take()?, take()?);
+    let rows = offsets.into_iter().zip(lengths).zip(copies);
+    Ok(rows.map(|((offset, length), copy)| PiecePlace { offset, length, copy }).collect())
 }
 
 fn put_text(text: &str, into: &mut Vec<u8>) {

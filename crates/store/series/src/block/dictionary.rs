@@ -37,7 +37,8 @@ impl Dictionary {
             ends.push(u32::try_from(end).map_err(|_| ChunkError::Damaged("label values are too long"))?);
         }
         let text = std::str::from_utf8(reader.rest()).map_err(|_| ChunkError::Damaged("label values are no text"))?;
-        if text.len() != end || ends.iter().any(|end| !text.is_char_boundary(usize::try_from(*end).unwrap_or_default())) {
+        if text.len() != end || ends.iter().any(|end| !text.is_char_boundary(usize::try_from(*end).unwrap_or_default()))
+        {
             return Err(ChunkError::Damaged("label values do not fit their lengths"));
         }
         Ok(Self { text: text.to_owned(), ends })

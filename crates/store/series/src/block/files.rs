@@ -80,12 +80,6 @@ pub(crate) fn remove_unfinished(path: &Path) -> Result<(), BlockError> {
     removed.map_err(failed("remove", path))
 }
 
-/// Returns the sizes of a directory's files together.
-pub(crate) fn bytes_of(directory: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(directory) else { return 0 };
-    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
-}
-
 /// Puts the files of `from` into the new directory `to`: hard links where the file system can, else copies.
 pub(crate) fn link_or_copy(from: &Path, to: &Path) -> Result<(), BlockError> {
     fs::create_dir(to).map_err(failed("create", to))?;

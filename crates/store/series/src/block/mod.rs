@@ -160,7 +160,8 @@ impl Samples {
             self.timestamps.extend_from_slice(&other.timestamps);
             self.values.extend_from_slice(&other.values);
         } else if !other.timestamps.is_empty() {
-            let mut all: Vec<(i64, f64)> = std::mem::take(&mut self.timestamps).into_iter().zip(self.values.drain(..)).collect();
+            let mut all: Vec<(i64, f64)> =
+                std::mem::take(&mut self.timestamps).into_iter().zip(self.values.drain(..)).collect();
             all.extend(other.timestamps.into_iter().zip(other.values));
             all.sort_by_key(|(at, _)| *at);
             all.dedup_by_key(|(at, _)| *at);

@@ -53,13 +53,15 @@ impl BlockSeries {
     /// Returns at most how many samples of `column` it has in `range`.
     #[must_use]
     pub fn samples_max(&self, range: TimeRange, column: Column) -> u64 {
-        let own = self.chunks().iter().filter(|chunk| chunk.column == column && range.overlaps(chunk.first_ms, chunk.last_ms));
+        let own = self
+            .chunks()
+            .iter()
+            .filter(|chunk| chunk.column == column && range.overlaps(chunk.first_ms, chunk.last_ms));
         own.map(|chunk| u64::from(chunk.samples)).sum()
     }
 }
 
 /// An open block. Cheap to share; reads go to the files by position from any thread.
-#[derive(Debug)]
 pub struct Block {
     pub(super) contents: Contents,
     path: PathBuf,
@@ -71,6 +73,16 @@ pub struct Block {
     number: u64,
     tombstones: RwLock<Arc<Tombstones>>,
     damage: Mutex<BTreeMap<String, Damage>>,
+}
+
+impl std::fmt::Debug for Block {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Block")
+            .field("info", &self.contents.info)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Drop for Block {
@@ -110,7 +122,8 @@ impl Block {
                 None
             }
         };
-        let chunk_bytes = chunks.as_ref().and_then(|chunks| chunks.metadata().ok()).map_or(0, |metadata| metadata.len());
+        let chunk_bytes =
+            chunks.as_ref().and_then(|chunks| chunks.metadata().ok()).map_or(0, |metadata| metadata.len());
         if chunks.is_some() && chunk_bytes != contents.chunk_bytes {
             note(files::CHUNKS, format!("has {chunk_bytes} bytes instead of {}", contents.chunk_bytes));
         }
@@ -184,8 +197,15 @@ impl Block {
             self.note(file_name, format!("{} {number} are not in the table of contents", kind.name()));
             return None;
         };
-        let read = self.read_piece(*place, kind).and_then(|raw| unpack(raw).map_err(|error| error.to_string()));
-        match read {
+        let read = match self.read_piece(*place, place.offset, kind) {
+            Err(reason) if place.copy > 0 => {
+                let at = place.offset;
+                self.note(file_name, format!("{} {number} at byte {at}: {reason}; its copy serves", kind.name()));
+                self.read_piece(*place, place.copy, kind)
+            }
+            other => other,
+        };
+        match read.and_then(|raw| unpack(raw).map_err(|error| error.to_string())) {
             Ok(unpacked) => {
                 let shared = Arc::new(unpacked);
                 self.cache.put(key, &wrap(Arc::clone(&shared)));
@@ -198,20 +218,26 @@ impl Block {
         }
     }
 
-    fn read_piece(&self, place: PiecePlace, kind: Kind) -> Result<Vec<u8>, String> {
+    /// Reads a piece from where it is, or from where it is once more.
+    fn read_piece(&self, place: PiecePlace, offset: u64, kind: Kind) -> Result<Vec<u8>, String> {
         let guess = usize::try_from(place.length).unwrap_or_default().min(piece::RAW_MAX);
         if matches!(kind, Kind::Values | Kind::Times) {
             let file = self.chunks.as_ref().ok_or("the file is not there")?;
-            return piece::read(file, place.offset, guess, kind);
+            return piece::read(file, offset, guess, kind);
         }
-        piece::read(&self.index, self.index_start.saturating_add(place.offset), guess, kind)
+        piece::read(&self.index, self.index_start.saturating_add(offset), guess, kind)
     }
 
     pub(super) fn dictionary(&self, piece: u32) -> Option<Arc<Dictionary>> {
-        self.piece((piece, Kind::Dictionary), |raw| Dictionary::decode(&raw), Unpacked::Dictionary, |found| match found {
-            Unpacked::Dictionary(dictionary) => Some(dictionary),
-            _ => None,
-        })
+        self.piece(
+            (piece, Kind::Dictionary),
+            |raw| Dictionary::decode(&raw),
+            Unpacked::Dictionary,
+            |found| match found {
+                Unpacked::Dictionary(dictionary) => Some(dictionary),
+                _ => None,
+            },
+        )
     }
 
     pub(super) fn postings(&self, piece: u32) -> Option<Arc<PostingsPiece>> {
@@ -227,10 +253,15 @@ impl Block {
     pub(crate) fn series_piece(&self, ordinal: u32) -> Option<Arc<SeriesPiece>> {
         let per_piece = u32::try_from(series::PER_PIECE).unwrap_or(1);
         let number = self.contents.series_first.saturating_add(ordinal / per_piece);
-        self.piece((number, Kind::Series), |raw| SeriesPiece::decode(&raw), Unpacked::Series, |found| match found {
-            Unpacked::Series(series) => Some(series),
-            _ => None,
-        })
+        self.piece(
+            (number, Kind::Series),
+            |raw| SeriesPiece::decode(&raw),
+            Unpacked::Series,
+            |found| match found {
+                Unpacked::Series(series) => Some(series),
+                _ => None,
+            },
+        )
     }
 
     fn times_piece(&self, number: u32) -> Option<Arc<TimesPiece>> {
@@ -248,7 +279,12 @@ impl Block {
     }
 
     /// Returns the series `ordinal` of `piece`, which holds it; `None` when its labels are damaged.
-    pub(crate) fn series_at(&self, ordinal: u32, piece: &Arc<SeriesPiece>, names: &mut NameMemo) -> Option<BlockSeries> {
+    pub(crate) fn series_at(
+        &self,
+        ordinal: u32,
+        piece: &Arc<SeriesPiece>,
+        names: &mut NameMemo,
+    ) -> Option<BlockSeries> {
         let place = index_of(ordinal) % series::PER_PIECE;
         let text = piece.text(place)?;
         let labels = match text.get() {
@@ -308,7 +344,13 @@ impl Block {
     }
 
     /// As [`Block::read`], but only exactly this column.
-    pub(crate) fn read_column(&self, series: &BlockSeries, range: TimeRange, column: Column, into: &mut Samples) -> u64 {
+    pub(crate) fn read_column(
+        &self,
+        series: &BlockSeries,
+        range: TimeRange,
+        column: Column,
+        into: &mut Samples,
+    ) -> u64 {
         let mut missing = 0;
         let tombstones = self.tombstones();
         let deleted = tombstones.of(series.ordinal);
@@ -324,7 +366,13 @@ impl Block {
     }
 
     /// Appends the samples of one chunk; `None` when it is damaged, nothing is appended then.
-    fn read_chunk(&self, place: &ChunkPlace, range: TimeRange, deleted: &[TimeRange], into: &mut Samples) -> Option<()> {
+    fn read_chunk(
+        &self,
+        place: &ChunkPlace,
+        range: TimeRange,
+        deleted: &[TimeRange],
+        into: &mut Samples,
+    ) -> Option<()> {
         let count = index_of(place.samples);
         let values = self.values_piece(place.page)?;
         let start = index_of(place.offset);
@@ -451,8 +499,10 @@ impl Block {
             _ => (&self.contents.index, files::INDEX),
         };
         let Some(place) = table.get(index_of(number)) else { return };
-        if let Err(reason) = self.read_piece(*place, kind) {
-            self.note(file_name, format!("{} {number} at byte {}: {reason}", kind.name(), place.offset));
+        for offset in std::iter::once(place.offset).chain((place.copy > 0).then_some(place.copy)) {
+            if let Err(reason) = self.read_piece(*place, offset, kind) {
+                self.note(file_name, format!("{} {number} at byte {offset}: {reason}", kind.name()));
+            }
         }
     }
 }

@@ -156,7 +156,8 @@ impl Block {
     /// Returns the series that have one of the values; `None` when a list is damaged.
     fn union(&self, name: &NamePlace, ordinals: &[u32]) -> Option<Vec<u32>> {
         let mut list = Vec::new();
-        let piece_of = |ordinal: u32| name.postings.partition_point(|place| place.first_ordinal <= ordinal).checked_sub(1);
+        let piece_of =
+            |ordinal: u32| name.postings.partition_point(|place| place.first_ordinal <= ordinal).checked_sub(1);
         let mut current = None;
         for ordinal in ordinals {
             let number = piece_of(*ordinal)?;

@@ -73,7 +73,8 @@ impl Tombstones {
         let spans = self.spans.entry(ordinal).or_default();
         let mut merged = span;
         spans.retain(|own| {
-            let touches = own.start_ms <= merged.end_ms.saturating_add(1) && merged.start_ms <= own.end_ms.saturating_add(1);
+            let touches =
+                own.start_ms <= merged.end_ms.saturating_add(1) && merged.start_ms <= own.end_ms.saturating_add(1);
             if touches {
                 merged.start_ms = merged.start_ms.min(own.start_ms);
                 merged.end_ms = merged.end_ms.max(own.end_ms);
@@ -104,7 +105,9 @@ mod tests {
     fn spans_join_and_come_back() {
         let span = |start_ms, end_ms| TimeRange { start_ms, end_ms };
         let mut tombstones = Tombstones::default();
-        for (ordinal, start, end) in [(7, 10, 20), (7, 40, 50), (7, 15, 30), (7, 31, 33), (2, i64::MIN, i64::MAX), (7, 0, 5)] {
+        for (ordinal, start, end) in
+            [(7, 10, 20), (7, 40, 50), (7, 15, 30), (7, 31, 33), (2, i64::MIN, i64::MAX), (7, 0, 5)]
+        {
             tombstones.add(ordinal, span(start, end));
         }
         assert_eq!(tombstones.of(7), [span(0, 5), span(10, 33), span(40, 50)]);

@@ -21,6 +21,13 @@ const VALUES_PIECE: usize = 64 << 10;
 /// Bytes of packed timestamps that are remembered, so that chunks share them.
 const SHARED_TIMES_MAX: usize = 16 << 20;
 
+/// Names with at most so many pieces of values have copies of them: all series need them.
+const COPIED_PIECES_MAX: usize = 4;
+
+/// Pieces of timestamps up to so many bytes, and up to this part of the file, have copies: many chunks share them.
+const COPIED_TIMES_MAX: usize = 1 << 20;
+const COPIED_TIMES_SHARE: u64 = 64;
+
 /// How hard pieces are compressed.
 const LEVEL: i32 = 3;
 
@@ -154,6 +161,8 @@ struct ChunkFile {
     times_in_piece: usize,
     times_total: u32,
     time_places: Vec<PiecePlace>,
+    /// The pieces of timestamps as they were written, as long as they are few.
+    time_pieces: Vec<u8>,
     shared: HashMap<Vec<u8>, u32>,
     shared_bytes: usize,
 }
@@ -173,6 +182,7 @@ impl ChunkFile {
             times_in_piece: 0,
             times_total: 0,
             time_places: Vec::new(),
+            time_pieces: Vec::new(),
             shared: HashMap::new(),
             shared_bytes: 0,
         })
@@ -225,26 +235,43 @@ impl ChunkFile {
 
     fn flush_values(&mut self) -> Result<(), BlockError> {
         let raw = std::mem::take(&mut self.values);
-        let place = self.put_piece(Kind::Values, &raw)?;
+        let (place, _) = self.put_piece(Kind::Values, &raw)?;
         self.value_places.push(place);
         Ok(())
     }
 
     fn flush_times(&mut self) -> Result<(), BlockError> {
         let raw = std::mem::take(&mut self.times);
-        let place = self.put_piece(Kind::Times, &raw)?;
+        let (place, bytes) = self.put_piece(Kind::Times, &raw)?;
         self.time_places.push(place);
+        if self.time_pieces.len() <= COPIED_TIMES_MAX {
+            self.time_pieces.extend_from_slice(&bytes);
+        }
         self.times_in_piece = 0;
         Ok(())
     }
 
-    fn put_piece(&mut self, kind: Kind, raw: &[u8]) -> Result<PiecePlace, BlockError> {
+    fn put_piece(&mut self, kind: Kind, raw: &[u8]) -> Result<(PiecePlace, Vec<u8>), BlockError> {
         let mut bytes = Vec::new();
         piece::put(&mut bytes, kind, raw, LEVEL);
         self.file.write_all(&bytes).map_err(failed("write", &self.path))?;
-        let place = PiecePlace { offset: self.length, length: bytes.len() as u64 };
+        let place = PiecePlace { offset: self.length, length: bytes.len() as u64, copy: 0 };
         self.length += place.length;
-        Ok(place)
+        Ok((place, bytes))
+    }
+
+    /// Writes the timestamps once more when they are few: without them the values of many chunks are worth nothing.
+    fn copy_times(&mut self) -> Result<(), BlockError> {
+        let bytes = self.time_pieces.len() as u64;
+        if self.time_pieces.len() > COPIED_TIMES_MAX || bytes > self.length / COPIED_TIMES_SHARE + 4096 {
+            return Ok(());
+        }
+        self.file.write_all(&self.time_pieces).map_err(failed("write", &self.path))?;
+        for place in &mut self.time_places {
+            place.copy = self.length;
+            self.length += place.length;
+        }
+        Ok(())
     }
 
     /// Writes what is left and syncs. Returns the places of values and timestamps, and the file's length.
@@ -255,6 +282,7 @@ impl ChunkFile {
         if self.times_in_piece > 0 {
             self.flush_times()?;
         }
+        self.copy_times()?;
         self.file.flush().map_err(failed("write", &self.path))?;
         self.file.get_ref().sync_all().map_err(failed("sync", &self.path))?;
         Ok((std::mem::take(&mut self.value_places), std::mem::take(&mut self.time_places), self.length))
@@ -314,17 +342,16 @@ impl IndexBuilder {
     }
 
     /// Returns the whole file.
-    fn write(
-        mut self,
-        info: BlockInfo,
-        chunk_bytes: u64,
-        values: Vec<PiecePlace>,
-        times: Vec<PiecePlace>,
-    ) -> Vec<u8> {
+    fn write(mut self, info: BlockInfo, chunk_bytes: u64, values: Vec<PiecePlace>, times: Vec<PiecePlace>) -> Vec<u8> {
         let mut pieces = Pieces::default();
         let names = self.write_names(&mut pieces);
         let series_first = pieces.next();
         self.write_series(&mut pieces);
+        for name in names.iter().filter(|name| name.dictionaries.len() <= COPIED_PIECES_MAX) {
+            for place in &name.dictionaries {
+                pieces.copy(place.piece);
+            }
+        }
         let contents =
             Contents { info, chunk_bytes, names, index: pieces.places, series_first, values, times }.encode();
         let mut file = files::INDEX_MAGIC.to_vec();
@@ -347,7 +374,8 @@ impl IndexBuilder {
         for (ordinal, (name, number)) in names.into_iter().enumerate() {
             let values = std::mem::take(&mut self.values[index_of(number)]);
             name_ordinals[index_of(number)] = u32::try_from(ordinal).unwrap_or_default();
-            let mut sorted: Vec<(&str, u32)> = values.numbers.iter().map(|(value, number)| (&**value, *number)).collect();
+            let mut sorted: Vec<(&str, u32)> =
+                values.numbers.iter().map(|(value, number)| (&**value, *number)).collect();
             sorted.sort_unstable();
             let mut ordinals = vec![0_u32; sorted.len()];
             for (ordinal, (_, number)) in (0_u32..).zip(&sorted) {
@@ -404,8 +432,17 @@ impl Pieces {
         let number = self.next();
         let offset = self.bytes.len();
         piece::put(&mut self.bytes, kind, raw, LEVEL);
-        self.places.push(PiecePlace { offset: offset as u64, length: (self.bytes.len() - offset) as u64 });
+        self.places.push(PiecePlace { offset: offset as u64, length: (self.bytes.len() - offset) as u64, copy: 0 });
         number
+    }
+
+    /// Puts a piece in once more.
+    fn copy(&mut self, number: u32) {
+        let Some(place) = self.places.get_mut(index_of(number)) else { return };
+        place.copy = self.bytes.len() as u64;
+        let start = usize::try_from(place.offset).unwrap_or_default();
+        let length = usize::try_from(place.length).unwrap_or_default();
+        self.bytes.extend_from_within(start..start + length);
     }
 
     fn put_dictionaries(&mut self, sorted: &[(&str, u32)]) -> Vec<ValuesPlace> {

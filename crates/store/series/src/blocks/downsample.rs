@@ -151,11 +151,8 @@ impl Thinned {
     }
 
     fn pack(&self) -> Result<Vec<EncodedChunk>, BlockError> {
-        let floats = |values: &[f64]| Samples {
-            timestamps: self.ends.clone(),
-            values: values.to_vec(),
-            histograms: Vec::new(),
-        };
+        let floats =
+            |values: &[f64]| Samples { timestamps: self.ends.clone(), values: values.to_vec(), histograms: Vec::new() };
         let mut chunks = merge::pack(&self.kept, Column::Floats)?;
         for (column, values) in [
             (Column::Count, &self.counts),
@@ -198,7 +195,7 @@ mod tests {
     use super::*;
 
     fn samples(values: &[f64]) -> Samples {
-        let timestamps = (1..=values.len()).map(|i| i as i64 * 15_000).collect();
+        let timestamps = (1..).map(|i| i * 15_000).take(values.len()).collect();
         Samples { timestamps, values: values.to_vec(), histograms: Vec::new() }
     }
 

@@ -7,7 +7,9 @@ use maru_prom::Labels;
 
 use super::{Cancel, plan};
 use crate::block::series::{self, ChunkPlace, SeriesPiece};
-use crate::block::{Block, BlockError, BlockId, BlockInfo, BlockSeries, BlockWriter, NameMemo, Samples, TimeRange, WriteOptions};
+use crate::block::{
+    Block, BlockError, BlockId, BlockInfo, BlockSeries, BlockWriter, NameMemo, Samples, TimeRange, WriteOptions,
+};
 use crate::chunk::{self, Column, EncodedChunk};
 
 /// Samples in one chunk of a merged block: a smaller one than two thirds of it is packed anew with its neighbours.
@@ -40,8 +42,7 @@ impl Cursor {
         if self.next.is_multiple_of(per_piece) || self.piece.is_none() {
             self.piece = self.block.series_piece(self.next);
         }
-        let found =
-            self.piece.as_ref().and_then(|piece| self.block.series_at(self.next, piece, &mut self.names));
+        let found = self.piece.as_ref().and_then(|piece| self.block.series_at(self.next, piece, &mut self.names));
         let Some(found) = found else { return Err(damaged(&self.block)) };
         self.current = Some(found);
         self.next += 1;
@@ -51,7 +52,8 @@ impl Cursor {
 
 /// Says that a block cannot be merged since pieces of it are damaged: what is whole stays where it is.
 pub(crate) fn damaged(block: &Block) -> BlockError {
-    let reason = block.damage().first().map_or_else(|| "a series cannot be read".to_owned(), |damage| damage.reason.clone());
+    let reason =
+        block.damage().first().map_or_else(|| "a series cannot be read".to_owned(), |damage| damage.reason.clone());
     BlockError::Damaged { path: block.path().to_owned(), reason }
 }
 
@@ -67,11 +69,8 @@ pub(crate) fn for_each_series(
         let least = cursors.iter().filter_map(|cursor| cursor.current.as_ref()).map(BlockSeries::labels).min();
         let Some(labels) = least.cloned() else { return Ok(()) };
         let has = |cursor: &&Cursor| cursor.current.as_ref().is_some_and(|series| *series.labels() == labels);
-        let holders: Vec<(&Block, &BlockSeries)> = cursors
-            .iter()
-            .filter(has)
-            .filter_map(|cursor| Some((&*cursor.block, cursor.current.as_ref()?)))
-            .collect();
+        let holders: Vec<(&Block, &BlockSeries)> =
+            cursors.iter().filter(has).filter_map(|cursor| Some((&*cursor.block, cursor.current.as_ref()?))).collect();
         each(&labels, &holders)?;
         for cursor in &mut cursors {
             if cursor.current.as_ref().is_some_and(|series| *series.labels() == labels) {

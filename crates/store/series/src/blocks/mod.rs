@@ -260,12 +260,17 @@ impl Blocks {
     ) -> Result<(), BlockError> {
         loop {
             cancel.check()?;
-            let expired: BTreeSet<BlockId> = plan::expired(&self.infos(), &self.options, newest_ms).into_iter().collect();
+            let expired: BTreeSet<BlockId> =
+                plan::expired(&self.infos(), &self.options, newest_ms).into_iter().collect();
             self.remove(&expired)?;
             report.removed.extend(expired);
             // Blocks with damaged pieces stay as they are: merging them would lose what later care may still save.
-            let whole: Vec<BlockInfo> =
-                self.current().iter().filter(|block| block.damage().is_empty()).map(|block| block.info().clone()).collect();
+            let whole: Vec<BlockInfo> = self
+                .current()
+                .iter()
+                .filter(|block| block.damage().is_empty())
+                .map(|block| block.info().clone())
+                .collect();
             let outcome = if let Some(planned) = plan::merge(&whole, &self.options, newest_ms) {
                 self.merge(&planned, cancel, report)
             } else if let Some(planned) = plan::downsample(&whole, &self.options, newest_ms, &self.empty()) {
@@ -320,7 +325,12 @@ impl Blocks {
     }
 
     /// Serves `written` instead of `sources`.
-    fn replace(&self, sources: &[BlockId], written: &[BlockInfo], report: &mut MaintainReport) -> Result<(), BlockError> {
+    fn replace(
+        &self,
+        sources: &[BlockId],
+        written: &[BlockInfo],
+        report: &mut MaintainReport,
+    ) -> Result<(), BlockError> {
         let mut opened = Vec::with_capacity(written.len());
         for info in written {
             let path = self.directory.join(files::directory_name(info.id));

@@ -23,8 +23,11 @@ pub(crate) struct Downsample {
     pub(crate) window: TimeRange,
     pub(crate) sources: Vec<BlockId>,
     /// Each resolution with the blocks whose place the new one takes.
-    pub(crate) resolutions: Vec<(i64, Vec<BlockId>)>,
+    pub(crate) resolutions: Vec<Replaced>,
 }
+
+/// A resolution, and the blocks of it whose place the new one takes.
+pub(crate) type Replaced = (i64, Vec<BlockId>);
 
 /// Returns the window of `span_ms` that contains all of `range`.
 fn window_of(range: TimeRange, span_ms: i64) -> Option<TimeRange> {
@@ -76,7 +79,7 @@ pub(crate) fn downsample(
     let longest = options.resolutions_ms.iter().copied().max()?;
     let span_ms = options.spans_ms.iter().copied().find(|span| *span >= longest.saturating_mul(6))?;
     let raw: Vec<&BlockInfo> = infos.iter().filter(|info| info.resolution_ms == 0).collect();
-    let mut windows: BTreeMap<(i64, i64), Vec<(i64, Vec<BlockId>)>> = BTreeMap::new();
+    let mut windows: BTreeMap<(i64, i64), Vec<Replaced>> = BTreeMap::new();
     for resolution in options.resolutions_ms.iter().copied().filter(|resolution| *resolution > 0) {
         let own: Vec<&BlockInfo> = infos.iter().filter(|info| info.resolution_ms == resolution).collect();
         for window in missing_windows(&raw, &own, span_ms).into_iter().chain(stale_windows(&raw, &own, options)) {
@@ -124,9 +127,14 @@ fn missing_windows(raw: &[&BlockInfo], own: &[&BlockInfo], span_ms: i64) -> Vec<
 
 /// Returns the windows of downsampled blocks to which samples came since they were made.
 fn stale_windows(raw: &[&BlockInfo], own: &[&BlockInfo], options: &BlocksOptions) -> Vec<TimeRange> {
-    let is_stale = |info: &&&BlockInfo| raw_in(raw, info.range).any(|raw| raw.newest_source > info.newest_source);
-    let window = |info: &&BlockInfo| options.spans_ms.iter().find_map(|span| window_of(info.range, *span));
-    own.iter().filter(is_stale).filter_map(window).collect()
+    let is_stale =
+        |info: &&&BlockInfo| raw_in(raw, covered(info, options)).any(|raw| raw.newest_source > info.newest_source);
+    own.iter().filter(is_stale).map(|info| covered(info, options)).collect()
+}
+
+/// Returns the time for which a downsampled block stands: the shortest window around its samples.
+fn covered(info: &BlockInfo, options: &BlocksOptions) -> TimeRange {
+    options.spans_ms.iter().find_map(|span| window_of(info.range, *span)).unwrap_or(info.range)
 }
 
 /// Returns the blocks that time or space is up for, in the order in which to remove them.
@@ -208,10 +216,10 @@ pub(crate) fn read(infos: &[BlockInfo], range: TimeRange, hints: ReadHints<'_>, 
     let mut rest = vec![range];
     if chosen > 0 {
         for info in infos.iter().filter(touching).filter(|info| info.resolution_ms == chosen) {
-            let overlapping = |raw: &&&BlockInfo| info.range.overlaps(raw.range.start_ms, raw.range.end_ms);
             // Late samples that came since make it incomplete.
-            if raw.iter().filter(overlapping).all(|raw| raw.newest_source <= info.newest_source) {
-                take(&mut parts, &mut rest, info, best_column(hints.function));
+            let window = covered(info, options);
+            if raw_in(&raw, window).all(|raw| raw.newest_source <= info.newest_source) {
+                take(&mut parts, &mut rest, (info.id, window), best_column(hints.function));
             }
         }
     }
@@ -230,7 +238,7 @@ pub(crate) fn read(infos: &[BlockInfo], range: TimeRange, hints: ReadHints<'_>, 
     }
     for resolution in &options.resolutions_ms {
         for info in infos.iter().filter(touching).filter(|info| info.resolution_ms == *resolution) {
-            take(&mut parts, &mut rest, info, best_column(hints.function));
+            take(&mut parts, &mut rest, (info.id, info.range), best_column(hints.function));
         }
     }
     parts.sort_by_key(|(id, span, _)| (span.start_ms, *id));
@@ -242,10 +250,11 @@ fn common(a: TimeRange, b: TimeRange) -> Option<TimeRange> {
     (both.start_ms <= both.end_ms).then_some(both)
 }
 
-/// Reads from `info` what it has of `rest`, and takes that out of `rest`.
-fn take(parts: &mut Vec<Part>, rest: &mut Vec<TimeRange>, info: &BlockInfo, column: Column) {
-    parts.extend(rest.iter().filter_map(|span| common(*span, info.range)).map(|part| (info.id, part, column)));
-    cut(rest, info.range);
+/// Reads from a block what it covers of `rest`, and takes that out of `rest`.
+fn take(parts: &mut Vec<Part>, rest: &mut Vec<TimeRange>, block: (BlockId, TimeRange), column: Column) {
+    let (id, window) = block;
+    parts.extend(rest.iter().filter_map(|span| common(*span, window)).map(|part| (id, part, column)));
+    cut(rest, window);
 }
 
 fn cut(rest: &mut Vec<TimeRange>, hole: TimeRange) {
@@ -311,7 +320,11 @@ mod tests {
         let planned = downsample(&blocks, &options, 9 * HOUR, &BTreeSet::new()).unwrap();
         assert_eq!(planned.sources, ids(&[1, 4]));
         assert_eq!(planned.resolutions, [(300_000, ids(&[2])), (HOUR, ids(&[3]))]);
-        assert_eq!(downsample(&blocks, &options, 20 * 24 * HOUR, &BTreeSet::new()), None, "beyond retention only late samples are left");
+        assert_eq!(
+            downsample(&blocks, &options, 20 * 24 * HOUR, &BTreeSet::new()),
+            None,
+            "beyond retention only late samples are left"
+        );
     }
 
     #[test]
@@ -322,7 +335,8 @@ mod tests {
             retention_bytes: Some(100),
             ..BlocksOptions::default()
         };
-        let blocks = [info(1, (0, 2), 0, 60), info(2, (0, 2), 300_000, 20), info(3, (14, 16), 0, 60), info(4, (16, 18), 0, 60)];
+        let blocks =
+            [info(1, (0, 2), 0, 60), info(2, (0, 2), 300_000, 20), info(3, (14, 16), 0, 60), info(4, (16, 18), 0, 60)];
         assert_eq!(expired(&blocks, &options, 18 * HOUR), ids(&[1, 3]));
         assert_eq!(expired(&blocks[..2], &options, 60 * HOUR), ids(&[1, 2]));
     }
@@ -338,12 +352,17 @@ mod tests {
         ];
         let range = TimeRange { start_ms: 1, end_ms: 8 * HOUR };
         let hints = ReadHints { step_ms: HOUR, window_ms: HOUR, function: "rate" };
-        let chosen = |hints, range| read(&blocks, range, hints, &options).iter().map(|(id, _, column)| (id.0, *column)).collect::<Vec<_>>();
+        let chosen = |hints, range| {
+            read(&blocks, range, hints, &options).iter().map(|(id, _, column)| (id.0, *column)).collect::<Vec<_>>()
+        };
         assert_eq!(chosen(hints, range), [(3, Column::Floats), (4, Column::Floats)]);
         let hints = ReadHints { step_ms: 600_000, window_ms: 600_000, function: "max_over_time" };
         assert_eq!(chosen(hints, range), [(2, Column::Max), (4, Column::Floats)]);
         assert_eq!(chosen(ReadHints { step_ms: 15_000, ..hints }, range), [(1, Column::Floats), (4, Column::Floats)]);
-        assert_eq!(chosen(ReadHints { function: "stddev_over_time", ..hints }, range), [(1, Column::Floats), (4, Column::Floats)]);
+        assert_eq!(
+            chosen(ReadHints { function: "stddev_over_time", ..hints }, range),
+            [(1, Column::Floats), (4, Column::Floats)]
+        );
         let off_grid = TimeRange { start_ms: 77, ..range };
         assert_eq!(chosen(hints, off_grid), [(1, Column::Floats), (4, Column::Floats)]);
         // Late samples make the downsampled blocks incomplete.

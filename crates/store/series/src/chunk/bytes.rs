@@ -99,12 +99,6 @@ impl<'a> Reader<'a> {
         if value > max { Err(ChunkError::Damaged("a count is beyond its limit")) } else { Ok(value) }
     }
 
-    /// Takes 4 bytes, lowest first.
-    pub(crate) fn u32(&mut self) -> Result<u32, ChunkError> {
-        let bytes = self.bytes(4)?;
-        Ok(bytes.try_into().map(u32::from_le_bytes).unwrap_or_default())
-    }
-
     /// Takes 8 bytes, lowest first.
     pub(crate) fn u64(&mut self) -> Result<u64, ChunkError> {
         let bytes = self.bytes(8)?;

@@ -72,7 +72,10 @@ fn scaled(value: f64, scale: usize) -> Option<i64> {
 }
 
 /// Returns `integer / 10^scale`.
-#[expect(clippy::cast_precision_loss, reason = "encoders stay within INTEGER_MAX; beyond it rounding is the same everywhere")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "encoders stay within INTEGER_MAX; beyond it rounding is the same everywhere"
+)]
 fn from_integer(integer: i64, scale: usize) -> f64 {
     integer as f64 / POWERS[scale]
 }
@@ -273,10 +276,17 @@ pub(crate) fn decode(reader: &mut Reader<'_>, count: usize, values: &mut Vec<f64
 
 fn take_scale(reader: &mut Reader<'_>) -> Result<usize, ChunkError> {
     let scale = usize::from(reader.byte()?);
-    if scale < POWERS.len() { Ok(scale) } else { Err(ChunkError::Damaged("a column has more decimals than floats have")) }
+    if scale < POWERS.len() {
+        Ok(scale)
+    } else {
+        Err(ChunkError::Damaged("a column has more decimals than floats have"))
+    }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "encoders stay within INTEGER_MAX; beyond it rounding is the same everywhere")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "encoders stay within INTEGER_MAX; beyond it rounding is the same everywhere"
+)]
 fn decode_decimal(
     reader: &mut Reader<'_>,
     count: usize,
@@ -327,11 +337,21 @@ mod tests {
         let (kind, bytes) = round_trip(&temperature);
         assert!(kind == DECIMAL && bytes < 480 * 6 / 8, "{kind} {bytes}");
         let mut sum = 0.0;
-        let sums: Vec<f64> = (0..480).map(|i| { sum += f64::from(i * 7919 % 1000) * 0.001; sum }).collect();
+        let sums: Vec<f64> = (0..480)
+            .map(|i| {
+                sum += f64::from(i * 7919 % 1000) * 0.001;
+                sum
+            })
+            .collect();
         let (kind, bytes) = round_trip(&sums);
         assert!(kind == CORRECTED && bytes < 480 * 3, "{kind} {bytes}");
         let mut sum = 1000.0;
-        let irrational: Vec<f64> = (0..480).map(|i| { sum += f64::from(i).sin().abs(); sum }).collect();
+        let irrational: Vec<f64> = (0..480)
+            .map(|i| {
+                sum += f64::from(i).sin().abs();
+                sum
+            })
+            .collect();
         let (kind, bytes) = round_trip(&irrational);
         assert!(kind == ORDERED && bytes < 480 * 6, "{kind} {bytes}");
         let rare: Vec<f64> = (0..480).map(|i| if i % 100 < 50 { 0.1_f64.sin() } else { 0.7_f64.sin() }).collect();
@@ -402,7 +422,8 @@ mod tests {
         fn any_bytes_are_values_or_an_error(kind in 0_u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..300), count in 0_usize..2000) {
             let mut values = Vec::new();
             let bytes: Vec<u8> = std::iter::once(kind).chain(bytes).collect();
-            let _ = decode(&mut Reader::new(&bytes, "a test"), count, &mut values);
+            let decoded = decode(&mut Reader::new(&bytes, "a test"), count, &mut values);
+            prop_assert!(decoded.is_err() || values.len() == count);
             prop_assert!(values.len() <= count);
         }
     }

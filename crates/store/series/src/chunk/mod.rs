@@ -85,7 +85,9 @@ pub struct EncodedChunk {
 impl Column {
     /// Returns the column with this number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        [Self::Floats, Self::Histograms, Self::Count, Self::Sum, Self::Min, Self::Max].into_iter().find(|c| *c as u8 == number)
+        [Self::Floats, Self::Histograms, Self::Count, Self::Sum, Self::Min, Self::Max]
+            .into_iter()
+            .find(|c| *c as u8 == number)
     }
 }
 

@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of tests are small")]
+
 use maru_prom::{ResetHint, Span};
 use proptest::prelude::*;
 
@@ -40,7 +42,8 @@ fn histograms_come_back_and_steady_ones_are_small() {
         .collect();
     let bytes = check_histograms(&steady);
     assert!(bytes < 240 * 4, "{bytes}");
-    let mut mixed: Vec<_> = (1..=60).map(|i| (i * 15_000, Arc::new(histogram(i as u64, (i as usize) % 7, 0)))).collect();
+    let mut mixed: Vec<_> =
+        (1..=60).map(|i| (i * 15_000, Arc::new(histogram(i as u64, (i as usize) % 7, 0)))).collect();
     mixed.push((61 * 15_000, Arc::new(histogram(61, 4, maru_prom::CUSTOM_BUCKETS_SCHEMA))));
     mixed.push((62 * 15_000, Arc::new(Histogram { sum: maru_prom::stale_marker(), ..histogram(1, 0, 0) })));
     check_histograms(&mixed);
@@ -73,7 +76,7 @@ fn damage(bytes: &[u8]) {
         assert_eq!(timestamps.len(), values.len());
         assert!(floats.is_ok() || timestamps == [7]);
         assert!(timestamps.len() <= SAMPLES_MAX + 1);
-        let _ = decode_histograms(&flipped, &mut histograms);
+        drop(decode_histograms(&flipped, &mut histograms));
         flipped[bit / 8] ^= 1 << (bit % 8);
     }
 }
@@ -117,12 +120,12 @@ proptest! {
     #[test]
     fn any_bytes_are_a_chunk_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400), column in 0_u8..7) {
         let bytes: Vec<u8> = std::iter::once(column).chain(bytes).collect();
-        let _ = decode_floats(&bytes, &mut Vec::new(), &mut Vec::new());
-        let _ = decode_histograms(&bytes, &mut Vec::new());
+        drop(decode_floats(&bytes, &mut Vec::new(), &mut Vec::new()));
+        drop(decode_histograms(&bytes, &mut Vec::new()));
     }
 
     #[test]
     fn any_histogram_values_are_histograms_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400), count in 1_usize..50) {
-        let _ = decode_histogram_values(&bytes, count);
+        drop(decode_histogram_values(&bytes, count));
     }
 }

@@ -6,7 +6,8 @@ use maru_prom::Labels;
 
 pub const STEP_MS: i64 = 15_000;
 pub const SERIES_PER_TARGET: usize = 100;
-const BOUNDS: [&str; 12] = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"];
+const BOUNDS: [&str; 12] =
+    ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"];
 
 /// A small generator of numbers that look random.
 #[derive(Debug, Clone)]
@@ -42,6 +43,7 @@ impl Random {
 
 #[derive(Debug, Clone)]
 pub struct Row {
+    #[allow(dead_code, clippy::allow_attributes, reason = "tools that measure group by it")]
     pub family: &'static str,
     pub labels: Labels,
     pub values: Vec<f64>,
@@ -72,15 +74,26 @@ fn requests(number: usize, steps: usize, random: &mut Random, rows: &mut Vec<Row
         for (code, share) in [("200", 1.0), ("201", 0.4), ("404", 0.02), ("500", 0.01)] {
             let mean = (1.0 + random.unit() * 25.0) * share;
             let mut at = random.below(100_000) as f64;
-            let values = (0..steps).map(|_| { at += random.around(mean); at }).collect();
-            let labels = labels(number, "http_requests_total", &[("handler", handler), ("method", "GET"), ("code", code)]);
+            let values = (0..steps)
+                .map(|_| {
+                    at += random.around(mean);
+                    at
+                })
+                .collect();
+            let labels =
+                labels(number, "http_requests_total", &[("handler", handler), ("method", "GET"), ("code", code)]);
             rows.push(Row { family: "requests", labels, values });
         }
     }
     for cpu in 0..10 {
         let mut at = random.below(1_000_000) as f64;
         let share = random.unit();
-        let values = (0..steps).map(|_| { at += random.around(300.0 * share); at / 100.0 }).collect();
+        let values = (0..steps)
+            .map(|_| {
+                at += random.around(300.0 * share);
+                at / 100.0
+            })
+            .collect();
         let labels = labels(number, "cpu_seconds_total", &[("cpu", &cpu.to_string()), ("mode", "user")]);
         rows.push(Row { family: "cpu", labels, values });
     }
@@ -114,27 +127,54 @@ fn histograms(number: usize, steps: usize, random: &mut Random, rows: &mut Vec<R
             let labels = labels(number, &format!("{name}_bucket"), &[("handler", handler), ("le", bound)]);
             rows.push(Row { family: "buckets", labels, values });
         }
-        rows.push(Row { family: "sums", labels: labels(number, &format!("{name}_sum"), &[("handler", handler)]), values: sums });
-        rows.push(Row { family: "counts", labels: labels(number, &format!("{name}_count"), &[("handler", handler)]), values: totals });
+        rows.push(Row {
+            family: "sums",
+            labels: labels(number, &format!("{name}_sum"), &[("handler", handler)]),
+            values: sums,
+        });
+        rows.push(Row {
+            family: "counts",
+            labels: labels(number, &format!("{name}_count"), &[("handler", handler)]),
+            values: totals,
+        });
     }
 }
 
 fn gauges(number: usize, steps: usize, random: &mut Random, rows: &mut Vec<Row>) {
     for kind in 0..10 {
         let mut at = 200 + random.below(400) as i64;
-        let values = (0..steps).map(|_| { at += random.below(9) as i64 - 4; at as f64 / 10.0 }).collect();
+        let values = (0..steps)
+            .map(|_| {
+                at += random.below(9) as i64 - 4;
+                at as f64 / 10.0
+            })
+            .collect();
         let labels = labels(number, "temperature_celsius", &[("kind", &format!("sensor-{kind}"))]);
         rows.push(Row { family: "temperatures", labels, values });
     }
     for area in ["heap", "stack", "mapped", "shared", "free"] {
         let mut at = 20_000 + random.below(50_000) as i64;
-        let values = (0..steps).map(|_| { at = (at + random.below(513) as i64 - 256).max(0); (at * 4096) as f64 }).collect();
+        let values = (0..steps)
+            .map(|_| {
+                at = (at + random.below(513) as i64 - 256).max(0);
+                (at * 4096) as f64
+            })
+            .collect();
         rows.push(Row { family: "memory", labels: labels(number, "memory_bytes", &[("area", area)]), values });
     }
     for queue in 0..5 {
         let mut at = 0_i64;
-        let values = (0..steps).map(|_| { at = (at + random.below(5) as i64 - 2).max(0); at as f64 }).collect();
-        rows.push(Row { family: "queues", labels: labels(number, "queue_length", &[("queue", &queue.to_string())]), values });
+        let values = (0..steps)
+            .map(|_| {
+                at = (at + random.below(5) as i64 - 2).max(0);
+                at as f64
+            })
+            .collect();
+        rows.push(Row {
+            family: "queues",
+            labels: labels(number, "queue_length", &[("queue", &queue.to_string())]),
+            values,
+        });
     }
     let values = (0..steps).map(|_| random.unit()).collect();
     rows.push(Row { family: "ratios", labels: labels(number, "busy_ratio", &[]), values });
@@ -143,11 +183,23 @@ fn gauges(number: usize, steps: usize, random: &mut Random, rows: &mut Vec<Row>)
 fn constants(number: usize, steps: usize, random: &mut Random, rows: &mut Vec<Row>) {
     rows.push(Row { family: "constants", labels: labels(number, "up", &[]), values: vec![1.0; steps] });
     let start = 1_700_000_000.0 + random.below(100_000) as f64 / 100.0;
-    rows.push(Row { family: "constants", labels: labels(number, "process_start_time_seconds", &[]), values: vec![start; steps] });
+    rows.push(Row {
+        family: "constants",
+        labels: labels(number, "process_start_time_seconds", &[]),
+        values: vec![start; steps],
+    });
     let version = format!("1.{}.0", number % 5);
-    rows.push(Row { family: "constants", labels: labels(number, "app_info", &[("version", &version)]), values: vec![1.0; steps] });
+    rows.push(Row {
+        family: "constants",
+        labels: labels(number, "app_info", &[("version", &version)]),
+        values: vec![1.0; steps],
+    });
     for limit in 0..4 {
         let value = random.below(1 << 20) as f64;
-        rows.push(Row { family: "constants", labels: labels(number, "limit", &[("of", &limit.to_string())]), values: vec![value; steps] });
+        rows.push(Row {
+            family: "constants",
+            labels: labels(number, "limit", &[("of", &limit.to_string())]),
+            values: vec![value; steps],
+        });
     }
 }

@@ -9,7 +9,6 @@
     clippy::cast_sign_loss,
     reason = "tests"
 )]
-#![expect(clippy::allow_attributes, reason = "one list for all modules of these tests")]
 
 mod block;
 mod data;
