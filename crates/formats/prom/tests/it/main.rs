@@ -13,6 +13,7 @@ use maru_prom::{Exemplar, Histogram, Labels, MetricType, ResetHint, Span};
 
 use peer::{Answers, Prometheus, Received, serve};
 
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn is_installed(program: &str) -> bool {
     let is_there = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !is_there {

@@ -1,4 +1,5 @@
 //! A small HTTP server that stands for Maru, and a real Prometheus.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
