@@ -1,6 +1,7 @@
 //! Prints what a block of 100 targets x 100 series x 6 h takes on disk and how fast it is read: `cargo run --release --example block_sizes`.
 #![allow(
     clippy::print_stdout,
+    clippy::too_many_lines,
     clippy::disallowed_methods,
     missing_docs,
     unreachable_pub,

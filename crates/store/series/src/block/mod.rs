@@ -11,6 +11,7 @@ mod open;
 mod pattern;
 pub(crate) mod piece;
 mod postings;
+mod read;
 mod select;
 pub(crate) mod series;
 mod times;
