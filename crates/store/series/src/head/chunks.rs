@@ -18,8 +18,6 @@ use crate::log::varint::{Reader, put, put_signed};
 const MAGIC: &[u8; 8] = b"maruCHK1";
 /// What every chunk begins with.
 const MARK: u8 = 0xc6;
-/// The mark, then the checksum of what follows the length.
-const FRAME_HEAD: usize = 5;
 /// A file that is longer is not added to.
 const FILE_BYTES_MAX: u64 = 32 << 20;
 /// Bytes that gather before they are written.
@@ -149,8 +147,8 @@ fn file_path(directory: &Path, number: u32) -> PathBuf {
 }
 
 impl ChunkFile {
-    /// Reads the content of a chunk's frame into `bytes`, checked.
-    pub(crate) fn read(&self, chunk: &ChunkRef, bytes: &mut Vec<u8>) -> Result<(), ChunkDamage> {
+    /// Reads a chunk's frame into `bytes` and returns the chunk in it, checked.
+    pub(crate) fn read<'a>(&self, chunk: &ChunkRef, bytes: &'a mut Vec<u8>) -> Result<&'a [u8], ChunkDamage> {
         let damage = |reason: String| ChunkDamage {
             file: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             offset: chunk.position.offset(),
@@ -159,10 +157,7 @@ impl ChunkFile {
         bytes.clear();
         bytes.resize(chunk.length(), 0);
         self.read_raw(chunk.position.offset(), bytes).map_err(|error| damage(error.to_string()))?;
-        if frame_at(bytes).is_none() {
-            return Err(damage("its checksum does not fit".to_owned()));
-        }
-        Ok(())
+        frame_at(bytes).map(|frame| frame.chunk).ok_or_else(|| damage("its checksum does not fit".to_owned()))
     }
 
     fn read_raw(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
@@ -196,11 +191,6 @@ impl ChunkFile {
         let gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         self.written.load(Ordering::Acquire) + gathered.len() as u64
     }
-}
-
-/// Returns the chunk's own bytes within what [`ChunkFile::read`] gave.
-pub(crate) fn content(frame: &[u8]) -> Option<&[u8]> {
-    frame_at(frame).map(|frame| frame.chunk)
 }
 
 struct Frame<'a> {
@@ -333,12 +323,13 @@ impl ChunkFiles {
         }
         let path = file_path(&self.directory, writer.next);
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        file.write_all_at(MAGIC, 0)?;
         let file = Arc::new(ChunkFile {
             number: writer.next,
             path,
             file,
-            written: AtomicU64::new(0),
-            gathered: Mutex::new(MAGIC.to_vec()),
+            written: AtomicU64::new(MAGIC.len() as u64),
+            gathered: Mutex::default(),
         });
         writer.next += 1;
         writer.current = Some(Arc::clone(&file));
@@ -478,8 +469,7 @@ mod tests {
         let chunk = files.append(7, LATE, -5, 9, b"abc").unwrap().unwrap();
         for _ in 0..2 {
             let mut frame = Vec::new();
-            files.view()[&chunk.position.file()].read(&chunk, &mut frame).unwrap();
-            assert_eq!(content(&frame), Some(b"abc".as_slice()));
+            assert_eq!(files.view()[&chunk.position.file()].read(&chunk, &mut frame), Ok(b"abc".as_slice()));
             files.sync().unwrap();
         }
         drop(files);

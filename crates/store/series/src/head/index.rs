@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use maru_prom::Labels;
 
 use super::hash::{HashKey, IdTable};
-use crate::log::varint::{Reader, put, put_size, put_text};
+use crate::log::varint::{Reader, put_size};
 
 /// The series of one pair, sorted.
 #[derive(Debug, Clone)]
@@ -51,8 +51,6 @@ pub(crate) struct Index {
     labels: Vec<u8>,
     label_pages: Vec<Option<LabelPage>>,
     series_ids: IdTable,
-    /// Series that are there.
-    alive: usize,
     next_series: u32,
     /// Bytes of `labels` that belong to no series any more.
     garbage: usize,
@@ -82,15 +80,10 @@ impl Index {
             labels: Vec::new(),
             label_pages: Vec::new(),
             series_ids: IdTable::default(),
-            alive: 0,
             next_series: 0,
             garbage: 0,
             text_bytes: 0,
         }
-    }
-
-    pub(crate) fn alive(&self) -> usize {
-        self.alive
     }
 
     pub(crate) fn next_series(&self) -> u32 {
@@ -208,7 +201,6 @@ impl Index {
                 pair.members.add(id);
             }
         }
-        self.alive += 1;
         self.next_series = self.next_series.max(id + 1);
     }
 
@@ -230,13 +222,6 @@ impl Index {
     /// Goes over the labels of a series.
     pub(crate) fn label_texts(&self, series: u32) -> impl Iterator<Item = (&str, &str)> {
         self.pairs_of(series).filter_map(|pair| self.pair(pair))
-    }
-
-    /// Returns the value of one label of a series.
-    pub(crate) fn label_value(&self, series: u32, name: &str) -> Option<&str> {
-        let name = *self.name_ids.get(name)?;
-        let pair = self.pair_of_name(series, name)?;
-        self.pairs.get(pair as usize).map(|pair| &*pair.value)
     }
 
     /// Returns the pair of a series that has the name with number `name`.
@@ -322,7 +307,6 @@ impl Index {
         for series in gone {
             let Some(length) = self.encoded(*series).map(<[u8]>::len) else { continue };
             self.garbage += length + 1;
-            self.alive -= 1;
             let (page, offset) = (*series as usize / PAGE, *series as usize % PAGE);
             if let Some(slot) = self.label_pages.get_mut(page)
                 && let Some(places) = slot
@@ -399,14 +383,6 @@ impl Index {
                 (one, other) => return one.is_some().cmp(&other.is_some()),
             }
         }
-    }
-
-    /// Appends a pair as the log keeps it.
-    pub(crate) fn put_pair(&self, out: &mut Vec<u8>, id: u32) {
-        let (name, value) = self.pair(id).unwrap_or_default();
-        put(out, u64::from(id));
-        put_text(out, name);
-        put_text(out, value);
     }
 
     /// Adds a pair under its number, as it was read back; gaps are filled with pairs that no series has.
@@ -494,6 +470,7 @@ fn pair_numbers(encoded: &[u8]) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::varint::put;
 
     fn add(index: &mut Index, labels: &[(&str, &str)]) -> u32 {
         let mut encoded = Vec::new();
@@ -514,7 +491,6 @@ mod tests {
         let up = index.find_pair("__name__", "up").unwrap();
         assert_eq!(index.members(up), [a, b]);
         assert!(index.compare(a, b).is_lt() && index.compare(b, b).is_eq());
-        assert_eq!(index.label_value(a, "job"), Some("a"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maru_prom::Histogram;
 
-use super::chunks::{ChunkFiles, ChunkRef, ChunkView, HISTOGRAMS, LATE, content};
+use super::chunks::{ChunkFiles, ChunkRef, ChunkView, HISTOGRAMS, LATE};
 use super::open::{self, OpenChunk};
 use crate::block::TimeRange;
 use crate::chunk::{EncodedChunk, decode_floats, decode_histograms, encode_floats, encode_histograms};
@@ -624,8 +624,7 @@ fn read_chunk(
     histograms: &mut Vec<HistogramAt>,
 ) -> Result<(), String> {
     let file = view.get(&chunk.position.file()).ok_or_else(|| "a chunk file is gone".to_owned())?;
-    file.read(chunk, frame).map_err(|damage| damage.to_string())?;
-    let bytes = content(frame).unwrap_or_default();
+    let bytes = file.read(chunk, frame).map_err(|damage| damage.to_string())?;
     if chunk.is_histograms() {
         decode_histograms(bytes, histograms).map_err(|error| error.to_string())
     } else {

@@ -8,7 +8,6 @@ use maru_prom::{Exemplar, Labels, METRIC_NAME, Matcher, Metadata};
 
 use super::{Head, lock, postings, read};
 use crate::block::TimeRange;
-use crate::limits::Limits;
 use crate::statistics::{Growth, LabelGrowth, ScopeStatistics, Statistics};
 
 impl Head {
@@ -261,9 +260,6 @@ impl Head {
         ]
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
 }
 
 /// Returns the largest, at most `limit`; equal ones by name.

@@ -139,14 +139,6 @@ impl Log {
         self.lock().failure.clone()
     }
 
-    /// Says that the log must not take anything until it was saved by a checkpoint.
-    pub(crate) fn fail(&self, error: &io::Error) {
-        let mut state = self.lock();
-        state.failure.get_or_insert_with(|| Failure::new(error));
-        drop(state);
-        self.changed.notify_all();
-    }
-
     /// Adds names that the next batch needs. They are written with it, or before another batch that comes first.
     pub(crate) fn name(&self, put: impl FnOnce(&mut Vec<u8>)) {
         put(&mut self.lock().names);

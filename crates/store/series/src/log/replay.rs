@@ -102,6 +102,10 @@ fn segment(
     let mut damaged = |start: usize, end: usize, reason: &str| {
         replayed.damage.push(LogDamage { path: path.to_owned(), start, end, reason: reason.to_owned() });
     };
+    if counted == Some(0) {
+        // The crash came while the segment was made; a start has seen that before.
+        return 0;
+    }
     if head_of(bytes).is_none() {
         if is_newest && bytes.len() < HEAD {
             // The crash came while the segment was made: nothing was in it.

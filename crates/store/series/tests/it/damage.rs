@@ -52,6 +52,7 @@ fn a_flipped_byte_in_any_file_is_named_and_the_rest_serves() {
     for file in files(directory.path()) {
         let bytes = std::fs::read(&file).unwrap();
         let name = file.strip_prefix(directory.path()).unwrap().to_owned();
+        assert!(!bytes.is_empty(), "{} is empty", name.display());
         for _ in 0..12 {
             let at = usize::try_from(numbers.below(bytes.len() as u64)).unwrap();
             let damaged = tempfile::tempdir().unwrap();
@@ -86,6 +87,7 @@ fn a_file_that_is_cut_off_or_gone_does_not_stop_the_start() {
     for file in files(directory.path()) {
         let bytes = std::fs::read(&file).unwrap();
         let name = file.strip_prefix(directory.path()).unwrap().to_owned();
+        assert!(!bytes.is_empty(), "{} is empty", name.display());
         for round in 0..8 {
             let damaged = tempfile::tempdir().unwrap();
             copy(directory.path(), damaged.path());

@@ -113,9 +113,9 @@ impl SmallDisk {
 fn a_full_disk_refuses_writes_and_recovers_alone() {
     maru_testkit::require_root_or_skip!();
     maru_testkit::Host::new().run(|| {
-        let disk = SmallDisk::new("600k");
+        let disk = SmallDisk::new("1m");
         let ballast = disk.0.join("ballast");
-        std::fs::write(&ballast, vec![1; 200 << 10]).unwrap();
+        std::fs::write(&ballast, vec![1; 600 << 10]).unwrap();
         let options = StoreOptions { log_bytes_max: 1 << 20, ..options(disk.0.path()) };
         let (store, _) = SeriesStore::open(options.clone()).unwrap();
         let mut appender = appender(&store);

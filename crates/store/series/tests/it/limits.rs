@@ -90,7 +90,7 @@ fn labels_beyond_bounds_are_refused_by_name() {
         let report = appender.commit().unwrap();
         assert_eq!((report.refused[0].reason, &report.refused[0].example), (RefusalReason::LabelLimit, &bad));
     }
-    let series = appender.series(&labels(&[("__name__", "온도.실내"), ("b", "ok")]));
+    let series = appender.series(&labels(&[("__name__", "온도.a"), ("b", "ok")]));
     appender.append(series, START_MS, 1.0);
     assert_eq!(appender.commit().unwrap().refused, vec![]);
 }

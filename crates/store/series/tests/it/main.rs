@@ -138,7 +138,13 @@ pub(crate) fn check_rounds(store: &SeriesStore, series: u64, rounds: std::ops::R
             .map(|at| (at, value_of(one, at).to_bits()))
             .collect();
         let samples: Vec<(i64, u64)> = samples.into_iter().map(|(at, value)| (at, value.to_bits())).collect();
-        assert_eq!(samples, expected, "{labels:?}");
+        let differs = samples.iter().zip(&expected).position(|(a, b)| a != b);
+        let (found, wanted) = (samples.len(), expected.len());
+        assert!(
+            differs.is_none() && found == wanted,
+            "{labels:?}: {found} samples of {wanted}, the first that differs: {:?}",
+            differs.map(|at| (at, (expected[at].0 - START_MS) / step_ms, (samples[at].0 - START_MS) / step_ms))
+        );
     }
 }
 
