@@ -169,15 +169,13 @@ fn instant(vector: Vector, timestamp_ms: i64) -> Value {
 fn range(mut vector: Vector, grid: &Grid) -> Vec<SampleRow> {
     vector.rows.sort_by(|left, right| left.labels.cmp(&right.labels));
     let rows = vector.rows.into_iter().map(|row| {
-        let floats = row.column.floats.iter().enumerate().filter(|(_, value)| is_present(**value));
+        let mut floats = Vec::with_capacity(row.column.floats.len());
+        let present = row.column.floats.iter().enumerate().filter(|(_, value)| is_present(**value));
+        floats.extend(present.map(|(step, value)| (grid.at(step), *value)));
         let histograms = row.column.histograms.into_iter().enumerate();
-        SampleRow {
-            labels: row.labels,
-            floats: floats.map(|(step, value)| (grid.at(step), *value)).collect(),
-            histograms: histograms
-                .filter_map(|(step, histogram)| histogram.map(|histogram| (grid.at(step), histogram)))
-                .collect(),
-        }
+        let histograms =
+            histograms.filter_map(|(step, histogram)| histogram.map(|histogram| (grid.at(step), histogram)));
+        SampleRow { labels: row.labels, floats, histograms: histograms.collect() }
     });
     rows.collect()
 }

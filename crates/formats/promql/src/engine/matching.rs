@@ -115,8 +115,9 @@ impl Matcher<'_, '_> {
             self.refuse_duplicates(pairing, one, has_many)?;
         }
         let has_fill = self.fill_many.is_some() || self.fill_one.is_some();
-        if let ([left], [right], false) = (&pairing.many[..], &pairing.one[..], has_fill) {
-            return self.pair(&many.rows[*left], &one.rows[*right]);
+        let may_be_many = pairing.many.len() == 1 || self.matching.cardinality != Cardinality::OneToOne;
+        if let ([right], true, false) = (&pairing.one[..], may_be_many, has_fill) {
+            return pairing.many.iter().try_for_each(|left| self.pair(&many.rows[*left], &one.rows[*right]));
         }
         let mut is_matched = vec![false; self.steps];
         let fill_labels = if has_fill {
@@ -168,7 +169,7 @@ impl Matcher<'_, '_> {
         Ok(())
     }
 
-    /// The usual case: one series on each side.
+    /// The usual case: one series on the side with one, which each series on the other meets alone.
     fn pair(&mut self, left: &Row, right: &Row) -> Result<(), EvaluateError> {
         let operator = self.binary.operator;
         let is_float = left.column.histograms.is_empty()

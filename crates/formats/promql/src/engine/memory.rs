@@ -40,6 +40,11 @@ impl MemorySource {
         }
     }
 
+    /// Adds a series with all its samples; one with the same labels is replaced.
+    pub fn insert(&mut self, labels: Labels, samples: Samples) {
+        self.series.insert(labels, samples);
+    }
+
     /// Returns how many series there are.
     #[must_use]
     pub fn len(&self) -> usize {
