@@ -1,5 +1,7 @@
 //! The engine as its users meet it.
 
+mod engine_limits;
+mod engine_properties;
 mod hints;
 mod language;
 mod language_properties;
