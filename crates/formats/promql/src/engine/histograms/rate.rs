@@ -19,6 +19,9 @@ pub(crate) fn rate(window: &Window<'_>, rate: Rate, extension: Extension, call: 
     }
 }
 
+/// A histogram with its time.
+type At<'a> = (i64, &'a Histogram);
+
 /// Words the outcome of an addition or subtraction; `None` when it was impossible.
 fn noted(done: Result<Combined, HistogramLayoutError>, word: &str, call: &mut Call<'_>) -> Option<()> {
     match done {
@@ -251,7 +254,7 @@ fn extended(window: &Window<'_>, rate: Rate, is_smoothed: bool, call: &mut Call<
             call.notes.add(Note::NativeHistogramNotCounter, call.metric, call.position);
         }
     }
-    let pair = |one: usize, other: usize| -> Option<((i64, &Histogram), (i64, &Histogram))> {
+    let pair = |one: usize, other: usize| -> Option<(At<'_>, At<'_>)> {
         let (one, other) = (used.get(one)?, used.get(other)?);
         Some(((one.0, &one.1), (other.0, &other.1)))
     };

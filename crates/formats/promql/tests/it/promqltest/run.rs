@@ -25,14 +25,13 @@ pub(crate) fn scripts(package: &str) -> Option<PathBuf> {
 }
 
 /// Runs all scripts of a folder, each with a subject of its own.
-pub(crate) fn run_all<S: Subject>(folder: &Path, breadth: Breadth, subject: impl Fn() -> S) -> std::io::Result<Report> {
-    run_changed(folder, breadth, subject, Some)
+pub(crate) fn run_all<S: Subject>(folder: &Path, subject: impl Fn() -> S) -> std::io::Result<Report> {
+    run_changed(folder, subject, Some)
 }
 
 /// Runs all scripts of a folder; `change` may change each command or leave it out.
 pub(crate) fn run_changed<S: Subject>(
     folder: &Path,
-    breadth: Breadth,
     subject: impl Fn() -> S,
     change: impl Fn(Command) -> Option<Command>,
 ) -> std::io::Result<Report> {
@@ -49,7 +48,7 @@ pub(crate) fn run_changed<S: Subject>(
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let commands: Vec<Command> = parse(&std::fs::read_to_string(&path)?).into_iter().filter_map(&change).collect();
         let needs_flag = NEEDS_FLAG.contains(&name.as_str());
-        report.files.push(run(&name, &commands, needs_flag, breadth, &mut subject()));
+        report.files.push(run(&name, &commands, needs_flag, &mut subject()));
     }
     Ok(report)
 }
@@ -67,6 +66,11 @@ pub(crate) trait Subject {
 
     /// Evaluates at `start_ms` and each `step_ms` after it up to `end_ms`.
     fn range(&mut self, query: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Reply, String>;
+
+    /// Says how much is tried for each case.
+    fn breadth(&self) -> Breadth {
+        Breadth::Full
+    }
 
     /// Says why a case cannot be judged with this subject, if so: it counts as failed.
     fn cannot(&self, case: &Case) -> Option<String> {
@@ -86,13 +90,7 @@ pub(crate) enum Breadth {
 
 /// Runs one script. Its cases are experimental when `needs_flag` says that of the whole file, or when their query does not
 /// parse without flags.
-pub(crate) fn run(
-    name: &str,
-    commands: &[Command],
-    needs_flag: bool,
-    breadth: Breadth,
-    subject: &mut dyn Subject,
-) -> FileReport {
+pub(crate) fn run(name: &str, commands: &[Command], needs_flag: bool, subject: &mut dyn Subject) -> FileReport {
     let mut report = FileReport { name: name.to_owned(), ..FileReport::default() };
     let mut trouble = subject.clear().err();
     for command in commands {
@@ -113,7 +111,7 @@ pub(crate) fn run(
                 let outcome = match (&trouble, subject.cannot(case)) {
                     (Some(trouble), _) => Err(trouble.clone()),
                     (None, Some(reason)) => Err(reason),
-                    (None, None) => try_case(case, breadth, subject),
+                    (None, None) => try_case(case, subject),
                 };
                 let kind = if is_experimental { &mut report.experimental } else { &mut report.stable };
                 kind.0 += 1;
@@ -130,7 +128,7 @@ pub(crate) fn run(
     report
 }
 
-fn try_case(case: &Case, breadth: Breadth, subject: &mut dyn Subject) -> Result<(), String> {
+fn try_case(case: &Case, subject: &mut dyn Subject) -> Result<(), String> {
     // Also queries that must fail are well-formed.
     maru_promql::parse(&case.query, &ParseOptions::experimental()).map_err(|error| format!("not parsed: {error}"))?;
     match case.when {
@@ -141,15 +139,15 @@ fn try_case(case: &Case, breadth: Breadth, subject: &mut dyn Subject) -> Result<
         When::Instant { at_ms } => {
             // The pinned variants of a range vector belong to its last moment.
             let pin_ms = case.range_vector.map_or(at_ms, |(_, end_ms, _)| end_ms);
-            try_instant(case, &case.query, pin_ms, breadth, subject)?;
-            if breadth == Breadth::AsWritten {
+            try_instant(case, &case.query, pin_ms, subject)?;
+            if subject.breadth() == Breadth::AsWritten {
                 return Ok(());
             }
             let Some((query, moments)) = pinned(&case.query, pin_ms, &ParseOptions::experimental())? else {
                 return Ok(());
             };
             for moment in moments {
-                try_instant(case, &query, moment, breadth, subject)
+                try_instant(case, &query, moment, subject)
                     .map_err(|reason| format!("as {query} at {moment} ms: {reason}"))?;
             }
             Ok(())
@@ -172,17 +170,11 @@ fn judge(case: &Case, reply: Result<Reply, String>) -> Result<Option<Answer>, St
     }
 }
 
-fn try_instant(
-    case: &Case,
-    query: &str,
-    at_ms: i64,
-    breadth: Breadth,
-    subject: &mut dyn Subject,
-) -> Result<(), String> {
+fn try_instant(case: &Case, query: &str, at_ms: i64, subject: &mut dyn Subject) -> Result<(), String> {
     let Some(answer) = judge(case, subject.instant(query, at_ms))? else { return Ok(()) };
     let depends_on_range = ["start()", "end()", "range()", "step()"].iter().any(|word| query.contains(word));
     let is_special = case.range_vector.is_some() || case.text.is_some() || depends_on_range;
-    if breadth == Breadth::AsWritten || is_special || case.ordered {
+    if subject.breadth() == Breadth::AsWritten || is_special || case.ordered {
         return Ok(());
     }
     const MINUTE_MS: i64 = 60_000;
