@@ -394,6 +394,7 @@ fn gateway_options(settings: &Settings, uplink: Option<&Uplink>, registry: &Regi
         http_ports: vec![settings.http],
         https_ports: vec![settings.https],
         listener_address: settings.http.ip(),
+        own_addresses: true,
         access_log: Some(settings.paths.logs().join("access.log")),
         published_address: Some(published),
         registry: registry.clone(),

@@ -1,6 +1,8 @@
 //! A listener that accepts, limits and drains connections.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,7 +161,7 @@ impl ConnectionServer {
         let local = stream.local_addr().unwrap_or(local);
         let Some(source) = &self.tls else {
             let info = ConnectionInfo { remote, local, client_certificates: Arc::new([]), tls: false };
-            return self.serve_http(TokioIo::new(stream), info).await;
+            return self.serve_http(TokioIo::new(stream), info, Version::Unknown).await;
         };
         let acceptor = TlsAcceptor::from(source());
         match tokio::time::timeout(self.limits.handshake_timeout, acceptor.accept(stream)).await {
@@ -172,15 +174,16 @@ impl ConnectionServer {
                     .iter()
                     .map(|one| one.clone().into_owned())
                     .collect();
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let info = ConnectionInfo { remote, local, client_certificates: certificates, tls: true };
-                self.serve_http(TokioIo::new(stream), info).await;
+                self.serve_http(TokioIo::new(stream), info, if h2 { Version::Http2 } else { Version::Unknown }).await;
             }
             Ok(Err(error)) => tracing::debug!(listener = self.name, %remote, %error, "handshake failed"),
             Err(_) => tracing::debug!(listener = self.name, %remote, "handshake took too long"),
         }
     }
 
-    async fn serve_http<I>(&self, io: TokioIo<I>, info: ConnectionInfo)
+    async fn serve_http<I>(&self, io: TokioIo<I>, info: ConnectionInfo, version: Version)
     where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -198,17 +201,40 @@ impl ConnectionServer {
             .max_header_list_size(self.limits.header_bytes_max)
             .max_concurrent_streams(self.limits.streams_max)
             .keep_alive_interval(Duration::from_secs(30));
-        let connection = builder.serve_connection_with_upgrades(io, service);
-        let mut connection = std::pin::pin!(connection);
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = self.scope.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let result = match version {
+            Version::Unknown => {
+                let connection = pin!(builder.serve_connection_with_upgrades(io, service));
+                drive(&self.scope, connection, auto::UpgradeableConnection::graceful_shutdown).await
+            }
+            // Only this way does the library not guess what was agreed on: a wrong preface is an error then (RFC 9113
+            // §3.4). HTTP/2 has no upgrades.
+            Version::Http2 => {
+                let builder = builder.http2_only();
+                let connection = pin!(builder.serve_connection(io, service));
+                drive(&self.scope, connection, auto::Connection::graceful_shutdown).await
             }
         };
         if let Err(error) = result {
             tracing::debug!(listener = self.name, %error, "connection ended early");
+        }
+    }
+}
+
+/// What a connection speaks, as far as it was agreed on.
+#[derive(Debug, Clone, Copy)]
+enum Version {
+    /// HTTP/1, or HTTP/2 when it begins so.
+    Unknown,
+    Http2,
+}
+
+/// Serves a connection; when the scope ends, its open requests end first.
+async fn drive<C: Future>(scope: &Scope, mut connection: Pin<&mut C>, stop: impl FnOnce(Pin<&mut C>)) -> C::Output {
+    tokio::select! {
+        result = connection.as_mut() => result,
+        () = scope.cancelled() => {
+            stop(connection.as_mut());
+            connection.await
         }
     }
 }

@@ -271,6 +271,8 @@ fn room_roles() -> Vec<Value> {
             None,
             &[
                 rule(READ, CORE, &["services", "secrets", "namespaces", "configmaps", "nodes", "pods"]),
+                // The Services that give Gateways their addresses.
+                rule(&["create", "patch"], CORE, &["services"]),
                 rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(READ, &["networking.k8s.io"], &["ingresses", "ingressclasses"]),
                 rule(&["patch", "update"], &["networking.k8s.io"], &["ingresses/status"]),
@@ -280,7 +282,13 @@ fn room_roles() -> Vec<Value> {
                 rule(
                     &["patch", "update"],
                     &["gateway.networking.k8s.io"],
-                    &["gatewayclasses/status", "gateways/status", "httproutes/status", "grpcroutes/status"],
+                    &[
+                        "gatewayclasses/status",
+                        "gateways/status",
+                        "httproutes/status",
+                        "grpcroutes/status",
+                        "backendtlspolicies/status",
+                    ],
                 ),
                 events(),
             ],

@@ -1,5 +1,6 @@
 //! Certificates from Secrets, and which one a client gets.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,14 +11,20 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::table::HostRule;
+use crate::upstream_tls::{Expectation, UpstreamTls, system_authorities};
+
+/// Configurations of TLS to upstreams that are remembered.
+const UPSTREAMS_MAX: usize = 4096;
 
 /// A certificate with its key, or what is wrong with the Secret.
 pub(crate) type Parsed = Result<Arc<CertifiedKey>, &'static str>;
 
-/// Remembers parsed Secrets by their version.
+/// Remembers parsed Secrets by their version, and what was made of policies for upstreams.
 #[derive(Debug, Default)]
 pub(crate) struct CertificateCache {
     known: HashMap<(String, String), (String, Parsed)>,
+    upstreams: HashMap<u64, Arc<UpstreamTls>>,
+    system_authorities: Option<Vec<u8>>,
 }
 
 impl CertificateCache {
@@ -29,6 +36,25 @@ impl CertificateCache {
                 secrets.iter().map(|secret| (name(&secret.metadata.namespace), name(&secret.metadata.name))).collect();
             self.known.retain(|key, _| there.contains(key));
         }
+    }
+
+    /// Returns how an upstream is reached over TLS; `None` when there is no authority to trust.
+    pub(crate) fn upstream(&mut self, expectation: &Expectation) -> Option<Arc<UpstreamTls>> {
+        if self.upstreams.len() >= UPSTREAMS_MAX {
+            self.upstreams.clear();
+        }
+        match self.upstreams.entry(expectation.id()) {
+            Entry::Occupied(known) => Some(Arc::clone(known.get())),
+            Entry::Vacant(free) => Some(Arc::clone(free.insert(Arc::new(UpstreamTls::new(expectation)?)))),
+        }
+    }
+
+    /// Returns the machine's public authorities, read at the first use.
+    pub(crate) fn system_authorities(&mut self) -> Option<Vec<u8>> {
+        if self.system_authorities.is_none() {
+            self.system_authorities = system_authorities();
+        }
+        self.system_authorities.clone()
     }
 
     /// Parses a Secret, unless this version of it was parsed before.
@@ -84,10 +110,7 @@ impl CertificateTable {
                 HostRule::Any => drop(table.default.get_or_insert(certificate)),
             }
         }
-        table.below.sort_by_key(|(host, _)| match host {
-            HostRule::Below { suffix, .. } => std::cmp::Reverse(suffix.len()),
-            HostRule::Exact(_) | HostRule::Any => std::cmp::Reverse(0),
-        });
+        table.below.sort_by_key(|(host, _)| std::cmp::Reverse(host.rank()));
         table
     }
 

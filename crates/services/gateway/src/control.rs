@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
@@ -21,11 +21,13 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::certificates::CertificateCache;
-use crate::compile::{self, CONTROLLER, Facts, HTTP_PORT, HTTPS_PORT, Plan, Statuses};
+use crate::compile::{self, CONTROLLER, Facts, GatewayService, HTTP_PORT, HTTPS_PORT, Place, Plan, Statuses};
+use crate::external::Names;
 use crate::inputs::Inputs;
 use crate::kinds::{self, GROUP};
 use crate::options::GatewayOptions;
 use crate::plane::{Bound, DataPlane};
+use crate::services;
 use crate::status::{self, Stamp};
 
 /// Changes that come together are taken together.
@@ -120,6 +122,12 @@ fn trim_secret(secret: &mut Secret) -> bool {
     secret.data.as_ref().is_some_and(|data| data.contains_key("tls.crt") && data.contains_key("tls.key"))
 }
 
+/// Only authorities are kept in memory.
+fn trim_config_map(map: &mut ConfigMap) -> bool {
+    map.metadata.managed_fields = None;
+    map.data.as_ref().is_some_and(|data| data.contains_key("ca.crt"))
+}
+
 #[derive(Default)]
 struct World {
     ingresses: Arc<Followed<Ingress>>,
@@ -133,6 +141,8 @@ struct World {
     http_routes: Arc<Followed<kinds::HttpRoute>>,
     grpc_routes: Arc<Followed<kinds::GrpcRoute>>,
     reference_grants: Arc<Followed<kinds::ReferenceGrant>>,
+    backend_tls_policies: Arc<Followed<kinds::BackendTlsPolicy>>,
+    config_maps: Arc<Followed<ConfigMap>>,
 }
 
 impl World {
@@ -149,11 +159,13 @@ impl World {
         follow!(services, Api::all(client.clone()), trim_any);
         follow!(endpoint_slices, Api::all(client.clone()), trim_any);
         follow!(secrets, Api::all(client.clone()), trim_secret);
+        follow!(config_maps, Api::all(client.clone()), trim_config_map);
         follow!(namespaces, Api::all(client.clone()), trim_any);
         let v1 = |kind: &str| kinds::resource(kind, "v1");
         follow!(gateway_classes, Api::all_with(client.clone(), &v1("GatewayClass")), trim_any);
         follow!(gateways, Api::all_with(client.clone(), &v1("Gateway")), trim_any);
         follow!(http_routes, Api::all_with(client.clone(), &v1("HTTPRoute")), trim_any);
+        follow!(backend_tls_policies, Api::all_with(client.clone(), &v1("BackendTLSPolicy")), trim_any);
         follow!(grpc_routes, Api::all_with(client.clone(), &v1("GRPCRoute")), trim_any);
         let grants = kinds::resource("ReferenceGrant", "v1beta1");
         follow!(reference_grants, Api::all_with(client.clone(), &grants), trim_any);
@@ -173,6 +185,8 @@ impl World {
             http_routes: self.http_routes.all(),
             grpc_routes: self.grpc_routes.all(),
             reference_grants: self.reference_grants.all(),
+            backend_tls_policies: self.backend_tls_policies.all(),
+            config_maps: self.config_maps.all(),
         }
     }
 
@@ -188,6 +202,8 @@ impl World {
             && self.http_routes.is_synced()
             && self.grpc_routes.is_synced()
             && self.reference_grants.is_synced()
+            && self.backend_tls_policies.is_synced()
+            && self.config_maps.is_synced()
     }
 }
 
@@ -197,10 +213,10 @@ pub(crate) struct Control {
     pub options: GatewayOptions,
     pub plane: Arc<DataPlane>,
     /// Served with the first configuration.
-    pub waiting: Vec<(u16, bool, Bound)>,
+    pub waiting: Vec<(Place, bool, Bound)>,
     pub cache: CertificateCache,
-    /// Other ports of Gateways that are served, by their number.
-    pub ports: BTreeMap<u16, (bool, SocketAddr)>,
+    /// What is served beside the shared ports 80 and 443.
+    pub ports: BTreeMap<Place, (bool, SocketAddr)>,
     pub facts: Facts,
 }
 
@@ -208,6 +224,7 @@ impl Control {
     pub(crate) async fn run(mut self, scope: Scope) {
         let changed = Arc::new(Notify::new());
         let world = World::follow(&scope, &self.client, &changed);
+        let names = Names::follow(&scope, &changed);
         let started = tokio::time::Instant::now();
         loop {
             let quiet = if self.waiting.is_empty() { RESYNC } else { FIRST_SYNC_MAX.saturating_sub(started.elapsed()) };
@@ -222,66 +239,74 @@ impl Control {
             }
             let inputs = world.inputs();
             self.make_classes(&world, &inputs).await;
-            let statuses = self.put_into_effect(&inputs).await;
-            for (port, tls, bound) in std::mem::take(&mut self.waiting) {
-                self.plane.serve(port, tls, bound).await;
+            self.facts.resolved = names.addresses();
+            let (statuses, services) = self.put_into_effect(&inputs, &names).await;
+            for (place, tls, bound) in std::mem::take(&mut self.waiting) {
+                self.plane.serve(place, tls, bound).await;
             }
+            services::keep(&self.client, &inputs, &services).await;
             self.write_statuses(&inputs, &statuses).await;
         }
     }
 
     /// Ports that were taken may be free by now.
     fn forget_problems(&mut self) {
-        self.facts.port_problems.retain(|port, _| matches!(*port, HTTP_PORT | HTTPS_PORT));
+        self.facts.port_problems.retain(|place, _| is_fixed(*place));
     }
 
-    async fn put_into_effect(&mut self, inputs: &Inputs) -> Statuses {
+    async fn put_into_effect(&mut self, inputs: &Inputs, names: &Names) -> (Statuses, Vec<GatewayService>) {
         let mut plan = compile::compile(inputs, &self.facts, &mut self.cache);
         if self.open_ports(&plan).await {
             plan = compile::compile(inputs, &self.facts, &mut self.cache);
         }
-        let statuses = std::mem::take(&mut plan.statuses);
+        names.want(std::mem::take(&mut plan.wanted_names));
+        let (statuses, services) = (std::mem::take(&mut plan.statuses), std::mem::take(&mut plan.services));
         self.plane.apply(plan);
-        statuses
+        (statuses, services)
     }
 
-    /// Serves the other ports that the plan has. Returns whether one could not be served.
+    /// Serves what the plan has beside the shared ports 80 and 443. Returns whether one could not be served.
     async fn open_ports(&mut self, plan: &Plan) -> bool {
-        let wanted: BTreeMap<u16, bool> = plan
+        let wanted: BTreeMap<Place, bool> = plan
             .entrances
             .iter()
-            .filter(|(port, _)| !matches!(**port, HTTP_PORT | HTTPS_PORT))
-            .map(|(port, entrance)| (*port, entrance.tls))
+            .filter(|(place, _)| !is_fixed(**place))
+            .map(|(place, entrance)| (*place, entrance.tls))
             .collect();
-        let gone: Vec<u16> =
-            self.ports.iter().filter(|(port, (tls, _))| wanted.get(port) != Some(tls)).map(|(port, _)| *port).collect();
-        for port in gone {
-            if let Some((_, address)) = self.ports.remove(&port) {
+        let served = self.ports.iter();
+        let gone = served.filter(|(place, (tls, _))| wanted.get(place) != Some(tls)).map(|(place, _)| *place);
+        for place in gone.collect::<Vec<Place>>() {
+            if let Some((_, address)) = self.ports.remove(&place) {
                 self.plane.unlisten(address).await;
             }
         }
         let mut problem = false;
-        for (port, tls) in wanted {
-            if self.ports.contains_key(&port) {
+        for (place, tls) in wanted {
+            if self.ports.contains_key(&place) {
                 continue;
             }
-            let number = port.checked_add(self.options.listener_port_offset);
-            let bound = number
-                .ok_or_else(|| std::io::Error::other("there is no such port"))
-                .and_then(|number| self.plane.bind(SocketAddr::new(self.options.listener_address, number)));
-            match bound {
+            match self.socket_of(place).and_then(|address| self.plane.bind(address)) {
                 Ok(bound) => {
-                    self.ports.insert(port, (tls, bound.address));
-                    self.plane.serve(port, tls, bound).await;
+                    self.ports.insert(place, (tls, bound.address));
+                    self.plane.serve(place, tls, bound).await;
                 }
                 Err(error) => {
-                    let message = format!("port {port} cannot be served on this machine: {error}");
-                    self.facts.port_problems.insert(port, message);
+                    let message = format!("port {} cannot be served on this machine: {error}", place.port);
+                    self.facts.port_problems.insert(place, message);
                     problem = true;
                 }
             }
         }
         problem
+    }
+
+    fn socket_of(&self, place: Place) -> std::io::Result<SocketAddr> {
+        if let Some(address) = place.address {
+            return Ok(SocketAddr::new(address, place.port));
+        }
+        let number = place.port.checked_add(self.options.listener_port_offset);
+        let number = number.ok_or_else(|| std::io::Error::other("there is no such port"))?;
+        Ok(SocketAddr::new(self.options.listener_address, number))
     }
 
     /// Makes our classes when nobody has.
@@ -354,6 +379,12 @@ impl Control {
             let desired = status::route(&observed, parents, stamp(&route.metadata, now));
             self.write("GRPCRoute", &route.metadata, &observed, desired).await;
         }
+        for policy in &inputs.backend_tls_policies {
+            let ancestors = statuses.backend_tls_policies.get(&key_of(&**policy)).map_or(&[][..], Vec::as_slice);
+            let observed = policy.status.clone().unwrap_or_default();
+            let desired = status::policy(&observed, ancestors, stamp(&policy.metadata, now));
+            self.write("BackendTLSPolicy", &policy.metadata, &observed, desired).await;
+        }
         if let Some(address) = address {
             self.write_ingresses(inputs, statuses, address).await;
         }
@@ -396,6 +427,11 @@ impl Control {
             }
         }
     }
+}
+
+/// Served for as long as the gateway runs.
+fn is_fixed(place: Place) -> bool {
+    place == Place::shared(HTTP_PORT) || place == Place::shared(HTTPS_PORT)
 }
 
 fn stamp(metadata: &kube::core::ObjectMeta, now: maru_time::Timestamp) -> Stamp {

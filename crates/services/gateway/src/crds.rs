@@ -46,6 +46,12 @@ pub fn crds() -> Vec<Value> {
             reference_grant(),
             &[],
         ),
+        definition(
+            &Names { kind: "BackendTLSPolicy", plural: "backendtlspolicies", short: &["btlspolicy"], namespaced: true },
+            &["v1"],
+            backend_tls_policy(),
+            &[],
+        ),
     ]
 }
 
@@ -458,6 +464,28 @@ fn reference_grant() -> Schemas {
         schema
     };
     Schemas { spec: object([("from!", some(from)), ("to!", some(to))]), status: None }
+}
+
+fn backend_tls_policy() -> Schemas {
+    let target =
+        object([("group!", group()), ("kind!", kind()), ("name!", text(1, 253)), ("sectionName", section_name())]);
+    let subject = object([("type!", one_of(&["Hostname", "URI"])), ("hostname", hostname()), ("uri", text(1, 253))]);
+    let validation = object([
+        ("caCertificateRefs", list(local_reference(), 8)),
+        ("wellKnownCACertificates", text(1, 253)),
+        ("hostname!", hostname()),
+        ("subjectAltNames", list(subject, 5)),
+    ]);
+    let mut targets = list(target, 16);
+    targets["minItems"] = json!(1);
+    let ancestor = object([
+        ("ancestorRef!", parent_reference()),
+        ("controllerName!", text(1, 253)),
+        ("conditions!", conditions()),
+    ]);
+    let status = object([("ancestors!", list(ancestor, 16))]);
+    let spec = object([("targetRefs!", targets), ("validation!", validation), ("options", text_map(16))]);
+    Schemas { spec, status: Some(status) }
 }
 
 #[cfg(test)]

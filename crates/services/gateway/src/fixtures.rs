@@ -74,9 +74,14 @@ pub(crate) fn add_ingress(inputs: &mut Inputs, host: Option<&str>, path: &str, s
 
 /// Adds a Gateway named `gate` in the namespace `shop`.
 pub(crate) fn add_gateway(inputs: &mut Inputs, listeners: Value) {
+    add_named_gateway(inputs, "gate", listeners);
+}
+
+/// Adds a Gateway in the namespace `shop`.
+pub(crate) fn add_named_gateway(inputs: &mut Inputs, name: &str, listeners: Value) {
     inputs.gateways.push(parse(json!({
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
-        "metadata": {"name": "gate", "namespace": "shop", "generation": 1},
+        "metadata": {"name": name, "namespace": "shop", "generation": 1, "uid": format!("uid-{name}")},
         "spec": {"gatewayClassName": "maru", "listeners": listeners},
     })));
 }
@@ -92,8 +97,28 @@ pub(crate) fn add_http_route(inputs: &mut Inputs, namespace: &str, hostnames: Va
 }
 
 pub(crate) fn plan(inputs: &Inputs) -> Plan {
-    let facts = Facts { ingress_class: "maru".to_owned(), ..Facts::default() };
+    plan_with(inputs, |_| {})
+}
+
+/// Compiles with other facts than the usual ones.
+pub(crate) fn plan_with(inputs: &Inputs, change: impl FnOnce(&mut Facts)) -> Plan {
+    let mut facts = Facts { ingress_class: "maru".to_owned(), ..Facts::default() };
+    change(&mut facts);
     compile(inputs, &facts, &mut CertificateCache::default())
+}
+
+/// Adds a policy for TLS to a Service, and the authority that it trusts.
+pub(crate) fn add_tls_policy(inputs: &mut Inputs, name: &str, service: &str, authority: &str, validation: Value) {
+    inputs.config_maps.push(parse(json!({
+        "metadata": {"name": format!("{name}-ca"), "namespace": "shop"}, "data": {"ca.crt": authority},
+    })));
+    let mut validation = validation;
+    validation["caCertificateRefs"] = json!([{"group": "", "kind": "ConfigMap", "name": format!("{name}-ca")}]);
+    inputs.backend_tls_policies.push(parse(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy",
+        "metadata": {"name": name, "namespace": "shop", "generation": 1},
+        "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": service}], "validation": validation},
+    })));
 }
 
 /// Adds a TLS Secret for a host, signed by itself; returns its certificate.

@@ -8,7 +8,7 @@ use maru_client::Client;
 use maru_task::Scope;
 
 use crate::certificates::CertificateCache;
-use crate::compile::{Facts, HTTP_PORT, HTTPS_PORT};
+use crate::compile::{Facts, HTTP_PORT, HTTPS_PORT, Place};
 use crate::control::Control;
 use crate::options::GatewayOptions;
 use crate::plane::{AccessLogOptions, DataPlane, DataPlaneOptions};
@@ -68,19 +68,24 @@ impl Gateway {
         let mut port_problems = BTreeMap::new();
         let mut bind = |addresses: &[SocketAddr], port, tls| {
             if addresses.is_empty() {
-                port_problems.insert(port, format!("port {port} is not served on this machine"));
+                port_problems.insert(Place::shared(port), format!("port {port} is not served on this machine"));
             }
             let mut bound_addresses = Vec::new();
             for address in addresses {
                 let bound = plane.bind(*address).map_err(|source| GatewayError::Bind { address: *address, source })?;
                 bound_addresses.push(bound.address);
-                waiting.push((port, tls, bound));
+                waiting.push((Place::shared(port), tls, bound));
             }
             Ok(bound_addresses)
         };
         let http_addresses = bind(&options.http_ports, HTTP_PORT, false)?;
         let https_addresses = bind(&options.https_ports, HTTPS_PORT, true)?;
-        let facts = Facts { ingress_class: options.ingress_class.clone(), port_problems };
+        let facts = Facts {
+            ingress_class: options.ingress_class.clone(),
+            port_problems,
+            own_addresses: options.own_addresses,
+            resolved: BTreeMap::new(),
+        };
         let control = Control {
             client,
             options,

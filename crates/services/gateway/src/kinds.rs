@@ -1,6 +1,8 @@
 //! The kinds of the Gateway API, as far as the gateway reads them. Unknown words stay text, so that one strange object
 //! never ends a watch.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{ApiResource, GroupVersionKind, Object};
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,9 @@ pub(crate) type HttpRoute = Object<HttpRouteSpec, Value>;
 pub(crate) type GrpcRoute = Object<GrpcRouteSpec, Value>;
 /// A ReferenceGrant.
 pub(crate) type ReferenceGrant = Object<ReferenceGrantSpec, Value>;
+
+/// A BackendTLSPolicy.
+pub(crate) type BackendTlsPolicy = Object<BackendTlsPolicySpec, Value>;
 
 /// Returns where a kind of the Gateway API is served.
 pub(crate) fn resource(kind: &str, version: &str) -> ApiResource {
@@ -40,7 +45,11 @@ spec!(/// `GatewayClass.spec`.
 spec!(/// `Gateway.spec`.
     GatewaySpec { gateway_class_name: String, listeners: Vec<Listener>, infrastructure: Option<Infrastructure>, });
 spec!(/// `Gateway.spec.infrastructure`.
-    Infrastructure { parameters_ref: Option<Value>, });
+Infrastructure {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    parameters_ref: Option<Value>,
+});
 spec!(/// One of `Gateway.spec.listeners`.
 Listener {
     name: String,
@@ -127,7 +136,9 @@ PathModifier {
     replace_prefix_match: Option<String>,
 });
 spec!(/// `requestMirror`.
-    RequestMirror { backend_ref: BackendRef, percent: Option<u32>, });
+    RequestMirror { backend_ref: BackendRef, percent: Option<u32>, fraction: Option<Fraction>, });
+spec!(/// `fraction` of a mirror.
+    Fraction { numerator: u32, denominator: Option<u32>, });
 spec!(/// One of a rule's `backendRefs`.
 BackendRef {
     group: Option<String>,
@@ -159,3 +170,24 @@ spec!(/// One of `ReferenceGrant.spec.from`.
     GrantFrom { group: String, kind: String, namespace: String, });
 spec!(/// One of `ReferenceGrant.spec.to`.
     GrantTo { group: String, kind: String, name: Option<String>, });
+spec!(/// `BackendTLSPolicy.spec`.
+    BackendTlsPolicySpec { target_refs: Vec<PolicyTarget>, validation: TlsValidation, });
+spec!(/// One of a policy's `targetRefs`.
+    PolicyTarget { group: String, kind: String, name: String, section_name: Option<String>, });
+spec!(/// `BackendTLSPolicy.spec.validation`.
+TlsValidation {
+    ca_certificate_refs: Vec<LocalReference>,
+    #[serde(rename = "wellKnownCACertificates")]
+    well_known_ca_certificates: Option<String>,
+    hostname: String,
+    subject_alt_names: Vec<SubjectAltName>,
+});
+spec!(/// Names an object of the same namespace.
+    LocalReference { group: String, kind: String, name: String, });
+spec!(/// One of `validation.subjectAltNames`.
+SubjectAltName {
+    #[serde(rename = "type")]
+    kind: String,
+    hostname: Option<String>,
+    uri: Option<String>,
+});

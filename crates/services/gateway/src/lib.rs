@@ -9,6 +9,7 @@ mod certificates;
 mod compile;
 mod control;
 mod crds;
+mod external;
 #[cfg(test)]
 mod fixtures;
 mod gateway;
@@ -16,8 +17,10 @@ mod inputs;
 mod kinds;
 mod options;
 mod plane;
+mod services;
 mod status;
 mod table;
+mod upstream_tls;
 
 pub use crds::crds;
 pub use gateway::{Gateway, GatewayError};

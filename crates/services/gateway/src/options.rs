@@ -18,6 +18,9 @@ pub struct GatewayOptions {
     pub listener_address: IpAddr,
     /// Added to the other ports of Gateways: 8080 is served on 18080 with 10000.
     pub listener_port_offset: u16,
+    /// Gives each Gateway an address of its own out of the cluster's range of Services. The machine must take that range
+    /// for its own (AnyIP).
+    pub own_addresses: bool,
     /// Threads of the data plane, one runtime each.
     pub threads: usize,
     /// Name of our IngressClass, made when missing.
@@ -52,6 +55,7 @@ impl Default for GatewayOptions {
             https_ports: vec![SocketAddr::new(everywhere, 443)],
             listener_address: everywhere,
             listener_port_offset: 0,
+            own_addresses: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             ingress_class: "maru".to_owned(),
             gateway_class: "maru".to_owned(),

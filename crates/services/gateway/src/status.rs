@@ -60,8 +60,13 @@ pub(crate) fn gateway(existing: &Value, desired: &GatewayStatus, address: Option
             })
         })
         .collect();
-    let addresses: Vec<Value> =
-        address.iter().map(|address| json!({"type": "IPAddress", "value": address.to_string()})).collect();
+    // Its own comes first: there it is alone.
+    let addresses: Vec<Value> = desired
+        .address
+        .iter()
+        .chain(&address)
+        .map(|address| json!({"type": "IPAddress", "value": address.to_string()}))
+        .collect();
     json!({
         "addresses": addresses,
         "conditions": conditions(&existing["conditions"], &desired.conditions, stamp),
@@ -71,22 +76,31 @@ pub(crate) fn gateway(existing: &Value, desired: &GatewayStatus, address: Option
 
 /// Returns a route's status; what other controllers say of their parents stays.
 pub(crate) fn route(existing: &Value, desired: &[ParentStatus], stamp: Stamp) -> Value {
-    let existing = existing["parents"].as_array().map_or(&[][..], Vec::as_slice);
+    json!({"parents": parents("parentRef", &existing["parents"], desired, stamp)})
+}
+
+/// Returns a policy's status; what other controllers say of their Gateways stays.
+pub(crate) fn policy(existing: &Value, desired: &[ParentStatus], stamp: Stamp) -> Value {
+    json!({"ancestors": parents("ancestorRef", &existing["ancestors"], desired, stamp)})
+}
+
+fn parents(field: &str, existing: &Value, desired: &[ParentStatus], stamp: Stamp) -> Vec<Value> {
+    let existing = existing.as_array().map_or(&[][..], Vec::as_slice);
     let mut parents: Vec<Value> =
         existing.iter().filter(|parent| parent["controllerName"] != CONTROLLER).cloned().collect();
     for status in desired {
         let reference = serde_json::to_value(&status.parent).unwrap_or_default();
         let before = existing
             .iter()
-            .find(|parent| parent["controllerName"] == CONTROLLER && same_parent(&parent["parentRef"], &reference));
+            .find(|parent| parent["controllerName"] == CONTROLLER && same_parent(&parent[field], &reference));
         let before = before.map_or(&Value::Null, |before| &before["conditions"]);
         parents.push(json!({
-            "parentRef": reference,
+            field: reference,
             "controllerName": CONTROLLER,
             "conditions": conditions(before, &status.conditions, stamp),
         }));
     }
-    json!({"parents": parents})
+    parents
 }
 
 fn same_parent(a: &Value, b: &Value) -> bool {

@@ -1,6 +1,6 @@
 //! What a snapshot of the configuration says about a request. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,8 +202,25 @@ pub(crate) struct Filters {
     pub rewrite_host: Option<HeaderValue>,
     /// The path that the upstream sees.
     pub rewrite_path: Option<NewPath>,
-    /// Backends that get a copy of requests without a body, with the share in percent.
-    pub mirrors: Vec<(usize, u32)>,
+    /// Backends that get a copy of requests without a body.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// A backend that gets a copy of some requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mirror {
+    /// An index into the snapshot's backends.
+    pub backend: usize,
+    /// How many of how many.
+    pub share: (u32, u32),
+}
+
+impl Mirror {
+    /// Tells whether a request is copied.
+    #[must_use]
+    pub(crate) fn takes(&self, random: u64) -> bool {
+        random.checked_rem(u64::from(self.share.1)).is_some_and(|at| at < u64::from(self.share.0))
+    }
 }
 
 /// Where requests go.
@@ -285,6 +302,15 @@ impl HostRule {
         }
     }
 
+    /// Orders by how much a rule says; more comes first.
+    pub(crate) fn rank(&self) -> (u8, usize) {
+        match self {
+            Self::Exact(host) => (2, host.len()),
+            Self::Below { suffix, .. } => (1, suffix.len()),
+            Self::Any => (0, 0),
+        }
+    }
+
     /// Tells whether a host (lowercase) is meant.
     #[must_use]
     pub(crate) fn matches(&self, host: &str) -> bool {
@@ -318,7 +344,47 @@ impl HostRule {
     }
 }
 
-/// All routes of one entrance, by host.
+/// All routes of one entrance, by listener.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerTable {
+    /// The most specific first.
+    listeners: Vec<(HostRule, HostTable)>,
+}
+
+impl ListenerTable {
+    /// Orders listeners for finding. The fallback is that of the listener for all hosts.
+    #[must_use]
+    pub(crate) fn build(routes: BTreeMap<HostRule, Vec<(HostRule, Route)>>, mut fallback: Option<Arc<Action>>) -> Self {
+        let mut listeners: Vec<(HostRule, HostTable)> = routes
+            .into_iter()
+            .map(|(host, routes)| {
+                let fallback = if host == HostRule::Any { fallback.take() } else { None };
+                (host, HostTable::build(routes, fallback))
+            })
+            .collect();
+        if fallback.is_some() {
+            listeners.push((HostRule::Any, HostTable::build(Vec::new(), fallback)));
+        }
+        listeners.sort_by_key(|(host, _)| std::cmp::Reverse(host.rank()));
+        Self { listeners }
+    }
+
+    /// Returns the route of a request, with what matched its path. The most specific listener decides alone.
+    #[must_use]
+    pub(crate) fn find(&self, request: &RequestView<'_>) -> Option<(&Arc<Action>, Option<&PathRule>)> {
+        let (_, hosts) = self.listeners.iter().find(|(host, _)| host.matches(request.host))?;
+        hosts.find(request)
+    }
+
+    /// Tells whether there is nothing to find.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.iter().all(|(_, hosts)| hosts.is_empty())
+    }
+}
+
+/// All routes of one listener, by host.
 #[derive(Debug, Default)]
 pub(crate) struct HostTable {
     exact: HashMap<String, Vec<Route>>,
@@ -332,7 +398,7 @@ impl HostTable {
     /// Orders routes for finding.
     #[must_use]
     pub(crate) fn build(routes: Vec<(HostRule, Route)>, fallback: Option<Arc<Action>>) -> Self {
-        let mut by_host: std::collections::BTreeMap<HostRule, Vec<Route>> = std::collections::BTreeMap::new();
+        let mut by_host: BTreeMap<HostRule, Vec<Route>> = BTreeMap::new();
         for (host, route) in routes {
             by_host.entry(host).or_default().push(route);
         }
@@ -345,10 +411,7 @@ impl HostTable {
                 HostRule::Any => table.any = routes,
             }
         }
-        table.below.sort_by_key(|(host, _)| match host {
-            HostRule::Below { suffix, .. } => std::cmp::Reverse(suffix.len()),
-            HostRule::Exact(_) | HostRule::Any => std::cmp::Reverse(0),
-        });
+        table.below.sort_by_key(|(host, _)| std::cmp::Reverse(host.rank()));
         table
     }
 

@@ -101,7 +101,12 @@ pub struct ServiceModel {
     pub internal_traffic: Traffic,
     /// Whether names lead also to endpoints that are not ready.
     pub publish_not_ready: bool,
+    /// Whether another proxy has its address: it is not translated, and what arrives there is let in.
+    pub other_proxy: bool,
 }
+
+/// Names the proxy that a Service is left to (Kubernetes, "Well-known labels").
+const PROXY_LABEL: &str = "service.kubernetes.io/service-proxy-name";
 
 /// A port of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -329,6 +334,7 @@ impl From<&core::Service> for ServiceModel {
             external_traffic: traffic(spec.external_traffic_policy.as_deref()),
             internal_traffic: traffic(spec.internal_traffic_policy.as_deref()),
             publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
+            other_proxy: service.metadata.labels.iter().any(|labels| labels.contains_key(PROXY_LABEL)),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! GatewayClasses, Gateways and their listeners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use kube::core::{Selector, SelectorExt as _};
 
-use super::{CONTROLLER, Condition, Entrances, Facts, GatewayStatus, HTTP_PORT, HTTPS_PORT, ListenerStatus, Statuses};
+use super::{
+    CONTROLLER, Condition, Entrances, Facts, GatewayStatus, HTTP_PORT, HTTPS_PORT, ListenerStatus, Place, Statuses,
+};
 use crate::certificates::{CertificateCache, Parsed};
 use crate::inputs::{Index, Inputs, text};
 use crate::kinds::{GROUP, Gateway, Listener};
@@ -21,6 +24,8 @@ pub(super) struct OpenListener {
     pub namespaces: Namespaces,
     /// Takes routes into the data plane.
     pub serves: bool,
+    /// Where it is served, and for which hosts routes there are kept apart.
+    pub places: Vec<(Place, HostRule)>,
     pub attached: usize,
     conditions: Vec<Condition>,
 }
@@ -37,6 +42,63 @@ pub(super) struct OpenGateway {
     pub name: String,
     pub listeners: Vec<OpenListener>,
     problem: Option<(&'static str, String)>,
+    own: Own,
+    service: Option<GatewayService>,
+}
+
+/// A Gateway's own address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    /// Gateways have none here.
+    Off,
+    /// It is to come.
+    Awaited,
+    /// It is there.
+    Assigned(IpAddr),
+}
+
+/// The Service whose address is a Gateway's own (GEP-1762).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GatewayService {
+    pub namespace: String,
+    pub name: String,
+    pub gateway: String,
+    pub gateway_uid: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// Of the listeners, with their names.
+    pub ports: BTreeSet<u16>,
+}
+
+/// Names the Gateway that a Service belongs to.
+pub(crate) const GATEWAY_LABEL: &str = "gateway.networking.k8s.io/gateway-name";
+/// Bytes of a Service's name.
+const SERVICE_NAME_MAX: usize = 63;
+
+/// Returns the name of the Service that belongs to a Gateway.
+pub(crate) fn service_name(gateway: &str, class: &str) -> String {
+    let name = format!("{gateway}-{class}").replace('.', "-");
+    if name.len() <= SERVICE_NAME_MAX && name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return name;
+    }
+    let hash = maru_ids::short_hash(&format!("{gateway}/{class}"), 10);
+    let kept: String = name.chars().take(SERVICE_NAME_MAX - "gateway--".len() - hash.len()).collect();
+    format!("gateway-{}-{hash}", kept.trim_end_matches('-'))
+}
+
+fn service_of(gateway: &Gateway, namespace: &str, name: &str) -> GatewayService {
+    let infrastructure = gateway.spec.infrastructure.clone().unwrap_or_default();
+    let mut labels = infrastructure.labels;
+    labels.insert(GATEWAY_LABEL.to_owned(), name.to_owned());
+    GatewayService {
+        namespace: namespace.to_owned(),
+        name: service_name(name, &gateway.spec.gateway_class_name),
+        gateway: name.to_owned(),
+        gateway_uid: text(gateway.metadata.uid.as_ref()).to_owned(),
+        labels,
+        annotations: infrastructure.annotations,
+        ports: gateway.spec.listeners.iter().map(|listener| listener.port).collect(),
+    }
 }
 
 impl OpenListener {
@@ -85,8 +147,8 @@ pub(super) fn collect(
     gateways.into_iter().map(|gateway| open(gateway, facts, index, cache, entrances, &mut taken)).collect()
 }
 
-/// Protocol of each port, and the hosts that are taken on it by which Gateway.
-type Taken = BTreeMap<u16, (bool, Vec<(String, HostRule)>)>;
+/// Protocol of each place, and the hosts that are taken on it by which Gateway.
+type Taken = BTreeMap<Place, (bool, Vec<(String, HostRule)>)>;
 
 fn open(
     gateway: &Gateway,
@@ -101,7 +163,15 @@ fn open(
     let parameters = gateway.spec.infrastructure.as_ref().and_then(|one| one.parameters_ref.as_ref());
     let problem = parameters.map(|_| ("InvalidParameters", "infrastructure.parametersRef is not supported".to_owned()));
     let owner = format!("{namespace}/{name}");
+    let service = facts.own_addresses.then(|| service_of(gateway, &namespace, &name));
+    let own = match &service {
+        None => Own::Off,
+        Some(service) => {
+            index.address_for_gateway(&namespace, &service.name, &name).map_or(Own::Awaited, Own::Assigned)
+        }
+    };
     let mut listeners = Vec::new();
+    let mut own_taken = Taken::new();
     for listener in &gateway.spec.listeners {
         let mut opened = OpenListener {
             name: listener.name.clone(),
@@ -110,19 +180,39 @@ fn open(
             kinds: Vec::new(),
             namespaces: namespaces_of(listener),
             serves: false,
+            places: Vec::new(),
             attached: 0,
             conditions: Vec::new(),
         };
         let (refs, certificates) = resolve(listener, &namespace, index, cache, &mut opened);
-        let accepted = accept(listener, facts, &owner, &opened.host, taken);
+        let shared = Place::shared(listener.port);
+        let on_shared = accept(listener, shared, facts, &owner, &opened.host, taken);
+        let accepted = match own {
+            Own::Off => on_shared.clone(),
+            // What others do with the shared port is no matter at its own address.
+            Own::Awaited => accept(listener, shared, &Facts::default(), &owner, &opened.host, &mut own_taken),
+            Own::Assigned(address) => {
+                let place = Place { address: Some(address), port: listener.port };
+                opened.places.push((place, opened.host.clone()));
+                accept(listener, place, facts, &owner, &opened.host, &mut own_taken)
+            }
+        };
+        if on_shared.holds {
+            // Gateways share it: their listeners' routes are merged.
+            opened.places.push((shared, HostRule::Any));
+        }
         opened.serves = problem.is_none() && accepted.holds && refs.holds;
         if opened.serves {
-            let entrance = entrances.entry(listener.port).or_default();
-            entrance.tls = listener.protocol == "HTTPS";
-            let host = &opened.host;
-            entrance.certificates.extend(certificates.into_iter().flatten().map(|one| (host.clone(), one)));
+            for (place, _) in &opened.places {
+                let entrance = entrances.entry(*place).or_default();
+                entrance.tls = listener.protocol == "HTTPS";
+                let found = certificates.iter().flatten();
+                entrance.certificates.extend(found.map(|one| (opened.host.clone(), Arc::clone(one))));
+            }
         }
-        let programmed = if opened.serves {
+        let programmed = if own == Own::Awaited {
+            Condition::new("Programmed", false, "Pending", "the Gateway has no address yet")
+        } else if opened.serves {
             Condition::new("Programmed", true, "Programmed", "the listener is served")
         } else {
             Condition::new("Programmed", false, "Invalid", "the listener is not served; see its other conditions")
@@ -136,7 +226,7 @@ fn open(
         opened.conditions.extend([accepted, programmed, refs]);
         listeners.push(opened);
     }
-    OpenGateway { namespace, name, listeners, problem }
+    OpenGateway { namespace, name, listeners, problem, own, service }
 }
 
 fn namespaces_of(listener: &Listener) -> Namespaces {
@@ -151,23 +241,30 @@ fn namespaces_of(listener: &Listener) -> Namespaces {
     }
 }
 
-fn accept(listener: &Listener, facts: &Facts, owner: &str, host: &HostRule, taken: &mut Taken) -> Condition {
+fn accept(
+    listener: &Listener,
+    place: Place,
+    facts: &Facts,
+    owner: &str,
+    host: &HostRule,
+    taken: &mut Taken,
+) -> Condition {
     let refuse = |reason, message: String| Condition::new("Accepted", false, reason, message);
     let tls = match listener.protocol.as_str() {
         "HTTP" => false,
         "HTTPS" => true,
         other => return refuse("UnsupportedProtocol", format!("the protocol \"{other}\" is not supported")),
     };
-    if let Some(problem) = facts.port_problems.get(&listener.port) {
+    if let Some(problem) = facts.port_problems.get(&place) {
         return refuse("PortUnavailable", problem.clone());
     }
     // The ports of Ingresses have their protocol.
-    let fixed = match listener.port {
-        HTTP_PORT => Some(false),
-        HTTPS_PORT => Some(true),
+    let fixed = match (place.address, listener.port) {
+        (None, HTTP_PORT) => Some(false),
+        (None, HTTPS_PORT) => Some(true),
         _ => None,
     };
-    let (protocol, hosts) = taken.entry(listener.port).or_insert_with(|| (fixed.unwrap_or(tls), Vec::new()));
+    let (protocol, hosts) = taken.entry(place).or_insert_with(|| (fixed.unwrap_or(tls), Vec::new()));
     if *protocol != tls {
         let message = format!("port {} is served with the other of HTTP and HTTPS", listener.port);
         return refuse("ProtocolConflict", message);
@@ -248,7 +345,9 @@ fn certificate(
 }
 
 /// Writes down what was found, once all routes are attached.
-pub(super) fn report(gateways: Vec<OpenGateway>, statuses: &mut Statuses) {
+/// Returns the Services that they need.
+pub(super) fn report(gateways: Vec<OpenGateway>, statuses: &mut Statuses) -> Vec<GatewayService> {
+    let mut services = Vec::new();
     for gateway in gateways {
         let serving = gateway.listeners.iter().filter(|listener| listener.serves).count();
         let all = gateway.listeners.len();
@@ -260,7 +359,9 @@ pub(super) fn report(gateways: Vec<OpenGateway>, statuses: &mut Statuses) {
                 Condition::new("Accepted", serving > 0, "ListenersNotValid", message)
             }
         };
-        let programmed = if accepted.holds && serving > 0 {
+        let programmed = if gateway.own == Own::Awaited {
+            Condition::new("Programmed", false, "AddressNotAssigned", "the Gateway has no address yet")
+        } else if accepted.holds && serving > 0 {
             Condition::new("Programmed", true, "Programmed", "the Gateway is served")
         } else {
             Condition::new("Programmed", false, "Invalid", "no listener is served")
@@ -271,7 +372,14 @@ pub(super) fn report(gateways: Vec<OpenGateway>, statuses: &mut Statuses) {
             attached: listener.attached,
             conditions: listener.conditions,
         });
-        let status = GatewayStatus { conditions: vec![accepted, programmed], listeners: listeners.collect() };
+        let address = match gateway.own {
+            Own::Assigned(address) => Some(address),
+            Own::Off | Own::Awaited => None,
+        };
+        let conditions = vec![accepted, programmed];
+        let status = GatewayStatus { conditions, listeners: listeners.collect(), address };
         statuses.gateways.insert((gateway.namespace, gateway.name), status);
+        services.extend(gateway.service);
     }
+    services
 }

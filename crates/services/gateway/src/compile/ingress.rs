@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::StatusCode;
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressClass};
 
-use super::{CONTROLLER, Entrances, Facts, HTTP_PORT, HTTPS_PORT, Statuses};
+use super::{CONTROLLER, Entrances, Facts, HTTP_PORT, HTTPS_PORT, Place, Statuses};
 use crate::certificates::CertificateCache;
-use crate::inputs::{Index, Inputs, PortName, text};
+use crate::inputs::{Index, Inputs, PortName, Referrer, text};
 use crate::table::{Action, Filters, HostRule, Matcher, Origin, PathRule, Route, Target};
 
 /// Names the class of an Ingress that has no `ingressClassName`.
@@ -35,8 +35,8 @@ pub(super) fn add(
         let fallback = ingress.spec.as_ref().and_then(|spec| spec.default_backend.as_ref());
         let fallback = fallback.map(|backend| action_of(backend, namespace, name, index));
         for port in [HTTP_PORT, HTTPS_PORT] {
-            let entrance = entrances.entry(port).or_default();
-            entrance.routes.extend(routes.iter().cloned());
+            let entrance = entrances.entry(Place::shared(port)).or_default();
+            entrance.routes.entry(HostRule::Any).or_default().extend(routes.iter().cloned());
             if entrance.fallback.is_none() {
                 entrance.fallback.clone_from(&fallback);
             }
@@ -77,7 +77,7 @@ fn add_certificates(
     for tls in all {
         let secret = tls.secret_name.as_deref().and_then(|name| index.secret(namespace, name));
         let Some(Ok(certificate)) = secret.map(|secret| cache.parse(secret)) else { continue };
-        let entrance = entrances.entry(HTTPS_PORT).or_default();
+        let entrance = entrances.entry(Place::shared(HTTPS_PORT)).or_default();
         let hosts = tls.hosts.as_deref().unwrap_or_default();
         let rules = hosts.iter().map(|host| HostRule::parse(Some(host), true));
         entrance.certificates.extend(rules.map(|rule| (rule, Arc::clone(&certificate))));
@@ -120,7 +120,7 @@ fn action_of(backend: &IngressBackend, namespace: &str, name: &str, index: &mut 
             (None, Some(name)) => PortName::Name(name),
             (None, None) => return None,
         };
-        index.backend(namespace, &service.name, port, false).ok()
+        index.backend(namespace, &service.name, port, Referrer::Ingress).ok()
     });
     let series_name = found.map_or_else(|| "none".into(), |backend| index.label_of(backend));
     let target = Target {

@@ -1,5 +1,7 @@
 //! HTTPRoutes and GRPCRoutes: to which listeners they attach.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kube::core::ObjectMeta;
 
 use super::gateways::OpenGateway;
@@ -8,6 +10,9 @@ use super::{Condition, Entrances, ParentStatus, Statuses};
 use crate::inputs::{Index, Inputs, text};
 use crate::kinds::{GROUP, ParentReference};
 use crate::table::{HostRule, Origin, Route};
+
+/// Through which Gateways each Service is reached; all by namespace and name.
+pub(super) type Reached = BTreeMap<(String, String), BTreeSet<(String, String)>>;
 
 /// One route of either kind.
 struct Attaching<'a> {
@@ -24,7 +29,8 @@ pub(super) fn attach(
     gateways: &mut [OpenGateway],
     entrances: &mut Entrances,
     statuses: &mut Statuses,
-) {
+) -> Reached {
+    let mut reached = Reached::new();
     for route in &inputs.http_routes {
         if !has_our_parent(&route.metadata, &route.spec.parent_refs, gateways) {
             continue;
@@ -37,7 +43,7 @@ pub(super) fn attach(
             hosts: hosts_of(&route.spec.hostnames),
             compiled,
         };
-        let status = attach_one(&attaching, index, gateways, entrances);
+        let status = attach_one(&attaching, index, gateways, entrances, &mut reached);
         statuses.http_routes.insert(name_of(&route.metadata), status);
     }
     for route in &inputs.grpc_routes {
@@ -52,9 +58,10 @@ pub(super) fn attach(
             hosts: hosts_of(&route.spec.hostnames),
             compiled,
         };
-        let status = attach_one(&attaching, index, gateways, entrances);
+        let status = attach_one(&attaching, index, gateways, entrances, &mut reached);
         statuses.grpc_routes.insert(name_of(&route.metadata), status);
     }
+    reached
 }
 
 fn name_of(metadata: &ObjectMeta) -> (String, String) {
@@ -84,11 +91,16 @@ fn attach_one(
     index: &Index<'_>,
     gateways: &mut [OpenGateway],
     entrances: &mut Entrances,
+    reached: &mut Reached,
 ) -> Vec<ParentStatus> {
     let mut statuses = Vec::new();
     for parent in route.parents {
         let gateway = gateways.iter_mut().find(|gateway| is_parent(route.metadata, parent, gateway));
         let Some(gateway) = gateway else { continue };
+        for service in &route.compiled.services {
+            let gateway = (gateway.namespace.clone(), gateway.name.clone());
+            reached.entry(service.clone()).or_default().insert(gateway);
+        }
         let accepted = match (&route.compiled.problem, attach_to(route, parent, index, gateway, entrances)) {
             (_, Err((reason, message))) => Condition::new("Accepted", false, reason, message),
             (Some(message), Ok(())) => Condition::new("Accepted", false, "UnsupportedValue", message.clone()),
@@ -133,14 +145,10 @@ fn attach_to(
         if !listener.serves {
             continue;
         }
-        let entrance = entrances.entry(listener.port).or_default();
-        for host in hosts {
-            for (matcher, action, position) in &route.compiled.routes {
-                let created = route.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-                let name = format!("{route_namespace}/{}", text(route.metadata.name.as_ref()));
-                let origin = Origin { created, name, position: *position };
-                let route = Route { matcher: matcher.clone(), origin, action: action.clone() };
-                entrance.routes.push((host.clone(), route));
+        for (place, of_listener) in &listener.places {
+            let routes = entrances.entry(*place).or_default().routes.entry(of_listener.clone()).or_default();
+            for host in &hosts {
+                routes.extend(entries(route).map(|route| (host.clone(), route)));
             }
         }
     }
@@ -150,4 +158,13 @@ fn attach_to(
         2 => Err(("NoMatchingListenerHostname", "no listener serves the route's hostnames".to_owned())),
         _ => Ok(()),
     }
+}
+
+fn entries(route: &Attaching<'_>) -> impl Iterator<Item = Route> {
+    let created = route.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+    let name = format!("{}/{}", text(route.metadata.namespace.as_ref()), text(route.metadata.name.as_ref()));
+    route.compiled.routes.iter().map(move |(matcher, action, position)| {
+        let origin = Origin { created, name: name.clone(), position: *position };
+        Route { matcher: matcher.clone(), origin, action: action.clone() }
+    })
 }

@@ -1,5 +1,6 @@
 //! The rules of routes: matches, filters, backends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +8,11 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use kube::core::ObjectMeta;
 use regex::{Regex, RegexBuilder};
 
-use crate::inputs::{Index, PortName, text};
+use crate::inputs::{Index, PortName, Referrer, text};
 use crate::kinds::{
     BackendRef, GROUP, GrpcMatch, GrpcRule, HeaderModifier, HttpFilter, HttpMatch, HttpRule, PathModifier, ValueMatch,
 };
-use crate::table::{Action, Filters, HeaderEdit, Matcher, NewPath, PathRule, Redirect, Target, ValueRule};
+use crate::table::{Action, Filters, HeaderEdit, Matcher, Mirror, NewPath, PathRule, Redirect, Target, ValueRule};
 
 /// Bytes that a compiled expression may take.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -24,6 +25,8 @@ pub(super) struct Compiled {
     pub problem: Option<String>,
     /// The first reference that is broken, with its reason.
     pub broken_reference: Option<(&'static str, String)>,
+    /// Namespace and name of the Services that it leads to.
+    pub services: BTreeSet<(String, String)>,
 }
 
 /// Compiles the rules of one route.
@@ -51,10 +54,6 @@ impl<'a, 'b> Compiler<'a, 'b> {
         StatusCode::INTERNAL_SERVER_ERROR
     }
 
-    fn is_grpc(&self) -> bool {
-        self.kind == "GRPCRoute"
-    }
-
     fn backend(&mut self, reference: &BackendRef) -> Result<usize, StatusCode> {
         let name = reference.name.as_str();
         let group = reference.group.as_deref().unwrap_or_default();
@@ -70,9 +69,10 @@ impl<'a, 'b> Compiler<'a, 'b> {
         let Some(port) = reference.port else {
             return Err(self.broken("BackendNotFound", format!("the reference to \"{namespace}/{name}\" has no port")));
         };
-        let grpc = self.is_grpc();
+        let referrer = if self.kind == "GRPCRoute" { Referrer::GrpcRoute } else { Referrer::HttpRoute };
+        self.compiled.services.insert((namespace.to_owned(), name.to_owned()));
         self.index
-            .backend(namespace, name, PortName::Number(port), grpc)
+            .backend(namespace, name, PortName::Number(port), referrer)
             .map_err(|problem| self.broken("BackendNotFound", problem.message(namespace, name)))
     }
 
@@ -116,7 +116,12 @@ impl<'a, 'b> Compiler<'a, 'b> {
                 "RequestMirror" => {
                     let mirror = filter.request_mirror.clone().unwrap_or_default();
                     if let Ok(backend) = self.backend(&mirror.backend_ref) {
-                        compiled.mirrors.push((backend, mirror.percent.unwrap_or(100)));
+                        let share = match (mirror.percent, mirror.fraction) {
+                            (Some(percent), _) => (percent, 100),
+                            (None, Some(fraction)) => (fraction.numerator, fraction.denominator.unwrap_or(100)),
+                            (None, None) => (1, 1),
+                        };
+                        compiled.mirrors.push(Mirror { backend, share });
                     }
                 }
                 other => self.problem(format!("the filter \"{other}\" is not supported")),

@@ -3,16 +3,23 @@
 use http::{HeaderMap, Method};
 use serde_json::json;
 
-use super::{Condition, HTTP_PORT, ParentStatus, Plan};
-use crate::fixtures::{add_gateway, add_http_route, add_ingress, add_secret, add_service, parse, plan, world};
+use super::{Condition, HTTP_PORT, ParentStatus, Place, Plan, Transport};
+use crate::fixtures::{
+    add_gateway, add_http_route, add_ingress, add_named_gateway, add_secret, add_service, add_tls_policy, parse, plan,
+    plan_with, world,
+};
 use crate::inputs::{Inputs, Protocol};
-use crate::table::RequestView;
+use crate::table::{Mirror, RequestView};
 
 /// Returns the series that a request is counted under: route and service.
 fn ask(plan: &Plan, port: u16, host: &str, path: &str) -> Option<(String, String)> {
+    ask_at(plan, Place::shared(port), host, path)
+}
+
+fn ask_at(plan: &Plan, place: Place, host: &str, path: &str) -> Option<(String, String)> {
     let headers = HeaderMap::new();
     let view = RequestView { host, path, query: "", method: &Method::GET, headers: &headers };
-    let (action, _) = plan.entrances.get(&port)?.hosts.find(&view)?;
+    let (action, _) = plan.entrances.get(&place)?.hosts.find(&view)?;
     let (route, service) = &plan.series[action.targets.first()?.series];
     Some((route.to_string(), service.to_string()))
 }
@@ -77,7 +84,7 @@ fn only_our_ingresses_are_served() {
         }))
     };
     inputs.ingresses = vec![ingress("a", Some("nginx"))];
-    assert!(plan(&inputs).entrances[&HTTP_PORT].hosts.is_empty());
+    assert!(plan(&inputs).entrances[&Place::shared(HTTP_PORT)].hosts.is_empty());
     inputs.ingresses.push(ingress("b", Some("maru")));
     let plan = plan(&inputs);
     assert_eq!(service_for(&plan, "anything", "/"), "shop/b:80");
@@ -261,5 +268,166 @@ fn grpc_routes_match_services_and_methods() {
     assert_eq!(service_for(&plan, "x", "/shop.Orders/Place"), "shop/a:80");
     assert_eq!(service_for(&plan, "x", "/shop.Orders/List"), "shop/b:80");
     assert_eq!(service_for(&plan, "x", "/shop.OrdersX/List"), "404");
-    assert!(plan.backends.iter().all(|backend| backend.protocol == Protocol::H2c));
+    assert!(plan.backends.iter().all(|backend| backend.protocol == Protocol::Http2));
+}
+
+/// Adds the Service that a Gateway's address comes from.
+fn add_address(inputs: &mut Inputs, gateway: &str, address: &str) {
+    inputs.services.push(parse(json!({
+        "metadata": {
+            "name": format!("{gateway}-maru"), "namespace": "shop",
+            "labels": {"gateway.networking.k8s.io/gateway-name": gateway},
+        },
+        "spec": {"clusterIP": address, "ports": [{"port": 80}]},
+    })));
+}
+
+#[test]
+fn gateways_with_own_addresses_are_apart() {
+    let mut inputs = services();
+    let listeners = json!([{"name": "web", "port": 80, "protocol": "HTTP"}]);
+    for name in ["gate", "other"] {
+        add_named_gateway(&mut inputs, name, listeners.clone());
+    }
+    for (route, gateway) in [("a", "gate"), ("b", "other")] {
+        add_http_route(&mut inputs, "shop", json!([]), json!([{"backendRefs": [{"name": route, "port": 80}]}]));
+        let mut object = serde_json::to_value(&*inputs.http_routes.pop().unwrap()).unwrap();
+        object["spec"]["parentRefs"] = json!([{"name": gateway}]);
+        inputs.http_routes.push(parse(object));
+    }
+    let own = |inputs: &Inputs| plan_with(inputs, |facts| facts.own_addresses = true);
+    let awaited = own(&inputs);
+    let gateway = |plan: &Plan, name: &str| {
+        let status = &plan.statuses.gateways[&("shop".to_owned(), name.to_owned())];
+        (one("Programmed", &status.conditions), status.address)
+    };
+    assert_eq!(gateway(&awaited, "gate"), ((false, "AddressNotAssigned"), None));
+    let names: Vec<&str> = awaited.services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["gate-maru", "other-maru"]);
+
+    add_address(&mut inputs, "gate", "10.96.0.7");
+    add_address(&mut inputs, "other", "10.96.0.8");
+    let plan = own(&inputs);
+    assert_eq!(gateway(&plan, "gate"), ((true, "Programmed"), Some([10, 96, 0, 7].into())));
+    let at = |address: [u8; 4]| Place { address: Some(address.into()), port: 80 };
+    for (place, expected) in [(at([10, 96, 0, 7]), "shop/a:80"), (at([10, 96, 0, 8]), "shop/b:80")] {
+        assert_eq!(ask_at(&plan, place, "x", "/").unwrap().1, expected);
+    }
+    assert_eq!(service_for(&plan, "x", "/"), "shop/a:80", "on the shared port the first one decides");
+}
+
+#[test]
+fn a_service_of_somebody_else_gives_no_address() {
+    let mut inputs = services();
+    add_gateway(&mut inputs, json!([{"name": "web", "port": 80, "protocol": "HTTP"}]));
+    add_address(&mut inputs, "gate", "10.96.0.7");
+    let mut object = serde_json::to_value(&*inputs.services.pop().unwrap()).unwrap();
+    object["metadata"]["labels"] = json!({});
+    inputs.services.push(parse(object));
+    let plan = plan_with(&inputs, |facts| facts.own_addresses = true);
+    assert!(plan.entrances.keys().all(|place| place.address.is_none()));
+}
+
+#[test]
+fn the_most_specific_listener_decides_alone() {
+    let mut inputs = services();
+    add_gateway(
+        &mut inputs,
+        json!([
+            {"name": "all", "port": 80, "protocol": "HTTP"},
+            {"name": "below", "port": 80, "protocol": "HTTP", "hostname": "*.example"},
+            {"name": "exact", "port": 80, "protocol": "HTTP", "hostname": "a.example"},
+        ]),
+    );
+    for (section, service) in [("all", "a"), ("below", "b"), ("exact", "c")] {
+        let backends = json!([{"name": service, "port": 80}]);
+        let path = format!("/{section}");
+        add_http_route(
+            &mut inputs,
+            "shop",
+            json!([]),
+            json!([{"matches": [{"path": {"value": path}}], "backendRefs": backends}]),
+        );
+        let mut object = serde_json::to_value(&*inputs.http_routes.pop().unwrap()).unwrap();
+        object["spec"]["parentRefs"] = json!([{"name": "gate", "sectionName": section}]);
+        inputs.http_routes.push(parse(object));
+    }
+    add_address(&mut inputs, "gate", "10.96.0.7");
+    let plan = plan_with(&inputs, |facts| facts.own_addresses = true);
+    let place = Place { address: Some([10, 96, 0, 7].into()), port: 80 };
+    let table = [
+        ("a.example", "/exact", Some("shop/c:80")),
+        ("a.example", "/below", None),
+        ("a.example", "/all", None),
+        ("b.example", "/below", Some("shop/b:80")),
+        ("b.example", "/all", None),
+        ("elsewhere", "/all", Some("shop/a:80")),
+    ];
+    for (host, path, expected) in table {
+        let found = ask_at(&plan, place, host, path).map(|(_, service)| service);
+        assert_eq!(found.as_deref(), expected, "{host}{path}");
+    }
+}
+
+#[test]
+fn names_outside_are_for_ingresses() {
+    let mut inputs = services();
+    inputs.services.push(parse(json!({
+        "metadata": {"name": "outside", "namespace": "shop"},
+        "spec": {"type": "ExternalName", "externalName": "api.example", "ports": [{"name": "web", "port": 8080}]},
+    })));
+    add_ingress(&mut inputs, Some("out.example"), "/", "outside");
+    add_gateway(&mut inputs, json!([{"name": "web", "port": 80, "protocol": "HTTP"}]));
+    add_http_route(&mut inputs, "shop", json!([]), json!([{"backendRefs": [{"name": "outside", "port": 8080}]}]));
+    let plan = plan_with(&inputs, |facts| {
+        facts.resolved.insert("api.example".to_owned(), vec![[192, 0, 2, 9].into()]);
+    });
+    assert_eq!(service_for(&plan, "out.example", "/"), "shop/outside:8080");
+    assert_eq!(plan.backends[0].endpoints, [([192, 0, 2, 9], 8080).into()]);
+    assert!(plan.wanted_names.contains("api.example"));
+    assert_eq!(one("ResolvedRefs", &parent(&plan, "route0").conditions), (false, "BackendNotFound"));
+}
+
+#[test]
+fn policies_for_upstreams_say_what_they_do() {
+    let mut inputs = services();
+    add_gateway(&mut inputs, json!([{"name": "web", "port": 80, "protocol": "HTTP"}]));
+    let backends = json!([{"name": "a", "port": 80}, {"name": "b", "port": 80}, {"name": "c", "port": 80}]);
+    add_http_route(&mut inputs, "shop", json!([]), json!([{"backendRefs": backends}]));
+    let authority = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap().cert.pem();
+    let validation = json!({"hostname": "a.example"});
+    add_tls_policy(&mut inputs, "first", "a", &authority, validation.clone());
+    add_tls_policy(&mut inputs, "second", "a", &authority, validation.clone());
+    add_tls_policy(&mut inputs, "broken", "b", "no certificate", validation);
+    inputs.backend_tls_policies.push(parse(json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy",
+        "metadata": {"name": "strange", "namespace": "shop"},
+        "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": "c"}],
+            "validation": {"hostname": "c.example", "caCertificateRefs": [{"group": "x.io", "kind": "Box", "name": "x"}]},
+        },
+    })));
+    let plan = plan(&inputs);
+    let said = |policy: &str| {
+        let ancestors = &plan.statuses.backend_tls_policies[&("shop".to_owned(), policy.to_owned())];
+        assert_eq!(ancestors.len(), 1, "{policy}");
+        assert_eq!(ancestors[0].parent.name, "gate");
+        (one("Accepted", &ancestors[0].conditions), one("ResolvedRefs", &ancestors[0].conditions))
+    };
+    let fine = (true, "ResolvedRefs");
+    assert_eq!(said("first"), ((true, "Accepted"), fine));
+    assert_eq!(said("second"), ((false, "Conflicted"), fine));
+    assert_eq!(said("broken"), ((false, "NoValidCACertificate"), (false, "InvalidCACertificateRef")));
+    assert_eq!(said("strange"), ((false, "NoValidCACertificate"), (false, "InvalidKind")));
+    let transports: Vec<&Transport> = plan.backends.iter().map(|backend| &backend.transport).collect();
+    assert!(matches!(transports[..], [Transport::Tls(_), Transport::Broken, Transport::Broken]));
+}
+
+#[test]
+fn mirrors_take_their_share() {
+    let count = |share| (0..1000).filter(|random| Mirror { backend: 0, share }.takes(*random)).count();
+    let table = [((1, 1), 1000), ((0, 100), 0), ((25, 100), 250), ((1, 8), 125), ((3, 0), 0), ((200, 100), 1000)];
+    for (share, expected) in table {
+        assert_eq!(count(share), expected, "{share:?}");
+    }
 }

@@ -1,18 +1,25 @@
-//! One JSON object a line for each request, written by one thread.
+//! One JSON object a line for each request.
+//!
+//! Each worker gathers its lines and hands them over together: a wake-up of the writing thread for each request would cost
+//! more than a tenth of the request.
 
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use maru_task::Scope;
 use maru_telemetry::Counter;
 use maru_time::{SharedClock, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-/// Lines that may wait for the disk; further ones are dropped and counted.
-const QUEUE_LINES: usize = 8192;
+/// Batches that may wait for the disk; further ones are dropped and their lines counted.
+const QUEUE_BATCHES: usize = 128;
+/// Bytes of lines that are handed over at once.
+const BATCH_BYTES: usize = 32 * 1024;
+/// How long a line waits for others.
+const BATCH_WAIT: Duration = Duration::from_millis(100);
 
 /// Where the log goes.
 #[derive(Debug, Clone)]
@@ -23,43 +30,51 @@ pub(crate) struct AccessLogOptions {
 
 /// What is logged of one request.
 #[derive(Debug, serde::Serialize)]
-pub(crate) struct Line {
-    /// When the request came, as RFC 3339 with milliseconds; set by the log.
-    pub time: String,
+pub(crate) struct Line<'a> {
     pub client: SocketAddr,
     pub protocol: &'static str,
-    pub method: String,
-    pub host: String,
+    pub method: &'a str,
+    pub host: &'a str,
     /// Without the query: it often holds secrets.
-    pub path: String,
+    pub path: &'a str,
     pub code: u16,
     pub bytes_sent: u64,
     pub duration_ms: f64,
-    #[serde(serialize_with = "text")]
-    pub route: Arc<str>,
-    #[serde(serialize_with = "text")]
-    pub service: Arc<str>,
+    pub route: &'a str,
+    pub service: &'a str,
     pub upstream: Option<SocketAddr>,
     pub tries: u32,
-    pub trace_id: String,
-    pub user_agent: Option<String>,
+    pub trace_id: &'a str,
+    pub user_agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
 }
 
-fn text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
+/// A line with the time that its request came at, as RFC 3339 with milliseconds.
+#[derive(serde::Serialize)]
+struct Dated<'a> {
+    time: &'a str,
+    #[serde(flatten)]
+    line: &'a Line<'a>,
 }
 
 enum Message {
-    Line(Box<Line>, Duration),
+    Batch(Batch),
     WorkerDone,
+}
+
+/// Lines that are written together.
+#[derive(Default)]
+struct Batch {
+    text: Vec<u8>,
+    lines: u64,
 }
 
 /// The log, or none.
 pub(crate) struct AccessLog {
-    lines: Option<mpsc::Sender<Message>>,
+    batches: Option<mpsc::Sender<Message>>,
     dropped: Arc<Counter>,
+    clock: SharedClock,
 }
 
 impl AccessLog {
@@ -70,73 +85,122 @@ impl AccessLog {
         dropped: Arc<Counter>,
         clock: SharedClock,
     ) -> std::io::Result<Self> {
-        let Some(options) = options else { return Ok(Self { lines: None, dropped }) };
+        let Some(options) = options else { return Ok(Self { batches: None, dropped, clock }) };
         let mut file = LogFile::open(options)?;
-        let (lines, queue) = mpsc::channel(QUEUE_LINES);
+        let (batches, queue) = mpsc::channel(QUEUE_BATCHES);
         let failed = Arc::clone(&dropped);
-        drop(scope.spawn_blocking(move || write(&mut file, queue, workers, &failed, &clock)));
-        Ok(Self { lines: Some(lines), dropped })
+        drop(scope.spawn_blocking(move || write(&mut file, queue, workers, &failed)));
+        Ok(Self { batches: Some(batches), dropped, clock })
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.lines.is_some()
+        self.batches.is_some()
     }
 
-    /// Queues a line of a request that took `duration` until now.
-    pub(crate) fn write(&self, line: Line, duration: Duration) {
-        let Some(lines) = &self.lines else { return };
-        if lines.try_send(Message::Line(Box::new(line), duration)).is_err() {
-            self.dropped.inc();
-        }
-    }
-
-    /// Says that a worker sends no more lines; the log ends with the last one.
-    pub(crate) async fn worker_done(&self) {
-        if let Some(lines) = &self.lines {
-            // The writer only ends after this message.
-            drop(lines.send(Message::WorkerDone).await);
+    fn hand_over(&self, batch: Batch) {
+        let Some(batches) = &self.batches else { return };
+        if let Err(refused) = batches.try_send(Message::Batch(batch))
+            && let Message::Batch(batch) = refused.into_inner()
+        {
+            self.dropped.add(batch.lines);
         }
     }
 }
 
-fn write(
-    file: &mut LogFile,
-    mut queue: mpsc::Receiver<Message>,
-    mut workers: usize,
-    failed: &Counter,
-    clock: &SharedClock,
-) {
+/// One worker's lines that are not handed over yet.
+#[derive(Default)]
+pub(crate) struct LogBuffer {
+    gathered: Mutex<Gathered>,
+    begun: Notify,
+}
+
+#[derive(Default)]
+struct Gathered {
+    batch: Batch,
+    /// The second of the last line, and the text of its time.
+    second: i64,
+    time: String,
+}
+
+impl LogBuffer {
+    /// Adds a line of a request that took `duration` until now.
+    pub(crate) fn write(&self, log: &AccessLog, duration: Duration, line: &Line<'_>) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let Gathered { batch, second, time } = &mut *gathered;
+        let began = log.clock.now().saturating_sub(jiff::SignedDuration::try_from(duration).unwrap_or_default());
+        set_time(time, second, began.unwrap_or(Timestamp::UNIX_EPOCH));
+        let before = batch.text.len();
+        if let Err(error) = serde_json::to_writer(&mut batch.text, &Dated { time, line }) {
+            batch.text.truncate(before);
+            log.dropped.inc();
+            tracing::debug!(%error, "an access log line could not be made");
+            return;
+        }
+        batch.text.push(b'\n');
+        batch.lines += 1;
+        if batch.text.len() >= BATCH_BYTES {
+            log.hand_over(std::mem::take(batch));
+        } else if batch.lines == 1 {
+            self.begun.notify_one();
+        }
+    }
+
+    /// Hands lines over in time, for as long as the worker lives.
+    pub(crate) async fn run(&self, log: &AccessLog) {
+        loop {
+            self.begun.notified().await;
+            tokio::time::sleep(BATCH_WAIT).await;
+            self.flush(log);
+        }
+    }
+
+    fn flush(&self, log: &AccessLog) {
+        let batch = std::mem::take(&mut self.gathered.lock().unwrap_or_else(PoisonError::into_inner).batch);
+        if batch.lines > 0 {
+            log.hand_over(batch);
+        }
+    }
+
+    /// Says that the worker has no more lines; the log ends with the last worker.
+    pub(crate) async fn done(&self, log: &AccessLog) {
+        self.flush(log);
+        if let Some(batches) = &log.batches {
+            // The writer only ends after this message.
+            drop(batches.send(Message::WorkerDone).await);
+        }
+    }
+}
+
+/// Writes RFC 3339 with milliseconds; within a second only those change.
+fn set_time(text: &mut String, second: &mut i64, at: Timestamp) {
+    use std::fmt::Write as _;
+    if text.is_empty() || at.as_second() != *second {
+        *second = at.as_second();
+        *text = at.strftime("%Y-%m-%dT%H:%M:%S.").to_string();
+    } else {
+        text.truncate(text.len().saturating_sub("000Z".len()));
+    }
+    write!(text, "{:03}Z", at.subsec_millisecond()).expect("writing to a string does not fail");
+}
+
+fn write(file: &mut LogFile, mut queue: mpsc::Receiver<Message>, mut workers: usize, failed: &Counter) {
     while workers > 0 {
         let Some(message) = queue.blocking_recv() else { break };
         match message {
-            Message::Line(mut line, duration) => {
-                let began = clock.now().saturating_sub(jiff::SignedDuration::try_from(duration).unwrap_or_default());
-                line.time = rfc3339_millis(began.unwrap_or(Timestamp::UNIX_EPOCH));
-                if let Err(error) = file.write(&line) {
-                    failed.inc();
-                    tracing::debug!(%error, "an access log line could not be written");
+            Message::Batch(batch) => {
+                if let Err(error) = file.write(&batch.text) {
+                    failed.add(batch.lines);
+                    tracing::debug!(%error, "access log lines could not be written");
                 }
             }
             Message::WorkerDone => workers -= 1,
         }
-        if queue.is_empty()
-            && let Err(error) = file.writer.flush()
-        {
-            tracing::debug!(%error, "the access log could not be flushed");
-        }
     }
-    if let Err(error) = file.writer.flush() {
-        tracing::debug!(%error, "the access log could not be flushed");
-    }
-}
-
-fn rfc3339_millis(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 struct LogFile {
     options: AccessLogOptions,
-    writer: BufWriter<std::fs::File>,
+    file: std::fs::File,
     bytes: u64,
 }
 
@@ -144,22 +208,20 @@ impl LogFile {
     fn open(options: AccessLogOptions) -> std::io::Result<Self> {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&options.path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { options, writer: BufWriter::with_capacity(64 * 1024, file), bytes })
+        Ok(Self { options, file, bytes })
     }
 
-    fn write(&mut self, line: &Line) -> std::io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    /// Writes whole lines.
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
         if self.bytes > 0 && self.bytes.saturating_add(length) > self.options.bytes_max {
-            self.writer.flush()?;
             let mut old = self.options.path.clone().into_os_string();
             old.push(".1");
             std::fs::rename(&self.options.path, old)?;
             *self = Self::open(self.options.clone())?;
         }
         self.bytes += length;
-        self.writer.write_all(&text)
+        self.file.write_all(lines)
     }
 }
 
@@ -167,43 +229,32 @@ impl LogFile {
 mod tests {
     use super::*;
 
-    fn line() -> Line {
-        Line {
-            time: String::new(),
-            client: ([127, 0, 0, 1], 1).into(),
-            protocol: "HTTP/1.1",
-            method: "GET".to_owned(),
-            host: "shop.example".to_owned(),
-            path: "/a\"b".to_owned(),
-            code: 200,
-            bytes_sent: 5,
-            duration_ms: 1.5,
-            route: "ingress/a/b".into(),
-            service: "a/b:80".into(),
-            upstream: None,
-            tries: 1,
-            trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
-            user_agent: None,
-            error: None,
-        }
-    }
-
     #[test]
     fn a_full_file_is_begun_anew() {
         let path = std::env::temp_dir().join(format!("maru-gateway-{}.log", maru_ids::random_suffix(8)));
         let mut file = LogFile::open(AccessLogOptions { path: path.clone(), bytes_max: 1000 }).unwrap();
         for _ in 0..5 {
-            file.write(&line()).unwrap();
+            file.write(&[b'x'; 399]).unwrap();
         }
-        file.writer.flush().unwrap();
         let old = path.with_extension("log.1");
-        let count = |path: &std::path::Path| {
-            let text = std::fs::read_to_string(path).unwrap();
-            text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count()
-        };
-        assert!(count(&old) >= 2 && count(&path) >= 1);
+        let size = |path: &std::path::Path| std::fs::metadata(path).unwrap().len();
+        assert_eq!((size(&old), size(&path)), (798, 399));
         for path in [&path, &old] {
             std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn times_are_written_whole_and_by_their_end() {
+        let (mut text, mut second) = (String::new(), 0);
+        for (millis, expected) in [
+            (1_700_000_000_007, "2023-11-14T22:13:20.007Z"),
+            (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+            (1_700_000_001_000, "2023-11-14T22:13:21.000Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+        ] {
+            set_time(&mut text, &mut second, Timestamp::from_millisecond(millis).unwrap());
+            assert_eq!(text, expected);
         }
     }
 }

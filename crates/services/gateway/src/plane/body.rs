@@ -12,11 +12,12 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Shared;
 use super::access_log::Line;
+use super::headers::{Client, Host, TraceId};
 use super::metrics::Series;
 use super::pool::Checkout;
 use super::snapshot::InFlight;
+use super::worker::Worker;
 
 /// Any error of a body.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -111,6 +112,9 @@ impl Body for ResponseBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(checkout) = &mut self.checkout {
+            checkout.drive(context);
+        }
         let polled = match &mut self.source {
             Source::Own(content) => Poll::Ready(content.take().map(|content| Ok(Frame::data(content)))),
             Source::Upstream(incoming) => {
@@ -173,19 +177,20 @@ impl Drop for ResponseBody {
 
 /// What is recorded of a request and its response, once both are over.
 pub(crate) struct Exchange {
-    pub shared: Arc<Shared>,
+    pub worker: Arc<Worker>,
     pub started: Instant,
     pub series: Arc<Series>,
     /// 499 until there is an answer.
     pub code: u16,
     pub bytes_sent: u64,
-    pub client: SocketAddr,
+    pub client: Arc<Client>,
     pub protocol: &'static str,
     pub method: http::Method,
-    pub host: String,
-    pub path: String,
-    pub trace_id: String,
-    pub user_agent: Option<String>,
+    pub host: Host,
+    /// What was asked for; only kept for the log.
+    pub target: http::Uri,
+    pub trace_id: TraceId,
+    pub user_agent: Option<http::HeaderValue>,
     pub upstream: Option<SocketAddr>,
     pub in_flight: Option<InFlight>,
     pub tries: u32,
@@ -196,27 +201,27 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.series.count(self.code, took);
-        if !self.shared.log.is_on() {
+        let log = &self.worker.shared.log;
+        if !log.is_on() {
             return;
         }
         let line = Line {
-            time: String::new(),
-            client: self.client,
+            client: self.client.remote,
             protocol: self.protocol,
-            method: self.method.to_string(),
-            host: std::mem::take(&mut self.host),
-            path: std::mem::take(&mut self.path),
+            method: self.method.as_str(),
+            host: &self.host.name,
+            path: self.target.path(),
             code: self.code,
             bytes_sent: self.bytes_sent,
             duration_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
-            route: Arc::clone(&self.series.route),
-            service: Arc::clone(&self.series.service),
+            route: &self.series.route,
+            service: &self.series.service,
             upstream: self.upstream,
             tries: self.tries,
-            trace_id: std::mem::take(&mut self.trace_id),
-            user_agent: self.user_agent.take(),
+            trace_id: self.trace_id.as_str(),
+            user_agent: self.user_agent.as_ref().and_then(|value| value.to_str().ok()),
             error: self.error,
         };
-        self.shared.log.write(line, took);
+        self.worker.log.write(log, took, &line);
     }
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Version};
 
+use crate::compile::Place;
+
 /// RFC 9110 §7.6.1, with older ones that are still seen.
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
@@ -26,6 +28,10 @@ const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Removes what is meant for the next hop alone, also what `Connection` names. Returns whether `TE: trailers` was there.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
+    // Most messages have none of them: a glance at the names is cheaper than looking up each.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return false;
+    }
     let trailers = headers.get_all(header::TE).iter().any(|value| has_token(value, "trailers"));
     if headers.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -68,11 +74,18 @@ pub(crate) fn wanted_upgrade<B>(request: &Request<B>) -> Option<HeaderValue> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Host {
     /// With the port, as the client said it.
-    pub authority: String,
+    pub authority: HeaderValue,
     /// Lowercase, without the port and a trailing dot.
     pub name: String,
     /// The port that the client said.
     pub port: Option<u16>,
+}
+
+impl Host {
+    /// Returns that of a request that is not read yet.
+    pub(crate) fn none() -> Self {
+        Self { authority: HeaderValue::from_static(""), name: String::new(), port: None }
+    }
 }
 
 /// Returns the host, or why the request is refused (RFC 9112 §3.2).
@@ -82,20 +95,19 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Result<Host, &'static str> {
     if lines.next().is_some() {
         return Err("more than one Host header");
     }
-    let line = match line {
-        Some(value) => Some(value.to_str().map_err(|_| "a Host header that is not text")?),
-        None => None,
-    };
-    let authority = match (request.uri().authority(), line) {
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(line)) => line,
+    match (request.uri().authority(), line) {
+        (Some(authority), _) => parse_host(authority.as_str(), None),
+        (None, Some(line)) => {
+            let text = line.to_str().map_err(|_| "a Host header that is not text")?;
+            parse_host(text, Some(line))
+        }
         (None, None) if request.version() == Version::HTTP_11 => return Err("no Host header"),
-        (None, None) => "",
-    };
-    parse_host(authority).ok_or("a Host header that is not a host")
+        (None, None) => parse_host("", None),
+    }
+    .ok_or("a Host header that is not a host")
 }
 
-fn parse_host(authority: &str) -> Option<Host> {
+fn parse_host(authority: &str, line: Option<&HeaderValue>) -> Option<Host> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte);
     if !authority.bytes().all(allowed) {
         return None;
@@ -108,70 +120,105 @@ fn parse_host(authority: &str) -> Option<Host> {
         _ => (authority, None),
     };
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    Some(Host { authority: authority.to_owned(), name, port })
+    let authority = match line {
+        Some(line) => line.clone(),
+        None => HeaderValue::try_from(authority).ok()?,
+    };
+    Some(Host { authority, name, port })
 }
 
 /// What is known of the client's connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub remote: SocketAddr,
     pub tls: bool,
-    /// The port that objects name.
-    pub port: u16,
+    /// Where it came in.
+    pub place: Place,
+    /// Its address, for `X-Forwarded-For`.
+    address: HeaderValue,
     /// The port that the socket has.
-    pub local_port: u16,
+    port: HeaderValue,
+    /// It may speak of others.
+    believed: bool,
+}
+
+impl Client {
+    pub(crate) fn new(remote: SocketAddr, tls: bool, place: Place, local_port: u16, trusted: &[IpAddr]) -> Self {
+        let address = remote.ip().to_canonical();
+        let text = HeaderValue::try_from(address.to_string()).expect("an address is made of digits and separators");
+        let (port, believed) = (HeaderValue::from(local_port), trusted.contains(&address));
+        Self { remote, tls, place, address: text, port, believed }
+    }
 }
 
 /// Says who asks. What an untrusted peer says of others is not passed on.
-pub(crate) fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &Host, trusted: &[IpAddr]) {
-    let address = client.remote.ip().to_canonical();
-    let believed = trusted.contains(&address);
-    let mut chain: Vec<String> = Vec::new();
-    if believed {
-        let earlier = headers.get_all(&FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        chain.extend(earlier.map(str::to_owned));
-    }
-    chain.push(address.to_string());
-    set(headers, FORWARDED_FOR, &chain.join(", "));
-    if believed && headers.contains_key(&FORWARDED_PROTO) {
+pub(crate) fn set_forwarded(headers: &mut HeaderMap, client: &Client, host: &Host) {
+    let earlier = if client.believed { chain_of(headers) } else { None };
+    headers.insert(FORWARDED_FOR, earlier.map_or_else(|| client.address.clone(), |chain| joined(&chain, client)));
+    if client.believed && headers.contains_key(&FORWARDED_PROTO) {
         return;
     }
-    set(headers, FORWARDED_PROTO, if client.tls { "https" } else { "http" });
-    set(headers, FORWARDED_HOST, &host.authority);
-    set(headers, FORWARDED_PORT, &host.port.unwrap_or(client.local_port).to_string());
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if client.tls { "https" } else { "http" }));
+    headers.insert(FORWARDED_HOST, host.authority.clone());
+    headers.insert(FORWARDED_PORT, host.port.map_or_else(|| client.port.clone(), HeaderValue::from));
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::try_from(value) {
-        headers.insert(name, value);
+/// Returns what earlier proxies said of those before them.
+fn chain_of(headers: &HeaderMap) -> Option<String> {
+    let said: Vec<&str> = headers.get_all(&FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+fn joined(chain: &str, client: &Client) -> HeaderValue {
+    let all = format!("{chain}, {}", client.address.to_str().unwrap_or_default());
+    HeaderValue::try_from(all).unwrap_or_else(|_| client.address.clone())
+}
+
+/// The id of a trace: 32 hexadecimal digits, or none yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TraceId(Option<[u8; 32]>);
+
+impl TraceId {
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_ref().and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
     }
-}
-
-/// A trace that a request belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trace {
-    pub id: String,
 }
 
 /// Continues the client's trace with a span of our own, or starts one (W3C Trace Context §3.2).
-pub(crate) fn continue_trace(headers: &mut HeaderMap, mut random: impl FnMut() -> u64) -> Trace {
+pub(crate) fn continue_trace(headers: &mut HeaderMap, mut random: impl FnMut() -> u64) -> TraceId {
     let mut parents = headers.get_all(&TRACE_PARENT).iter();
     let parent = match (parents.next(), parents.next()) {
         (Some(one), None) => one.to_str().ok().and_then(parse_trace_parent),
         _ => None,
     };
-    let (id, flags) = match parent {
-        Some((id, flags)) => (id.to_owned(), flags.to_owned()),
+    let mut line = *b"00-00000000000000000000000000000000-0000000000000000-01";
+    match parent {
+        Some((id, flags)) => {
+            line[3..35].copy_from_slice(id.as_bytes());
+            line[53..].copy_from_slice(flags.as_bytes());
+        }
         None => {
             headers.remove(&TRACE_STATE);
-            (format!("{:016x}{:016x}", random(), random() | 1), "01".to_owned())
+            write_hex(&mut line[3..19], random());
+            write_hex(&mut line[19..35], random() | 1);
         }
-    };
-    let value = format!("00-{id}-{:016x}-{flags}", random() | 1);
-    if let Ok(value) = HeaderValue::try_from(value) {
+    }
+    write_hex(&mut line[36..52], random() | 1);
+    if let Ok(value) = HeaderValue::from_bytes(&line) {
         headers.insert(TRACE_PARENT, value);
     }
-    Trace { id }
+    let mut id = [0; 32];
+    id.copy_from_slice(&line[3..35]);
+    TraceId(Some(id))
+}
+
+/// Fills 16 bytes with the digits of a number.
+fn write_hex(to: &mut [u8], number: u64) {
+    for (byte, digits) in number.to_be_bytes().iter().zip(to.chunks_exact_mut(2)) {
+        for (digit, nibble) in digits.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+    }
 }
 
 fn parse_trace_parent(text: &str) -> Option<(&str, &str)> {
@@ -241,16 +288,17 @@ mod tests {
 
     #[test]
     fn only_trusted_peers_are_believed() {
-        let client = Client { remote: "10.0.0.9:5".parse().unwrap(), tls: true, port: 443, local_port: 8443 };
-        let host = parse_host("shop.example").unwrap();
+        let client =
+            |trusted: &[IpAddr]| Client::new("10.0.0.9:5".parse().unwrap(), true, Place::shared(443), 8443, trusted);
+        let host = parse_host("shop.example", None).unwrap();
         let said = map(&[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "http")]);
         let mut headers = said.clone();
-        set_forwarded(&mut headers, &client, &host, &[]);
+        set_forwarded(&mut headers, &client(&[]), &host);
         assert_eq!(headers["x-forwarded-for"], "10.0.0.9");
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["x-forwarded-port"], "8443");
         let mut headers = said;
-        set_forwarded(&mut headers, &client, &host, &["10.0.0.9".parse().unwrap()]);
+        set_forwarded(&mut headers, &client(&["10.0.0.9".parse().unwrap()]), &host);
         assert_eq!(headers["x-forwarded-for"], "1.2.3.4, 10.0.0.9");
         assert_eq!(headers["x-forwarded-proto"], "http");
     }
@@ -286,7 +334,7 @@ mod tests {
             let mut headers = map(&[("tracestate", "a=1")]);
             headers.insert("traceparent", HeaderValue::from_static(parent));
             let trace = continue_trace(&mut headers, || 7);
-            assert_eq!(trace.id == id, continued, "{parent}");
+            assert_eq!(trace.as_str() == id, continued, "{parent}");
             assert_eq!(headers.contains_key("tracestate"), continued, "{parent}");
             let sent = headers["traceparent"].to_str().unwrap();
             assert!(sent.contains("-0000000000000007-") && parse_trace_parent(sent).is_some(), "{sent}");

@@ -7,6 +7,7 @@ mod metrics;
 mod pool;
 mod proxy;
 mod snapshot;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use access_log::AccessLogOptions;
 
-use crate::compile::Plan;
+use crate::compile::{Place, Plan};
 use access_log::AccessLog;
 use metrics::Metrics;
 use snapshot::{Linker, Snapshot};
@@ -135,10 +136,10 @@ impl DataPlane {
         Ok(Bound { address, sockets })
     }
 
-    /// Serves the entrance `port` on a bound address.
-    pub(crate) async fn serve(&self, port: u16, tls: bool, bound: Bound) {
+    /// Serves an entrance on a bound address.
+    pub(crate) async fn serve(&self, place: Place, tls: bool, bound: Bound) {
         for (worker, socket) in self.workers.iter().zip(bound.sockets) {
-            let command = Command::Listen { socket, address: bound.address, port, tls };
+            let command = Command::Listen { socket, address: bound.address, place, tls };
             // A worker that has stopped serves nothing anyway.
             drop(worker.send(command).await);
         }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -12,11 +13,13 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::body::{Exchange, RequestBody, ResponseBody};
-use super::headers::{self, Client, Host};
-use super::snapshot::Snapshot;
+use super::headers::{self, Client, Host, TraceId};
+use super::pool::Checkout;
+use super::snapshot::{Cluster, Snapshot};
 use super::tunnel;
 use super::upstream::{self, Destination, Failure, Limits, Outgoing};
 use super::worker::Worker;
+use crate::compile::Transport;
 use crate::inputs::Protocol;
 use crate::table::{Action, PathRule, Redirect, RequestView, Target};
 
@@ -25,36 +28,44 @@ type Answer = Response<ResponseBody>;
 /// Answers one request.
 pub(crate) async fn handle(
     worker: Arc<Worker>,
-    client: Client,
+    client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     // In use until the response's head: later changes do not touch this request.
     let snapshot = worker.shared.snapshot.load_full();
-    let exchange = begin(&worker, &snapshot, &client, &request);
-    Ok(route(&worker, &snapshot, &client, request, exchange).await)
+    let mut exchange = begin(&worker, &snapshot, &client, &request);
+    match route(&worker, &snapshot, &request, &mut exchange) {
+        Ok(way) => Ok(forward(&worker, &snapshot, way, request, exchange).await),
+        Err(own) => Ok(answer(own, exchange)),
+    }
 }
 
-fn begin(worker: &Worker, snapshot: &Snapshot, client: &Client, request: &Request<Incoming>) -> Box<Exchange> {
-    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+fn begin(
+    worker: &Arc<Worker>,
+    snapshot: &Snapshot,
+    client: &Arc<Client>,
+    request: &Request<Incoming>,
+) -> Box<Exchange> {
     let logs = worker.shared.log.is_on();
+    let user_agent = request.headers().get(header::USER_AGENT).filter(|_| logs).cloned();
     let series = snapshot.series.first().map_or_else(|| worker.no_series(), Arc::clone);
     Box::new(Exchange {
-        shared: Arc::clone(&worker.shared),
+        worker: Arc::clone(worker),
         started: Instant::now(),
         series,
         code: 499,
         bytes_sent: 0,
-        client: client.remote,
+        client: Arc::clone(client),
         protocol: match request.version() {
             Version::HTTP_2 => "HTTP/2",
             Version::HTTP_10 => "HTTP/1.0",
             _ => "HTTP/1.1",
         },
         method: request.method().clone(),
-        host: String::new(),
-        path: if logs { request.uri().path().to_owned() } else { String::new() },
-        trace_id: String::new(),
-        user_agent: user_agent.filter(|_| logs).map(str::to_owned),
+        host: Host::none(),
+        target: if logs { request.uri().clone() } else { Uri::default() },
+        trace_id: TraceId::default(),
+        user_agent,
         upstream: None,
         in_flight: None,
         tries: 0,
@@ -62,50 +73,57 @@ fn begin(worker: &Worker, snapshot: &Snapshot, client: &Client, request: &Reques
     })
 }
 
-async fn route(
-    worker: &Arc<Worker>,
-    snapshot: &Snapshot,
-    client: &Client,
-    request: Request<Incoming>,
-    mut exchange: Box<Exchange>,
-) -> Answer {
+/// What the gateway answers itself.
+enum Own {
+    Refusal { status: StatusCode, reason: &'static str, grpc: bool },
+    Redirect { status: StatusCode, location: String },
+}
+
+/// Decides where a request goes.
+fn route<'a>(
+    worker: &Worker,
+    snapshot: &'a Snapshot,
+    request: &Request<Incoming>,
+    exchange: &mut Exchange,
+) -> Result<Way<'a>, Own> {
     let grpc = is_grpc(request.headers());
-    let host = match check(&request) {
-        Ok(host) => host,
-        Err(reason) => return refuse(StatusCode::BAD_REQUEST, reason, false, exchange),
-    };
-    exchange.host.clone_from(&host.name);
+    exchange.host =
+        check(request).map_err(|reason| Own::Refusal { status: StatusCode::BAD_REQUEST, reason, grpc: false })?;
+    let refuse = |status, reason| Own::Refusal { status, reason, grpc };
     if request.method() == Method::CONNECT {
-        return refuse(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not supported", false, exchange);
+        return Err(refuse(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is not supported"));
     }
     let view = RequestView {
-        host: &host.name,
+        host: &exchange.host.name,
         path: request.uri().path(),
         query: request.uri().query().unwrap_or_default(),
         method: request.method(),
         headers: request.headers(),
     };
-    let entrance = snapshot.entrances.get(&client.port);
-    let Some((action, matched)) = entrance.and_then(|entrance| entrance.hosts.find(&view)) else {
-        return refuse(StatusCode::NOT_FOUND, "no route is for this host and path", grpc, exchange);
+    let entrance = snapshot.entrances.get(&exchange.client.place);
+    let (action, matched) = entrance
+        .and_then(|entrance| entrance.hosts.find(&view))
+        .ok_or_else(|| refuse(StatusCode::NOT_FOUND, "no route is for this host and path"))?;
+    let redirect = |redirect: &Redirect, exchange: &Exchange| Own::Redirect {
+        status: redirect.status,
+        location: location(redirect, exchange.client.tls, &exchange.host, request.uri(), matched),
     };
     exchange.series = Arc::clone(&snapshot.series[action.series]);
-    if let Some(redirect) = &action.filters.redirect {
-        return answer_redirect(redirect, client, &host, request.uri(), matched, exchange);
+    if let Some(found) = &action.filters.redirect {
+        return Err(redirect(found, exchange));
     }
-    let Some(target) = choose(&action.targets, worker.random()) else {
-        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "the route has no backend", grpc, exchange);
-    };
+    let target = choose(&action.targets, worker.random())
+        .ok_or_else(|| refuse(StatusCode::INTERNAL_SERVER_ERROR, "the route has no backend"))?;
     exchange.series = Arc::clone(&snapshot.series[target.series]);
-    if let Some(redirect) = &target.filters.redirect {
-        return answer_redirect(redirect, client, &host, request.uri(), matched, exchange);
+    if let Some(found) = &target.filters.redirect {
+        return Err(redirect(found, exchange));
     }
-    let backend = match target.backend {
-        Ok(backend) => backend,
-        Err(status) => return refuse(status, "the route's backend does not exist", grpc, exchange),
-    };
-    let way = Way { action, target, matched, backend, host, grpc };
-    forward(worker, snapshot, client, way, request, exchange).await
+    let backend = target.backend.map_err(|status| refuse(status, "the route's backend does not exist"))?;
+    let cluster = &snapshot.clusters[backend];
+    if cluster.transport == Transport::Broken {
+        return Err(refuse(StatusCode::BAD_GATEWAY, "the backend's BackendTLSPolicy is not valid"));
+    }
+    Ok(Way { action, target, matched, cluster, grpc })
 }
 
 /// Where a request goes, as far as it is decided.
@@ -113,8 +131,7 @@ struct Way<'a> {
     action: &'a Action,
     target: &'a Target,
     matched: Option<&'a PathRule>,
-    backend: usize,
-    host: Host,
+    cluster: &'a Cluster,
     grpc: bool,
 }
 
@@ -130,18 +147,21 @@ fn check(request: &Request<Incoming>) -> Result<Host, &'static str> {
 async fn forward(
     worker: &Arc<Worker>,
     snapshot: &Snapshot,
-    client: &Client,
     way: Way<'_>,
     mut request: Request<Incoming>,
     mut exchange: Box<Exchange>,
 ) -> Answer {
     let wanted = headers::wanted_upgrade(&request);
     let on_client = wanted.is_some().then(|| hyper::upgrade::on(&mut request));
-    let Way { action, target, backend, grpc, .. } = way;
-    let cluster = &snapshot.clusters[backend];
-    let protocol = if grpc && wanted.is_none() { Protocol::H2c } else { cluster.protocol };
+    let Way { action, target, cluster, grpc, .. } = way;
+    let protocol = match (grpc, &wanted, cluster.protocol) {
+        (true, None, _) => Protocol::Http2,
+        // HTTP/2 has no upgrade that fits (RFC 9113 §8.6).
+        (_, Some(_), _) => Protocol::Http1,
+        (false, None, protocol) => protocol,
+    };
     let limits = limits_of(worker, action, &exchange, grpc);
-    let outgoing = match prepare(worker, client, &way, request, protocol, wanted.as_ref(), &mut exchange) {
+    let outgoing = match prepare(worker, &way, request, protocol, wanted.as_ref(), &mut exchange) {
         Ok(outgoing) => outgoing,
         Err(failure) => return fail(failure, grpc, exchange),
     };
@@ -159,7 +179,8 @@ async fn forward(
             return fail(failure, grpc, exchange);
         };
         let on_upstream = hyper::upgrade::on(&mut response);
-        return switch(worker, response.headers().clone(), wanted, on_client, on_upstream, exchange);
+        let headers = std::mem::take(response.headers_mut());
+        return switch(worker, headers, wanted, Tunnel { on_client, on_upstream, checkout }, exchange);
     }
     exchange.code = response.status().as_u16();
     let (mut head, incoming) = response.into_parts();
@@ -184,7 +205,6 @@ fn limits_of(worker: &Worker, action: &Action, exchange: &Exchange, grpc: bool) 
 /// Makes the request that the upstream gets.
 fn prepare(
     worker: &Worker,
-    client: &Client,
     way: &Way<'_>,
     request: Request<Incoming>,
     protocol: Protocol,
@@ -194,7 +214,7 @@ fn prepare(
     let (head, incoming) = request.into_parts();
     let mut headers = head.headers;
     let trailers = headers::strip_hop_by_hop(&mut headers);
-    if trailers && protocol == Protocol::H2c {
+    if trailers && protocol == Protocol::Http2 {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     if let Some(protocol) = upgrade {
@@ -203,8 +223,8 @@ fn prepare(
     }
     // The library has answered it already (RFC 9110 §10.1.1).
     headers.remove(header::EXPECT);
-    headers::set_forwarded(&mut headers, client, &way.host, &worker.shared.options.trusted_proxies);
-    exchange.trace_id = headers::continue_trace(&mut headers, || worker.random()).id;
+    headers::set_forwarded(&mut headers, &exchange.client, &exchange.host);
+    exchange.trace_id = headers::continue_trace(&mut headers, || worker.random());
     let filters = [&way.action.filters, &way.target.filters];
     for filters in filters {
         filters.request_headers.apply(&mut headers);
@@ -213,16 +233,17 @@ fn prepare(
         .iter()
         .rev()
         .find_map(|filters| filters.rewrite_host.as_ref())
-        .and_then(|host| host.to_str().ok())
-        .map_or_else(|| way.host.authority.clone(), str::to_owned);
-    let authority = if authority.is_empty() { exchange_authority(way) } else { authority };
+        .unwrap_or(&exchange.host.authority)
+        .clone();
+    // What clients of HTTP/1.0 that name no host ask for.
+    let authority = if authority.is_empty() { HeaderValue::from_static("localhost") } else { authority };
     let new_path = filters.iter().rev().find_map(|filters| filters.rewrite_path.as_ref());
     let target = match (new_path, way.matched) {
         (Some(new), Some(matched)) => {
             let path = new.apply(head.uri.path(), matched);
             with_query(&path, head.uri.query())
         }
-        _ => head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().ok(),
+        _ => origin_form(head.uri),
     };
     let target = target.ok_or(Failure { status: StatusCode::BAD_REQUEST, reason: "the path cannot be passed on" })?;
     let (body, sent) = if incoming.is_end_stream() {
@@ -234,9 +255,14 @@ fn prepare(
     Ok(Outgoing { method: head.method, target, authority, headers, body, sent })
 }
 
-/// What clients of HTTP/1.0 that name no host ask for.
-fn exchange_authority(way: &Way<'_>) -> String {
-    if way.host.name.is_empty() { "localhost".to_owned() } else { way.host.name.clone() }
+/// Returns path and query alone.
+fn origin_form(uri: Uri) -> Option<Uri> {
+    if uri.authority().is_none() && uri.scheme().is_none() && uri.path_and_query().is_some() {
+        return Some(uri);
+    }
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query = uri.into_parts().path_and_query.or_else(|| Some(PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).ok()
 }
 
 fn with_query(path: &str, query: Option<&str>) -> Option<Uri> {
@@ -252,13 +278,13 @@ fn mirror(worker: &Arc<Worker>, snapshot: &Snapshot, way: &Way<'_>, outgoing: &O
         return;
     }
     let mirrors = way.action.filters.mirrors.iter().chain(&way.target.filters.mirrors);
-    for (backend, percent) in mirrors {
-        if worker.random() % 100 >= u64::from(*percent) {
+    for mirror in mirrors {
+        let cluster = &snapshot.clusters[mirror.backend];
+        if !mirror.takes(worker.random()) || cluster.transport == Transport::Broken {
             continue;
         }
-        let cluster = &snapshot.clusters[*backend];
-        let Some(endpoint) = cluster.pick(&[], 0, || worker.random()).cloned() else { continue };
-        let (pool, protocol) = (Arc::clone(&worker.pool), cluster.protocol);
+        let Some(endpoint) = cluster.pick(&[], 0, || worker.random()) else { continue };
+        let (pool, peer) = (Arc::clone(&worker.pool), cluster.peer(endpoint, cluster.protocol));
         let copy = Outgoing {
             method: outgoing.method.clone(),
             target: outgoing.target.clone(),
@@ -268,9 +294,16 @@ fn mirror(worker: &Arc<Worker>, snapshot: &Snapshot, way: &Way<'_>, outgoing: &O
             sent: None,
         };
         drop(worker.scope.spawn_until_cancelled("mirror", async move {
-            upstream::send_copy(&pool, endpoint.address, protocol, copy).await;
+            upstream::send_copy(&pool, &peer, copy).await;
         }));
     }
+}
+
+/// Both ends of a connection that changes protocols.
+struct Tunnel {
+    on_client: OnUpgrade,
+    on_upstream: OnUpgrade,
+    checkout: Checkout,
 }
 
 /// Passes bytes both ways once the upstream has agreed to change protocols.
@@ -278,8 +311,7 @@ fn switch(
     worker: &Arc<Worker>,
     mut headers: HeaderMap,
     wanted: HeaderValue,
-    on_client: OnUpgrade,
-    on_upstream: OnUpgrade,
+    tunnel: Tunnel,
     mut exchange: Box<Exchange>,
 ) -> Answer {
     headers::strip_hop_by_hop(&mut headers);
@@ -289,7 +321,8 @@ fn switch(
     // The exchange lasts as long as the tunnel; what the client gets now is the head alone.
     let scope = worker.scope.clone();
     drop(scope.clone().spawn("tunnel", async move {
-        let (Ok(client), Ok(upstream)) = tokio::join!(on_client, on_upstream) else { return };
+        let Tunnel { on_client, on_upstream, checkout } = tunnel;
+        let (Ok(client), Ok(upstream), ()) = tokio::join!(on_client, on_upstream, checkout.run()) else { return };
         tokio::select! {
             sent = tunnel::run(TokioIo::new(client), TokioIo::new(upstream)) => exchange.bytes_sent = sent,
             () = scope.cancelled() => {}
@@ -317,26 +350,24 @@ fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-fn answer_redirect(
-    redirect: &Redirect,
-    client: &Client,
-    host: &Host,
-    uri: &Uri,
-    matched: Option<&PathRule>,
-    mut exchange: Box<Exchange>,
-) -> Answer {
-    exchange.code = redirect.status.as_u16();
-    let mut answer = Response::new(ResponseBody::own("", exchange));
-    *answer.status_mut() = redirect.status;
-    if let Ok(location) = HeaderValue::try_from(location(redirect, client, host, uri, matched)) {
-        answer.headers_mut().insert(header::LOCATION, location);
+fn answer(own: Own, mut exchange: Box<Exchange>) -> Answer {
+    match own {
+        Own::Refusal { status, reason, grpc } => refuse(status, reason, grpc, exchange),
+        Own::Redirect { status, location } => {
+            exchange.code = status.as_u16();
+            let mut answer = Response::new(ResponseBody::own("", exchange));
+            *answer.status_mut() = status;
+            if let Ok(location) = HeaderValue::try_from(location) {
+                answer.headers_mut().insert(header::LOCATION, location);
+            }
+            answer
+        }
     }
-    answer
 }
 
 /// Returns where a redirect leads. Without a port of its own it keeps the client's, unless the scheme changes.
-fn location(redirect: &Redirect, client: &Client, host: &Host, uri: &Uri, matched: Option<&PathRule>) -> String {
-    let own_scheme = if client.tls { "https" } else { "http" };
+fn location(redirect: &Redirect, tls: bool, host: &Host, uri: &Uri, matched: Option<&PathRule>) -> String {
+    let own_scheme = if tls { "https" } else { "http" };
     let scheme = redirect.scheme.as_deref().unwrap_or(own_scheme);
     let name = redirect.hostname.as_deref().unwrap_or(&host.name);
     let kept = if redirect.scheme.is_some() { None } else { host.port };
@@ -394,8 +425,7 @@ mod tests {
 
     #[test]
     fn redirects_lead_where_the_specification_says() {
-        let client = Client { remote: ([1, 2, 3, 4], 5).into(), tls: false, port: 80, local_port: 8080 };
-        let host = |port| Host { authority: String::new(), name: "a.example".to_owned(), port };
+        let host = |port| Host { name: "a.example".to_owned(), port, ..Host::none() };
         let uri: Uri = "/old/x?q=1".parse().unwrap();
         let matched = PathRule::Prefix("/old".to_owned());
         let plain = Redirect { scheme: None, hostname: None, path: None, port: None, status: StatusCode::FOUND };
@@ -414,7 +444,7 @@ mod tests {
             (Redirect { port: Some(80), ..plain }, Some(8080), "http://a.example/old/x?q=1"),
         ];
         for (redirect, port, expected) in table {
-            assert_eq!(location(&redirect, &client, &host(port), &uri, Some(&matched)), expected);
+            assert_eq!(location(&redirect, false, &host(port), &uri, Some(&matched)), expected);
         }
     }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::metrics::{Metrics, Series};
-use crate::compile::{Entrance, Plan};
+use super::pool::Peer;
+use crate::compile::{Entrance, Place, Plan, Transport};
 use crate::inputs::Protocol;
 
 /// What the data plane serves. Immutable.
 #[derive(Default)]
 pub(crate) struct Snapshot {
-    pub entrances: BTreeMap<u16, Entrance>,
+    pub entrances: BTreeMap<Place, Entrance>,
     pub clusters: Vec<Cluster>,
     pub series: Vec<Arc<Series>>,
 }
@@ -20,6 +21,7 @@ pub(crate) struct Snapshot {
 /// The endpoints of one port of a Service.
 pub(crate) struct Cluster {
     pub protocol: Protocol,
+    pub transport: Transport,
     pub endpoints: Vec<Arc<Endpoint>>,
 }
 
@@ -65,6 +67,15 @@ impl Drop for InFlight {
 }
 
 impl Cluster {
+    /// Returns how one of the endpoints is reached.
+    pub(crate) fn peer(&self, endpoint: &Endpoint, protocol: Protocol) -> Peer {
+        let tls = match &self.transport {
+            Transport::Tls(tls) => Some(Arc::clone(tls)),
+            Transport::Plain | Transport::Broken => None,
+        };
+        Peer { address: endpoint.address, protocol, tls }
+    }
+
     /// Picks the less busy of two endpoints taken at random, among those that work; else among all. An endpoint that
     /// this request has `tried` is taken only when there is no other.
     pub(crate) fn pick(
@@ -127,6 +138,7 @@ impl Linker {
                     })
                     .collect(),
                 protocol: backend.protocol,
+                transport: backend.transport,
             })
             .collect();
         let mut kept = HashMap::new();
@@ -155,7 +167,7 @@ mod tests {
 
     fn cluster(count: u16) -> Cluster {
         let endpoints = (0..count).map(|port| Arc::new(Endpoint::new(([127, 0, 0, 1], port + 1).into()))).collect();
-        Cluster { protocol: Protocol::Http1, endpoints }
+        Cluster { protocol: Protocol::Http1, transport: Transport::Plain, endpoints }
     }
 
     /// Counts up: the draws are 0, 1, 2, …

@@ -1,17 +1,21 @@
 //! Tries of one request at the endpoints of a backend.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::body::{Exchange, RequestBody};
-use super::pool::{Checkout, Pool};
+use super::pool::{Checkout, Peer, Pool};
 use super::snapshot::{Cluster, InFlight};
 use crate::inputs::Protocol;
 
@@ -41,7 +45,7 @@ pub(crate) struct Outgoing {
     /// Path and query.
     pub target: Uri,
     /// The host that the upstream sees.
-    pub authority: String,
+    pub authority: HeaderValue,
     pub headers: HeaderMap,
     pub body: RequestBody,
     /// Resolves when the body has been sent; there is none when there is no body.
@@ -89,7 +93,7 @@ pub(crate) async fn send(
         let Some(endpoint) = cluster.pick(&tried, now, &mut random) else { break };
         exchange.tries += 1;
         exchange.upstream = Some(endpoint.address);
-        let mut checkout = match pool.checkout(endpoint.address, protocol).await {
+        let mut checkout = match pool.checkout(&cluster.peer(endpoint, protocol)).await {
             Ok(checkout) => checkout,
             Err(error) => {
                 tracing::debug!(address = %endpoint.address, %error, "an endpoint could not be reached");
@@ -137,44 +141,52 @@ pub(crate) async fn send(
 }
 
 /// Sends a copy of a request and throws the answer away.
-pub(crate) async fn send_copy(pool: &Arc<Pool>, address: SocketAddr, protocol: Protocol, outgoing: Outgoing) {
+pub(crate) async fn send_copy(pool: &Arc<Pool>, peer: &Peer, outgoing: Outgoing) {
     let Outgoing { method, target, authority, headers, body, .. } = outgoing;
-    let Ok(request) = (Head { method, target, authority, headers }).into_request(protocol, body) else { return };
+    let Ok(request) = (Head { method, target, authority, headers }).into_request(peer.protocol, body) else { return };
     let sending = async {
-        let mut checkout = pool.checkout(address, protocol).await.ok()?;
-        let response = checkout.send(request).await.ok()?;
-        http_body_util::BodyExt::collect(response.into_body()).await.ok()?;
+        let mut checkout = pool.checkout(peer).await.ok()?;
+        let mut body = checkout.send(request).await.ok()?.into_body();
+        let mut next = |context: &mut Context<'_>| {
+            checkout.drive(context);
+            Pin::new(&mut body).poll_frame(context)
+        };
+        while let Some(frame) = poll_fn(&mut next).await {
+            frame.ok()?;
+        }
         checkout.give_back();
         Some(())
     };
     if tokio::time::timeout(COPY_TIMEOUT, sending).await.ok().flatten().is_none() {
-        tracing::debug!(%address, "a mirrored request failed");
+        tracing::debug!(address = %peer.address, "a mirrored request failed");
     }
 }
 
 /// Waits until a try has taken too long.
 async fn too_late(limits: &Limits, sent: Option<&mut oneshot::Receiver<()>>) {
-    let after = async |limit: Option<Duration>| match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
-        None => std::future::pending().await,
-    };
-    let whole = async {
-        match limits.deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline).await,
-            None => std::future::pending().await,
-        }
-    };
-    let head = async {
-        if let Some(sent) = sent {
+    let now = Instant::now();
+    let after = |limit: Option<Duration>| limit.map(|limit| now + limit);
+    let fixed = earlier(limits.deadline, after(limits.per_try));
+    if let Some(sent) = sent {
+        tokio::select! {
+            () = until(fixed) => return,
             // An error says the same: the sender is dropped at the body's end.
-            drop(sent.await);
+            _ = sent => {}
         }
-        after(limits.head).await;
-    };
-    tokio::select! {
-        () = whole => {}
-        () = after(limits.per_try) => {}
-        () = head => {}
+        let head = limits.head.map(|limit| Instant::now() + limit);
+        return until(earlier(fixed, head)).await;
+    }
+    until(earlier(fixed, after(limits.head))).await;
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -186,7 +198,7 @@ fn is_idempotent(method: &Method) -> bool {
 struct Head {
     method: Method,
     target: Uri,
-    authority: String,
+    authority: HeaderValue,
     headers: HeaderMap,
 }
 
@@ -198,15 +210,14 @@ impl Head {
         *request.method_mut() = method;
         match protocol {
             Protocol::Http1 => {
-                let host = http::HeaderValue::try_from(authority).map_err(|_| BAD)?;
-                headers.insert(http::header::HOST, host);
+                headers.insert(http::header::HOST, authority);
                 *request.uri_mut() = target;
                 *request.version_mut() = Version::HTTP_11;
             }
-            Protocol::H2c => {
+            Protocol::Http2 => {
                 headers.remove(http::header::HOST);
                 let path = target.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-                let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build();
+                let uri = Uri::builder().scheme("http").authority(authority.as_bytes()).path_and_query(path).build();
                 *request.uri_mut() = uri.map_err(|_| BAD)?;
                 *request.version_mut() = Version::HTTP_2;
             }

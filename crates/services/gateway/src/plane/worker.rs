@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,10 +19,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
+use super::access_log::LogBuffer;
 use super::headers::Client;
 use super::metrics::Series;
 use super::pool::Pool;
 use super::proxy;
+use crate::compile::Place;
 
 /// Connections of clients at a time on one thread; further ones wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 16_384;
@@ -44,7 +47,7 @@ const PRUNE_PERIOD: Duration = Duration::from_secs(10);
 
 /// What a worker is told.
 pub(crate) enum Command {
-    Listen { socket: TcpSocket, address: SocketAddr, port: u16, tls: bool },
+    Listen { socket: TcpSocket, address: SocketAddr, place: Place, tls: bool },
     Unlisten { address: SocketAddr },
 }
 
@@ -53,6 +56,7 @@ pub(crate) struct Worker {
     pub shared: Arc<Shared>,
     pub scope: Scope,
     pub pool: Arc<Pool>,
+    pub log: LogBuffer,
     random: AtomicU64,
     no_series: OnceLock<Arc<Series>>,
     permits: Arc<Semaphore>,
@@ -70,6 +74,7 @@ impl Worker {
             shared,
             scope,
             pool,
+            log: LogBuffer::default(),
             random: AtomicU64::new(u64::from_ne_bytes(seed) | 1),
             no_series: OnceLock::new(),
             permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -98,6 +103,9 @@ impl Worker {
         let (alive, mut all_gone) = mpsc::channel(1);
         let mut listeners: HashMap<SocketAddr, Scope> = HashMap::new();
         let mut prune = tokio::time::interval(PRUNE_PERIOD);
+        let logging = Arc::clone(&worker);
+        // Goes on while open requests end; what is left then is written by `done`.
+        let logging = worker.scope.spawn("log", async move { logging.log.run(&logging.shared.log).await });
         loop {
             let command = tokio::select! {
                 () = worker.scope.cancelled() => break,
@@ -108,10 +116,10 @@ impl Worker {
                 }
             };
             match command {
-                Some(Command::Listen { socket, address, port, tls }) => match socket.listen(BACKLOG) {
+                Some(Command::Listen { socket, address, place, tls }) => match socket.listen(BACKLOG) {
                     Ok(listener) => {
                         let scope = worker.scope.child("listener");
-                        let accepting = Arc::clone(&worker).accept(scope.clone(), listener, port, tls, alive.clone());
+                        let accepting = Arc::clone(&worker).accept(scope.clone(), listener, place, tls, alive.clone());
                         drop(scope.spawn("accept", accepting));
                         listeners.insert(address, scope);
                     }
@@ -130,11 +138,12 @@ impl Worker {
         if tokio::time::timeout(worker.shared.options.drain, all_gone.recv()).await.is_err() {
             tracing::warn!("connections of the gateway were cut off as they did not end in time");
         }
-        worker.shared.log.worker_done().await;
+        logging.abort();
+        worker.log.done(&worker.shared.log).await;
     }
 
-    async fn accept(self: Arc<Self>, scope: Scope, listener: TcpListener, port: u16, tls: bool, alive: Alive) {
-        let acceptor = tls.then(|| self.acceptor(port)).flatten();
+    async fn accept(self: Arc<Self>, scope: Scope, listener: TcpListener, place: Place, tls: bool, alive: Alive) {
+        let acceptor = tls.then(|| self.acceptor(place)).flatten();
         if tls && acceptor.is_none() {
             return;
         }
@@ -150,7 +159,7 @@ impl Worker {
             drop(self.scope.spawn("connection", async move {
                 let _held = (permit, alive);
                 worker.shared.metrics.connections.add(1);
-                Arc::clone(&worker).connection(stream, remote, port, acceptor).await;
+                Arc::clone(&worker).connection(stream, remote, place, acceptor).await;
                 worker.shared.metrics.connections.add(-1);
             }));
         }
@@ -169,12 +178,12 @@ impl Worker {
         }
     }
 
-    fn acceptor(&self, port: u16) -> Option<TlsAcceptor> {
+    fn acceptor(&self, place: Place) -> Option<TlsAcceptor> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         match builder {
             Ok(builder) => {
-                let resolver = Resolver { shared: Arc::clone(&self.shared), port };
+                let resolver = Resolver { shared: Arc::clone(&self.shared), place };
                 let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
                 config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
                 Some(TlsAcceptor::from(Arc::new(config)))
@@ -190,21 +199,22 @@ impl Worker {
         self: Arc<Self>,
         stream: TcpStream,
         remote: SocketAddr,
-        port: u16,
+        place: Place,
         acceptor: Option<TlsAcceptor>,
     ) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let local_port = stream.local_addr().map_or(port, |local| local.port());
-        let client = Client { remote, tls: acceptor.is_some(), port, local_port };
+        let local_port = stream.local_addr().map_or(place.port, |local| local.port());
+        let trusted = &self.shared.options.trusted_proxies;
+        let client = Client::new(remote, acceptor.is_some(), place, local_port, trusted);
         let Some(acceptor) = acceptor else {
             return self.serve(stream, client, Version::Unknown).await;
         };
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.serve(stream, client, if h2 { Version::H2 } else { Version::H1 }).await;
+                self.serve(stream, client, if h2 { Version::Http2 } else { Version::Unknown }).await;
             }
             Ok(Err(error)) => tracing::debug!(%remote, %error, "handshake failed"),
             Err(_) => tracing::debug!(%remote, "handshake took too long"),
@@ -216,7 +226,8 @@ impl Worker {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let scope = self.scope.clone();
-        let service = service_fn(move |request| proxy::handle(Arc::clone(&self), client, request));
+        let (remote, client) = (client.remote, Arc::new(client));
+        let service = service_fn(move |request| proxy::handle(Arc::clone(&self), Arc::clone(&client), request));
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -232,22 +243,33 @@ impl Worker {
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .keep_alive_interval(Duration::from_secs(30));
-        let builder = match version {
-            Version::Unknown => builder,
-            Version::H1 => builder.http1_only(),
-            Version::H2 => builder.http2_only(),
-        };
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        let result = tokio::select! {
-            result = connection.as_mut() => result,
-            () = scope.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let stream = TokioIo::new(stream);
+        let result = match version {
+            Version::Unknown => {
+                let connection = pin!(builder.serve_connection_with_upgrades(stream, service));
+                drive(&scope, connection, auto::UpgradeableConnection::graceful_shutdown).await
+            }
+            // Only this way does the library not guess what was agreed on: a wrong preface is an error then (RFC 9113
+            // §3.4). HTTP/2 has no upgrades.
+            Version::Http2 => {
+                let builder = builder.http2_only();
+                let connection = pin!(builder.serve_connection(stream, service));
+                drive(&scope, connection, auto::Connection::graceful_shutdown).await
             }
         };
         if let Err(error) = result {
-            tracing::debug!(remote = %client.remote, %error, "connection ended early");
+            tracing::debug!(%remote, %error, "connection ended early");
+        }
+    }
+}
+
+/// Serves a connection; when the scope ends, its open requests end first.
+async fn drive<C: Future>(scope: &Scope, mut connection: Pin<&mut C>, stop: impl FnOnce(Pin<&mut C>)) -> C::Output {
+    tokio::select! {
+        result = connection.as_mut() => result,
+        () = scope.cancelled() => {
+            stop(connection.as_mut());
+            connection.await
         }
     }
 }
@@ -255,26 +277,26 @@ impl Worker {
 /// What a connection speaks, as ALPN says.
 #[derive(Debug, Clone, Copy)]
 enum Version {
+    /// HTTP/1, or HTTP/2 when it begins so.
     Unknown,
-    H1,
-    H2,
+    Http2,
 }
 
 /// Finds certificates in the snapshot of the moment: a rotated Secret holds from the next handshake on.
 struct Resolver {
     shared: Arc<Shared>,
-    port: u16,
+    place: Place,
 }
 
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Resolver").field("port", &self.port).finish_non_exhaustive()
+        formatter.debug_struct("Resolver").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let snapshot = self.shared.snapshot.load();
-        snapshot.entrances.get(&self.port)?.certificates.find(hello.server_name())
+        snapshot.entrances.get(&self.place)?.certificates.find(hello.server_name())
     }
 }

@@ -46,6 +46,12 @@ impl Compiler<'_> {
     fn service_port(&mut self, entry: &ServiceEntry, port: &ServicePort) {
         let service = &entry.service;
         let Some(cluster_ip) = service.cluster_ip else { return };
+        if service.other_proxy {
+            let key = key(cluster_ip, port.protocol, port.port);
+            let served = self.ruleset().sets.get_mut("in_process").expect("the base has made this set");
+            served.elements.insert(key, None);
+            return;
+        }
         let id = InProcess { address: cluster_ip, protocol: port.protocol, port: port.port };
         if !self.in_process.contains(&id) {
             let targets = self.targets(entry, port, service.internal_traffic);

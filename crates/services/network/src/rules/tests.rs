@@ -64,6 +64,14 @@ fn services_without_endpoints_or_served_in_process_have_no_element() {
 }
 
 #[test]
+fn services_of_another_proxy_are_let_in_untranslated() {
+    let entry = with(service("gate", 30, vec![endpoint(5, 80)]), |service| service.other_proxy = true);
+    let compiled = compile(&cluster(vec![entry], Vec::new()), &options());
+    assert_eq!(map(&compiled, "service_ports"), []);
+    assert!(compiled.ruleset.sets["in_process"].elements.contains_key("10.96.0.30 . tcp . 80"));
+}
+
+#[test]
 fn affinity_keeps_clients_in_sets_with_a_timeout() {
     let entry = with(service("web", 20, vec![endpoint(5, 80), endpoint(6, 80)]), |service| {
         service.affinity_seconds = Some(600)

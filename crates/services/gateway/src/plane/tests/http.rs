@@ -177,11 +177,13 @@ async fn an_early_answer_blocks_nobody_else() {
         assert!(String::from_utf8_lossy(&answer[..count]).starts_with("HTTP/1.1 200"));
         slow.push(stream);
     }
-    let started = tokio::time::Instant::now();
-    for _ in 0..20 {
-        assert_eq!(serving.get("a", "/").await.status(), 200);
-    }
-    assert!(started.elapsed() < Duration::from_secs(3));
+    let client = client();
+    let others = async {
+        for _ in 0..20 {
+            assert_eq!(client.get(format!("http://{}/", serving.http)).send().await.unwrap().status(), 200);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), others).await.expect("others are answered meanwhile");
     drop(slow);
     serving.stop().await;
 }
@@ -294,11 +296,13 @@ async fn metrics_and_log_tell_what_happened() {
     let lines = std::fs::read_to_string(path).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
-    let first = &lines[0];
-    assert_eq!((&first["path"], &first["code"]), (&json!("/x"), &json!(200)));
-    assert_eq!((&first["host"], &first["tries"]), (&json!("shop.example"), &json!(1)));
+    // Each worker hands over its own lines: they are in no order.
+    let line_of =
+        |path: &str, host: &str| lines.iter().find(|line| line["path"] == path && line["host"] == host).unwrap();
+    let first = line_of("/x", "shop.example");
+    assert_eq!((&first["code"], &first["tries"]), (&json!(200), &json!(1)));
     assert_eq!(first["upstream"], upstream.address.to_string());
     assert_eq!(first["trace_id"].as_str().unwrap().len(), 32);
     assert!(first["bytes_sent"].as_u64().unwrap() > 10);
-    assert_eq!(lines[2]["error"], "no route is for this host and path");
+    assert_eq!(line_of("/", "nobody")["error"], "no route is for this host and path");
 }

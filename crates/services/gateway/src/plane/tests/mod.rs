@@ -3,6 +3,7 @@
 mod http;
 mod protocols;
 mod under_load;
+mod upstream_tls;
 mod upstreams;
 
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use maru_task::Scope;
 use maru_telemetry::Registry;
 
 use super::{AccessLogOptions, DataPlane, DataPlaneOptions};
-use crate::compile::{HTTP_PORT, HTTPS_PORT};
+use crate::compile::{HTTP_PORT, HTTPS_PORT, Place};
 use crate::fixtures;
 use crate::inputs::Inputs;
 
@@ -56,7 +57,7 @@ impl Serving {
         for (port, tls) in [(HTTP_PORT, false), (HTTPS_PORT, true)] {
             let bound = plane.bind(([127, 0, 0, 1], 0).into()).unwrap();
             addresses.push(bound.address);
-            plane.serve(port, tls, bound).await;
+            plane.serve(Place::shared(port), tls, bound).await;
         }
         for address in &addresses {
             maru_testkit::wait_until(Duration::from_secs(5), "the port to be served", || async {

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::upstreams::{Upstream, header};
 use super::{Serving, client};
+use crate::compile::Place;
 use crate::fixtures::{add_gateway, add_ingress, add_secret, add_service, parse, world};
 use crate::inputs::Inputs;
 
@@ -202,7 +203,7 @@ async fn other_ports_of_gateways_are_served_when_told() {
     let serving = Serving::start(&inputs).await;
     let bound = serving.plane.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = bound.address;
-    serving.plane.serve(8080, false, bound).await;
+    serving.plane.serve(Place::shared(8080), false, bound).await;
     assert_eq!(serving.get("x", "/").await.status(), 404, "port 80 has no routes");
     let ask = || async { client().get(format!("http://{address}/")).send().await.map(|response| response.status()) };
     maru_testkit::wait_until(Duration::from_secs(5), "the port to be served", || async { ask().await.is_ok() }).await;
