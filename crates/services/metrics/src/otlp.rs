@@ -95,11 +95,10 @@ async fn take(
         let translation = read(form, packing, body, bytes_max, &options)?;
         let mut appender = store.appender(&scope);
         let malformed = append(&mut appender, &translation);
-        Ok((appender, malformed, translation.warnings))
+        let report = appender.commit().map_err(write::commit_fault)?;
+        Ok((Outcome { report, malformed }, translation.warnings))
     };
-    let (mut appender, malformed, warnings) = state.writes.run(WRITE_PATIENCE, work).await.map_err(write::busy)?;
-    let report = appender.commit_async().await.map_err(write::commit_fault)?;
-    Ok((Outcome { report, malformed }, warnings))
+    state.writes.run(WRITE_PATIENCE, work).await.map_err(write::busy)
 }
 
 fn read(

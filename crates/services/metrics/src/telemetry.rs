@@ -1,6 +1,7 @@
 //! What the service counts about itself. Names are listed here and nowhere else.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use maru_telemetry::{Counter, Family, Gauge, Histogram, Registry};
 
@@ -19,6 +20,8 @@ pub(crate) struct Telemetry {
     pub(crate) samples_written: Arc<Family<Counter>>,
     /// Samples that were refused, by reason.
     pub(crate) samples_refused: Arc<Family<Counter>>,
+    /// Requests of remote write so far.
+    pub(crate) requests_written: AtomicU64,
     /// Samples that queries looked at.
     pub(crate) samples_queried: Arc<Counter>,
     /// Numbers of the store, set when they are asked for.
@@ -67,6 +70,7 @@ impl Telemetry {
                 "Samples that were refused, by reason.",
                 &["reason"],
             ),
+            requests_written: AtomicU64::new(0),
             samples_queried: registry
                 .family("maru_metrics_samples_queried_total", "Samples that queries looked at.", &[])
                 .with(&[]),

@@ -3,6 +3,8 @@
 //! Source: Prometheus remote write 1.0 and 2.0 specifications.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -110,19 +112,19 @@ async fn write(state: &State, version: Version, body: Body, scope: WriteScope) -
     let store = state.store.clone();
     let bytes_max = state.limits.write_decompressed_bytes_max;
     let buffers = state.buffers.clone();
-    let (mut appender, malformed) = state
-        .writes
-        .run(WRITE_PATIENCE, move |_| {
-            let mut appender = store.appender(&scope);
-            let mut buffer = buffers.take();
-            let malformed = append(&mut appender, version, &body, bytes_max, &mut buffer);
-            buffers.put(buffer);
-            malformed.map(|malformed| (appender, malformed))
-        })
-        .await
-        .map_err(busy)?;
-    let report = appender.commit_async().await.map_err(commit_fault)?;
-    Ok(Outcome { report, malformed })
+    let number = state.telemetry.requests_written.fetch_add(1, Ordering::Relaxed);
+    let metadata = if number.is_multiple_of(METADATA_PERIOD) { KnownMetadata::Read } else { KnownMetadata::Skip };
+    // The thread also waits for the disk: one wait is shared by all that write at the same time.
+    let work = move |_: &_| {
+        let mut appender = store.appender(&scope);
+        let mut buffer = buffers.take();
+        let malformed = append(&mut appender, (version, metadata), &body, bytes_max, &mut buffer);
+        buffers.put(buffer);
+        let malformed = malformed?;
+        let report = appender.commit().map_err(commit_fault)?;
+        Ok(Outcome { report, malformed })
+    };
+    state.writes.run(WRITE_PATIENCE, work).await.map_err(busy)
 }
 
 /// How long a write waits for its turn.
@@ -147,7 +149,7 @@ pub(crate) fn commit_fault(error: CommitError) -> Fault {
 
 /// Buffers for unpacking, used again.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Buffers(std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 /// Buffers that are kept, and the bytes that one may have to be kept.
 const BUFFERS_MAX: usize = 8;
@@ -155,21 +157,33 @@ const BUFFER_BYTES_MAX: usize = 4 << 20;
 
 impl Buffers {
     pub(crate) fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop().unwrap_or_default()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     pub(crate) fn put(&self, buffer: Vec<u8>) {
-        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
             kept.push(buffer);
         }
     }
 }
 
+/// What happens to metadata of series that are known already. Senders of version 2 repeat it with each sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownMetadata {
+    /// It is read: it may have changed.
+    Read,
+    /// It is passed over.
+    Skip,
+}
+
+/// Of so many requests one has the metadata of known series read.
+const METADATA_PERIOD: u64 = 64;
+
 /// Unpacks a request and gathers its samples.
 fn append(
     appender: &mut Appender,
-    version: Version,
+    (version, metadata): (Version, KnownMetadata),
     body: &Bytes,
     bytes_max: usize,
     buffer: &mut Vec<u8>,
@@ -186,7 +200,7 @@ fn append(
                 appender.metadata(&family, metadata);
                 Ok(())
             }
-            Ok(Entry::Series(series)) => append_series(appender, &series, &mut scratch, &mut malformed),
+            Ok(Entry::Series(series)) => append_series(appender, &series, metadata, &mut scratch, &mut malformed),
         };
         if let Err(error) = result {
             appender.rollback();
@@ -200,14 +214,17 @@ fn append(
 fn append_series(
     appender: &mut Appender,
     series: &Series<'_>,
+    metadata: KnownMetadata,
     scratch: &mut Vec<u8>,
     malformed: &mut Malformed,
 ) -> Result<(), maru_prom::WireError> {
     let counts = series.counts();
     let items = (counts.samples + counts.histograms).max(1);
     let mut labels = None;
+    let mut is_new = false;
     let looked_up = series.key(scratch).map_err(|error| error.to_string()).and_then(|key| {
         appender.series_by_bytes(key, || {
+            is_new = true;
             if !series.labels().are_sorted().map_err(|error| error.to_string())? {
                 // Says which name is there twice, if that is what is wrong.
                 let sorted = series.labels().to_labels().map_err(|error| error.to_string())?;
@@ -245,6 +262,18 @@ fn append_series(
             }
         }
     }
+    if is_new || metadata == KnownMetadata::Read {
+        append_metadata(appender, series, malformed)?;
+    }
+    Ok(())
+}
+
+/// Gathers what version 2 says about the metric of a series.
+fn append_metadata(
+    appender: &mut Appender,
+    series: &Series<'_>,
+    malformed: &mut Malformed,
+) -> Result<(), maru_prom::WireError> {
     match series.metadata()? {
         Ok(Some(metadata)) => {
             if let Ok(labels) = series.labels().to_labels() {
