@@ -1,5 +1,6 @@
 //! The engine as its users meet it.
 
+mod engine;
 mod engine_limits;
 mod engine_properties;
 mod hints;
