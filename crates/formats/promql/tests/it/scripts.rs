@@ -111,7 +111,7 @@ fn spoiled(mut case: Case) -> Option<Case> {
     if case.fail.is_some() {
         return None;
     }
-    let spoil = |value: f64| if value.is_finite() { value * 1.001 + 0.001 } else { 0.5 };
+    let spoil = |value: f64| if value.is_finite() && value != 0.0 { value * 1.001 } else { 0.5 };
     if let Some(value) = &mut case.scalar {
         *value = spoil(*value);
     } else if let Some(text) = &mut case.text {
