@@ -53,19 +53,16 @@ fn walk_map(node: &Node, is_builtin: bool, map: &mut Map<String, Value>, path: &
     });
 }
 
-/// Sets absent fields, and nulls that may not be null, to their defaults.
+/// Drops nulls that may not be null, and sets absent fields to their defaults (Kubernetes, "Defaulting and Nullable").
 pub(super) fn default(node: &Node, value: &mut Value) {
     let node = node.resolved();
     match value {
         Value::Object(map) => {
             for (name, property) in &node.properties {
-                let Some(default) = &property.default else { continue };
-                let is_missing = match map.get(&**name) {
-                    None => true,
-                    Some(Value::Null) => !property.nullable,
-                    Some(_) => false,
-                };
-                if is_missing {
+                if map.get(&**name).is_some_and(Value::is_null) && !property.resolved().nullable {
+                    map.remove(&**name);
+                }
+                if let Some(default) = property.default.as_ref().filter(|_| !map.contains_key(&**name)) {
                     map.insert(name.to_string(), default.clone());
                 }
             }

@@ -169,7 +169,7 @@ fn a_crd_is_validated() {
 fn a_crd_is_pruned_and_defaulted() {
     let schema = cron_tab();
     let mut object = json!({"apiVersion": "x/v1", "kind": "CronTab", "metadata": {"name": "a", "bad": 1}, "other": 1,
-        "spec": {"cronSpec": "*", "foo": 1, "free": {"a": {"b": 1}}, "labels": {"x": "y"}, "list": [{"k": "1"}], "mode": null}});
+        "spec": {"cronSpec": "*", "foo": 1, "free": {"a": {"b": 1}}, "labels": {"x": "y"}, "list": [{"k": "1"}], "mode": null, "port": null}});
     let mut unknown = schema.prune(&mut object);
     unknown.sort_unstable();
     assert_eq!(unknown, ["metadata.bad", "other", "spec.foo"]);
