@@ -102,8 +102,8 @@ impl HistogramSum {
             zero_count: Kahan::new(first.zero_count),
             count: Kahan::new(first.count),
             sum: Kahan::new(first.sum),
-            positive: cells(first.positive()),
-            negative: cells(first.negative()),
+            positive: cells(first.positive()).collect(),
+            negative: cells(first.negative()).collect(),
             custom_values: first.custom_values.clone(),
             magnitude: magnitude(first),
         }
@@ -144,14 +144,17 @@ impl HistogramSum {
             merge_to(&mut self.negative, self.schema, other.schema, rounding);
             self.schema = other.schema;
         }
+        let (schema, threshold) = (self.schema, self.zero_threshold);
         for (mine, theirs) in [(&mut self.positive, other.positive()), (&mut self.negative, other.negative())] {
-            let mut theirs = cells(theirs);
             // What the zero bucket covers is already in its count.
-            theirs.retain(|cell| exponential_bound(cell.index, other.schema) > self.zero_threshold);
-            if other.schema > self.schema {
-                merge_to(&mut theirs, other.schema, self.schema, rounding);
+            let beyond = cells(theirs).skip_while(|cell| exponential_bound(cell.index, other.schema) <= threshold);
+            if other.schema > schema {
+                let mut joined = beyond.collect();
+                merge_to(&mut joined, other.schema, schema, rounding);
+                add_cells(mine, joined.into_iter(), sign, rounding);
+            } else {
+                add_cells(mine, beyond, sign, rounding);
             }
-            add_cells(mine, &theirs, sign, rounding);
         }
         Ok(Combined { reset_hints_collide: collided, bounds_reconciled: false })
     }
@@ -177,7 +180,7 @@ impl HistogramSum {
         while threshold != self.zero_threshold && turns < 64 {
             turns += 1;
             if self.zero_threshold > threshold {
-                let sides = [cells(other.positive()), cells(other.negative())];
+                let sides: [Vec<Cell>; 2] = [cells(other.positive()).collect(), cells(other.negative()).collect()];
                 let own = Kahan::new(other.zero_count);
                 (count, threshold) =
                     widened([&sides[0], &sides[1]], other.schema, own, other.zero_threshold, self.zero_threshold);
@@ -201,11 +204,11 @@ impl HistogramSum {
 
     /// Adds custom buckets; returns whether only the bounds that both have could be kept.
     fn add_custom(&mut self, other: &Histogram, sign: f64) -> bool {
-        let theirs = cells(other.positive());
         if self.custom_values == other.custom_values {
-            add_cells(&mut self.positive, &theirs, sign, self.rounding);
+            add_cells(&mut self.positive, cells(other.positive()), sign, self.rounding);
             return false;
         }
+        let theirs: Vec<Cell> = cells(other.positive()).collect();
         let common = intersection(&self.custom_values, &other.custom_values);
         let mut buckets = vec![Kahan::default(); common.len() + 1];
         let sides = [(&self.positive, &self.custom_values, 1.0), (&theirs, &other.custom_values, sign)];
@@ -308,12 +311,8 @@ fn magnitude(histogram: &Histogram) -> f64 {
         .fold(0.0, |greatest: f64, number| if number.is_nan() { greatest } else { greatest.max(number.abs()) })
 }
 
-fn cells(mut buckets: Buckets<'_>) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    while let Some((index, count)) = buckets.next_cell() {
-        cells.push(Cell { index, value: Kahan::new(count) });
-    }
-    cells
+fn cells(mut buckets: Buckets<'_>) -> impl Iterator<Item = Cell> {
+    std::iter::from_fn(move || buckets.next_cell()).map(|(index, count)| Cell { index, value: Kahan::new(count) })
 }
 
 /// Merges buckets to those of a coarser schema.
@@ -333,31 +332,32 @@ fn merge_to(cells: &mut Vec<Cell>, schema: i32, target: i32, rounding: Rounding)
     });
 }
 
-/// Adds `sign` times `theirs` to `mine`, both in the order of their indexes.
-fn add_cells(mine: &mut Vec<Cell>, theirs: &[Cell], sign: f64, rounding: Rounding) {
+/// Adds `sign` times `theirs` to `mine`, both in the order of their indexes. Allocates only for buckets that are new.
+fn add_cells(mine: &mut Vec<Cell>, theirs: impl Iterator<Item = Cell>, sign: f64, rounding: Rounding) {
     let add = |to: &mut Cell, cell: &Cell| {
         rounding.add(&mut to.value, sign * cell.value.sum);
         if cell.value.compensation != 0.0 {
             rounding.add(&mut to.value, sign * cell.value.compensation);
         }
     };
+    let known = mine.len();
     let mut at = 0;
-    let mut missing = Vec::new();
     for cell in theirs {
-        while mine.get(at).is_some_and(|own| own.index < cell.index) {
+        while at < known && mine.get(at).is_some_and(|own| own.index < cell.index) {
             at += 1;
         }
         match mine.get_mut(at) {
-            Some(own) if own.index == cell.index => add(own, cell),
-            _ => missing.push(*cell),
+            Some(own) if at < known && own.index == cell.index => add(own, &cell),
+            _ => {
+                let mut own = Cell { index: cell.index, value: Kahan::default() };
+                add(&mut own, &cell);
+                mine.push(own);
+            }
         }
     }
-    for cell in missing {
-        let mut own = Cell { index: cell.index, value: Kahan::default() };
-        add(&mut own, &cell);
-        mine.push(own);
+    if mine.len() > known {
+        mine.sort_by_key(|cell| cell.index);
     }
-    mine.sort_by_key(|cell| cell.index);
 }
 
 /// Returns the zero count for a threshold of at least `wanted`, and that threshold: the end of a filled bucket which it would cut.
@@ -397,7 +397,8 @@ impl Histogram {
         if wanted == self.zero_threshold {
             return (self.zero_count, wanted);
         }
-        let (positive, negative) = (cells(self.positive()), cells(self.negative()));
+        let (positive, negative): (Vec<Cell>, Vec<Cell>) =
+            (cells(self.positive()).collect(), cells(self.negative()).collect());
         let zero_count = Kahan::new(self.zero_count);
         let (count, threshold) = widened([&positive, &negative], self.schema, zero_count, self.zero_threshold, wanted);
         (count.sum, threshold)
