@@ -118,8 +118,19 @@ fn target_series(target: usize) -> Vec<Series> {
         add(&format!("{name}_sum"), &[("handler", handler)], Motion::Sum);
         add(&format!("{name}_count"), &[("handler", handler)], Motion::Count(240));
     }
-    for mode in ["idle", "iowait", "irq", "nice", "softirq", "steal", "system", "user"] {
-        add("node_cpu_seconds_total", &[("mode", mode)], Motion::Seconds(1500));
+    // In hundredths of a second for each step of 15 seconds.
+    let modes = [
+        ("idle", 1500),
+        ("iowait", 40),
+        ("irq", 2),
+        ("nice", 2),
+        ("softirq", 20),
+        ("steal", 5),
+        ("system", 150),
+        ("user", 400),
+    ];
+    for (mode, pace) in modes {
+        add("node_cpu_seconds_total", &[("mode", mode)], Motion::Seconds(pace));
     }
     for kind in ["cpu0", "cpu1", "board", "gpu", "disk0", "disk1", "psu", "inlet", "outlet", "vrm"] {
         add("node_temperature_celsius", &[("kind", kind)], Motion::Warmth(400));

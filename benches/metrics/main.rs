@@ -122,7 +122,8 @@ fn print_table(columns: &[(Kind, Figures)]) {
             columns.iter().map(|(kind, _)| of(kind).map_or_else(|| "-".to_owned(), |figure| short(*figure))).collect();
         let peers = columns.iter().filter(|(kind, _)| *kind != Kind::Maru).filter_map(|(kind, _)| of(kind));
         // Of throughput more is better.
-        let best = if row.contains("samples/s") { peers.copied().reduce(f64::max) } else { peers.copied().reduce(f64::min) };
+        let best =
+            if row.contains("samples/s") { peers.copied().reduce(f64::max) } else { peers.copied().reduce(f64::min) };
         let ratio = match (of(&Kind::Maru), best) {
             (Some(own), Some(best)) if best > 0.0 => format!("{:.2}", own / best),
             _ => "-".to_owned(),
@@ -135,7 +136,13 @@ fn print_table(columns: &[(Kind, Figures)]) {
 }
 
 fn short(figure: f64) -> String {
-    if figure >= 100.0 { format!("{figure:.0}") } else if figure >= 10.0 { format!("{figure:.1}") } else { format!("{figure:.2}") }
+    if figure >= 100.0 {
+        format!("{figure:.0}")
+    } else if figure >= 10.0 {
+        format!("{figure:.1}")
+    } else {
+        format!("{figure:.2}")
+    }
 }
 
 /// Returns when the data set ends: now, on the grid of its steps.

@@ -60,10 +60,7 @@ pub(crate) fn list(set: &DataSet) -> Vec<Query> {
         ),
         ("avg by (kind)", "avg by (kind)(node_temperature_celsius)"),
         ("sum(rate) of 36 series a target", "sum(rate(http_request_duration_seconds_bucket[5m]))"),
-        (
-            "error ratio",
-            "sum(rate(http_requests_total{code=\"500\"}[5m])) / sum(rate(http_requests_total[5m]))",
-        ),
+        ("error ratio", "sum(rate(http_requests_total{code=\"500\"}[5m])) / sum(rate(http_requests_total[5m]))"),
     ];
     let mut all = Vec::new();
     for (index, (name, query)) in instant.iter().enumerate() {

@@ -182,7 +182,15 @@ fn spawn(kind: Kind, folder: &Path, port: u16) -> Child {
     let mut command = match kind {
         Kind::Maru => {
             let mut command = Command::new(maru_tests::binary());
-            command.args(["metrics", "--data", &path, "--listen", &address, "--no-authentication", "--enable-admin-api"]);
+            command.args([
+                "metrics",
+                "--data",
+                &path,
+                "--listen",
+                &address,
+                "--no-authentication",
+                "--enable-admin-api",
+            ]);
             command
         }
         Kind::Prometheus => {
