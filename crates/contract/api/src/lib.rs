@@ -1,5 +1,45 @@
 //! The kinds of `maru.dev`: what their fields mean, as types and as schemas.
 //!
-//! Owns: Requirement, Evidence, Architecture, Project and their sisters; the CustomResourceDefinitions that serve them.
+//! Owns: Requirement, Evidence, Architecture, Project and their sisters; the CustomResourceDefinitions that serve them;
+//! quantities with units; the stages of a project.
 //! Never: talks to a server, decides a verdict (see `maru-evidence`).
-//! Source: docs/guide/spine.md; OpenSLO 1.0 for `ServiceLevelObjective`.
+//! Source: OpenSLO 1.0 for `ServiceLevelObjective`; apiextensions.k8s.io/v1 for schemas.
+
+mod criterion;
+mod definitions;
+mod digest;
+mod kinds;
+mod method;
+mod object;
+mod quantity;
+mod requirement;
+mod text;
+mod verify;
+
+pub use criterion::{Criterion, CriterionError, INDICATORS, Target};
+pub use definitions::crds;
+pub use digest::{Digest, DigestError};
+pub use kinds::{
+    Approval, ApprovalSpec, ApprovalStatus, Approved, Architecture, ArchitectureSpec, Baseline, BaselineItem,
+    BaselineSpec, BaselineStatus, Blocker, Call, Context, Decision, Document, DocumentFile, DocumentSpec,
+    DocumentStatus, DocumentType, Environment, EnvironmentSpec, EnvironmentStatus, Evidence, EvidenceSpec,
+    EvidenceStatus, Gate, GateResult, GateSide, GateSpec, Measured, Origin, Producer, Project, ProjectEnvironment,
+    ProjectSpec, ProjectStatus, Relation, Service, ServiceLevelObjective, ServiceLevelObjectiveSpec, ServiceOption,
+    Subject, SubjectKind, Term, Window, WorkItem, WorkItemSpec,
+};
+pub use method::{Method, Phase, Stage};
+pub use object::{Metadata, Object, Spec};
+pub use quantity::{Amount, Money, Per, QuantityError, Rate, Ratio, Span};
+pub use requirement::{
+    CheckStatus, Class, Link, LintFinding, Outcome, Priority, Requirement, RequirementSpec, RequirementStatus, Source,
+    Suspect, Verdict, canonical_json,
+};
+pub use text::{Language, LocalText, canonical_text};
+pub use verify::{Check, CheckError, Means};
+
+/// The API group of all our kinds.
+pub const GROUP: &str = "maru.dev";
+/// The version of all our kinds.
+pub const VERSION: &str = "v1alpha1";
+/// The group and version as objects carry them.
+pub const API_VERSION: &str = "maru.dev/v1alpha1";
