@@ -298,15 +298,36 @@ impl Block {
     }
 
     fn labels_of(&self, places: &[LabelPlace], memo: &mut NameMemo) -> Option<Labels> {
-        let mut pairs: Vec<(&str, Arc<Dictionary>, usize)> = Vec::with_capacity(places.len());
         for (name, value) in places {
             let place = self.contents.names.get(index_of(*name))?;
-            let (dictionary, at) = self.value_at(place, *name, *value, memo)?;
-            pairs.push((&place.name, dictionary, at));
+            self.remember(place, *name, *value, memo)?;
         }
-        let texts: Option<Vec<(&str, &str)>> =
-            pairs.iter().map(|(name, dictionary, at)| Some((*name, dictionary.get(*at)?))).collect();
-        Some(Labels::from_sorted(texts?))
+        // All is there now; a piece whose values do not fit their ordinals would show here.
+        let names = &self.contents.names;
+        let pair = |(name, value): &LabelPlace| {
+            let text = memo.get(*name, *value).and_then(|(dictionary, at)| dictionary.get(at));
+            (names.get(index_of(*name)).map_or("", |place| place.name.as_str()), text.unwrap_or_default())
+        };
+        Some(Labels::from_sorted(places.iter().map(pair)))
+    }
+
+    /// Sees to it that `memo` has the dictionary with the value with the ordinal `value` of a name.
+    fn remember(&self, name: &NamePlace, name_ordinal: u32, value: u32, memo: &mut NameMemo) -> Option<()> {
+        if memo.get(name_ordinal, value).is_some() {
+            return Some(());
+        }
+        let number = name.dictionaries.partition_point(|place| place.first_ordinal <= value).checked_sub(1)?;
+        let place = name.dictionaries.get(number)?;
+        let dictionary = self.dictionary(place.piece)?;
+        if index_of(value - place.first_ordinal) >= dictionary.len() {
+            return None;
+        }
+        let slots = index_of(name_ordinal) + 1;
+        if memo.last.len() < slots {
+            memo.last.resize(slots, None);
+        }
+        *memo.last.get_mut(index_of(name_ordinal))? = Some((place.first_ordinal, dictionary));
+        Some(())
     }
 
     /// Returns the dictionary that holds the value with the ordinal `value` of a name, and its place there.
@@ -317,18 +338,8 @@ impl Block {
         value: u32,
         memo: &mut NameMemo,
     ) -> Option<(Arc<Dictionary>, usize)> {
-        if let Some((first, dictionary)) = memo.last.get(&name_ordinal)
-            && let Some(at) = value.checked_sub(*first).map(index_of)
-            && at < dictionary.len()
-        {
-            return Some((Arc::clone(dictionary), at));
-        }
-        let number = name.dictionaries.partition_point(|place| place.first_ordinal <= value).checked_sub(1)?;
-        let place = name.dictionaries.get(number)?;
-        let dictionary = self.dictionary(place.piece)?;
-        let at = index_of(value - place.first_ordinal);
-        memo.last.insert(name_ordinal, (place.first_ordinal, Arc::clone(&dictionary)));
-        Some((dictionary, at))
+        self.remember(name, name_ordinal, value, memo)?;
+        memo.get(name_ordinal, value).map(|(dictionary, at)| (Arc::clone(dictionary), at))
     }
 
     pub(crate) fn tombstones(&self) -> Arc<Tombstones> {
@@ -364,7 +375,17 @@ impl Block {
 /// Remembers the last dictionary of each name, as neighbours mostly have near values.
 #[derive(Debug, Default)]
 pub(crate) struct NameMemo {
-    last: BTreeMap<u32, (u32, Arc<Dictionary>)>,
+    /// By the name's ordinal: the ordinal of the dictionary's first value, and the dictionary.
+    last: Vec<Option<(u32, Arc<Dictionary>)>>,
+}
+
+impl NameMemo {
+    /// Returns the dictionary with a value, and the value's place there.
+    fn get(&self, name: u32, value: u32) -> Option<(&Arc<Dictionary>, usize)> {
+        let (first, dictionary) = self.last.get(index_of(name))?.as_ref()?;
+        let at = index_of(value.checked_sub(*first)?);
+        (at < dictionary.len()).then_some((dictionary, at))
+    }
 }
 
 pub(super) fn index_of(number: u32) -> usize {
