@@ -97,7 +97,7 @@ fn encode_layout(histogram: &Histogram, writer: &mut BitWriter) {
 /// A power of two between 2^-243 and 2^10 takes one byte.
 fn encode_threshold(threshold: f64, writer: &mut BitWriter) {
     let bits = threshold.to_bits();
-    let (mantissa, exponent) = (bits & ((1 << 52) - 1), (bits >> 52) as i64 - 1022);
+    let (mantissa, exponent) = (bits & ((1 << 52) - 1), (bits >> 52).cast_signed() - 1022);
     if bits == 0 {
         writer.bits(0, 8);
     } else if mantissa == 0 && (-242..=11).contains(&exponent) {
