@@ -6,7 +6,7 @@ use std::ops::Range;
 use maru_prom::{Labels, METRIC_NAME};
 
 use super::answer::EvaluateError;
-use super::column::{Row, Vector};
+use super::column::{Column, Row, Vector};
 use super::context::{Context, Frame, Worker};
 use super::gathered::Accumulator;
 use super::rows::{Head, Rows};
@@ -81,6 +81,14 @@ impl Groups {
 struct Part {
     /// Groups, and which of their members.
     pieces: Vec<(usize, Range<usize>)>,
+}
+
+/// What a piece of work brought.
+enum Done {
+    /// A whole group.
+    Column(Column),
+    /// A part of a large one.
+    Part(Accumulator),
 }
 
 /// Cuts groups into parts of about [`PART`] series.
@@ -163,18 +171,33 @@ impl<'q> Context<'q> {
             let mut done = Vec::new();
             for part in &parts[range] {
                 for (group, range) in &part.pieces {
-                    self.hold(steps, Accumulator::bytes(operator, steps))?;
+                    let members = &groups.groups[*group].members;
                     let mut accumulator = start();
-                    add(&mut accumulator, &groups.groups[*group].members[range.clone()], worker)?;
-                    done.push((*group, accumulator));
+                    add(&mut accumulator, &members[range.clone()], worker)?;
+                    if range.len() == members.len() {
+                        let column = accumulator.finish(&mut worker.notes);
+                        self.hold(column.samples(), column.bytes())?;
+                        done.push((*group, Done::Column(column)));
+                    } else {
+                        self.hold(steps, Accumulator::bytes(operator, steps))?;
+                        done.push((*group, Done::Part(accumulator)));
+                    }
                 }
             }
             Ok(done)
         })?;
         let mut worker = self.worker(&rows.frame);
         let mut gathered: Vec<Option<Accumulator>> = groups.groups.iter().map(|_| None).collect();
+        let mut columns: Vec<Option<Column>> = groups.groups.iter().map(|_| None).collect();
         let mut is_redone = vec![false; groups.groups.len()];
-        for (group, accumulator) in done.into_iter().flatten() {
+        for (group, done) in done.into_iter().flatten() {
+            let accumulator = match done {
+                Done::Column(column) => {
+                    columns[group] = Some(column);
+                    continue;
+                }
+                Done::Part(accumulator) => accumulator,
+            };
             match &mut gathered[group] {
                 Some(_) if is_redone[group] => {}
                 Some(own) if !own.has_histograms() && !accumulator.has_histograms() => own.merge(&accumulator),
@@ -191,10 +214,9 @@ impl<'q> Context<'q> {
             }
         }
         let mut vector = Vector { rows: Vec::with_capacity(groups.groups.len()) };
-        for (group, accumulator) in groups.groups.into_iter().zip(gathered) {
-            let Some(accumulator) = accumulator else { continue };
-            let column = accumulator.finish(&mut worker.notes);
-            if !column.is_empty() {
+        for ((group, column), accumulator) in groups.groups.into_iter().zip(columns).zip(gathered) {
+            let column = column.or_else(|| accumulator.map(|accumulator| accumulator.finish(&mut worker.notes)));
+            if let Some(column) = column.filter(|column| !column.is_empty()) {
                 vector.rows.push(Row { labels: group.labels, drop_name: group.drop_name, column });
             }
         }

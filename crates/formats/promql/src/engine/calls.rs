@@ -358,7 +358,9 @@ impl<'q> Context<'q> {
         let vector = histograms::evaluate(name, &mut arguments, &mut surrounding);
         self.notes().merge(notes);
         let vector = vector.ok_or_else(|| EvaluateError::Internal(format!("the function {name} is not supported")))?;
-        self.renamed(Source::Ready(vector), frame, |_, _| {})
+        // The label of `histogram_quantiles` may take the place of the one that told two series apart.
+        let named = self.collect(self.renamed(Source::Ready(vector), frame, |_, _| {})?)?;
+        merge_same_labels(named).map(Source::Ready)
     }
 }
 

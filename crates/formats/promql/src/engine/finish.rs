@@ -40,6 +40,8 @@ impl<'q> Context<'q> {
             }
             Type::Vector => {
                 let vector = self.named(self.vector(expression, &frame)?)?;
+                // The answer stands beside the columns while it is made.
+                self.hold(0, 16 * vector.rows.iter().map(|row| row.column.floats.len()).sum::<usize>())?;
                 let sorting = self.elapsed();
                 let value =
                     if is_instant { instant(vector, timestamp_ms) } else { Value::Matrix(range(vector, &self.grid)) };
