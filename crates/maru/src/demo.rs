@@ -86,6 +86,11 @@ async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::
     let store = image::open(paths)?;
     for description in sorted(&shop.join("images"))? {
         let tag = format!("maru/{}", description.file_stem().unwrap_or_default().to_string_lossy());
+        if image::is_built_from(&store, &tag, &description)? {
+            let step = steps.begin(&format!("keep {tag}, built from packages before"));
+            steps.end(step);
+            continue;
+        }
         let step = steps.begin(&format!("build {tag} from packages"));
         image::build_packages(paths, &store, &description, std::slice::from_ref(&tag), None).await?;
         steps.end(step);

@@ -18,7 +18,7 @@ use crate::settings::Paths;
 
 mod build;
 
-pub(crate) use build::{DockerfileBuild, build_dockerfile, build_packages};
+pub(crate) use build::{DockerfileBuild, build_dockerfile, build_packages, is_built_from};
 
 pub(crate) async fn run(global: &GlobalArguments, command: ImageCommand, report: Report) -> anyhow::Result<u8> {
     let paths = Paths::new(&global.data);

@@ -10,12 +10,15 @@ use maru_builder::{
     BuildOutcome, BuildRequest, DockerfileSource, HostAccess, PackageRequest, PackageSpec, Progress, TextProgress,
 };
 use maru_images::{ImageStore, PullOptions};
-use maru_oci::Reference;
+use maru_oci::{Digest, Reference};
 use serde_json::json;
 
 use crate::arguments::{BuildArguments, PackagesArguments};
 use crate::report::Report;
 use crate::settings::Paths;
+
+/// The label that holds the digest of the description that an image was built from.
+const DESCRIPTION_LABEL: &str = "dev.maru.description";
 
 /// Builds an image from a description of packages.
 pub(crate) async fn build_packages(
@@ -27,8 +30,9 @@ pub(crate) async fn build_packages(
 ) -> anyhow::Result<BuildOutcome> {
     let text =
         std::fs::read_to_string(description).with_context(|| format!("cannot read \"{}\"", description.display()))?;
-    let spec = PackageSpec::parse(&text)
+    let mut spec = PackageSpec::parse(&text)
         .with_context(|| format!("\"{}\" is not a package description", description.display()))?;
+    spec.labels.insert(DESCRIPTION_LABEL.to_owned(), Digest::sha256(text.as_bytes()).to_string());
     let references = references(tags)?;
     let first = references.first().context("an image needs a name")?.clone();
     let mut request = PackageRequest::new(spec, first);
@@ -36,6 +40,14 @@ pub(crate) async fn build_packages(
     request.cgroup_parent = format!("{}/builds", paths.cgroup());
     request.progress = progress;
     Ok(maru_builder::build_packages(request, store).await?)
+}
+
+/// Tells whether an image is there that was built from this description as it stands; the packages may be newer by now.
+pub(crate) fn is_built_from(store: &ImageStore, tag: &str, description: &Path) -> anyhow::Result<bool> {
+    let text = std::fs::read(description).with_context(|| format!("cannot read \"{}\"", description.display()))?;
+    let Some(digest) = store.resolve(&tag.parse::<Reference>()?)? else { return Ok(false) };
+    let labels = store.config(&digest)?.config.labels;
+    Ok(labels.get(DESCRIPTION_LABEL) == Some(&Digest::sha256(&text).to_string()))
 }
 
 fn references(tags: &[String]) -> anyhow::Result<Vec<Reference>> {
