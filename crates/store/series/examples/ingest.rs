@@ -118,9 +118,9 @@ fn main() {
     println!("memory by use, B a series: {:?}", statistics.memory_bytes.iter().map(|(what, bytes)| (*what, bytes / rows.len() as u64)).collect::<Vec<_>>());
     queries(&store, steps);
     drop(store);
-    let begin = Instant::now();
+    let (begin, begin_cpu) = (Instant::now(), cpu());
     let (store, report) = SeriesStore::open(options(directory.path())).unwrap();
-    println!("open {:.0} ms, {} samples read back, {:?}", begin.elapsed().as_secs_f64() * 1e3, report.samples_replayed, report.set_aside);
+    println!("open {:.0} ms ({:.0} ms CPU), {} samples read back, {:?}", begin.elapsed().as_secs_f64() * 1e3, (cpu() - begin_cpu) * 1e3, report.samples_replayed, report.set_aside);
     queries(&store, steps);
     let begin = (cpu(), Instant::now());
     store.flush().unwrap();

@@ -229,7 +229,8 @@ impl Appender {
         if let Some(failure) = store.log.failure() {
             return Err(commit_error(failure));
         }
-        let mut work = Work { store: &store, report: CommitReport::default(), newest_ms: i64::MIN, refused: Vec::new() };
+        let mut work =
+            Work { store: &store, report: CommitReport::default(), newest_ms: i64::MIN, refused: Vec::new() };
         self.batch.clear();
         work.samples(&self.samples, &mut self.batch);
         work.histograms(&mut self.histograms, &mut self.batch);
@@ -373,9 +374,8 @@ impl Work<'_> {
                 sample.series = head.revive(sample.series);
             }
             let mut adding = head.adding();
-            let add = |series: &mut Series| {
-                series.add_histogram(sample.series, timestamp_ms, &sample.histogram, &mut adding)
-            };
+            let add =
+                |series: &mut Series| series.add_histogram(sample.series, timestamp_ms, &sample.histogram, &mut adding);
             match head.with(sample.series, add) {
                 Some(Outcome::Newest) => {
                     batch.histograms.push(sample.clone());

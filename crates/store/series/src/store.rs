@@ -99,8 +99,7 @@ impl SeriesStore {
         let (blocks, block_damage) = Blocks::open(&folders.blocks, blocks_options(&options, range_ms))
             .map_err(|error| io("read", &folders.blocks)(std::io::Error::other(error)))?;
         let late_window_ms = milliseconds(options.out_of_order_window);
-        let loaded =
-            load(&folders, &options.limits, range_ms, late_window_ms).map_err(io("read", &folders.head))?;
+        let loaded = load(&folders, &options.limits, range_ms, late_window_ms).map_err(io("read", &folders.head))?;
         let log = Log::new(folders.log.clone(), loaded.log.newest, loaded.log.bytes);
         let inner = Inner {
             options,
@@ -541,8 +540,7 @@ impl Inner {
 
     fn are_blocks_due(&self) -> bool {
         let newest = self.head.newest_ms();
-        newest != i64::MIN
-            && newest.saturating_sub(self.blocks_seen_ms.load(Ordering::Relaxed)) > BLOCKS_LOOK_MS
+        newest != i64::MIN && newest.saturating_sub(self.blocks_seen_ms.load(Ordering::Relaxed)) > BLOCKS_LOOK_MS
     }
 
     fn maintain_now(&self) -> Result<(), MaintainError> {

@@ -60,7 +60,8 @@ impl Default for Start {
 
 impl Start {
     fn put(&self, out: &mut Vec<u8>) {
-        for number in [self.segment, u64::from(self.next_series), u64::from(self.next_pair), self.synced.0, self.cut_at.0]
+        for number in
+            [self.segment, u64::from(self.next_series), u64::from(self.next_pair), self.synced.0, self.cut_at.0]
         {
             put(out, number);
         }
@@ -107,11 +108,8 @@ fn put_state(out: &mut Vec<u8>, id: u32, series: &Series) {
     put(out, u64::from(id));
     // The open chunk tells the newest sample too.
     let bits = last.bits.filter(|_| unsaved.open.is_empty());
-    out.push(
-        u8::from(bits.is_some()) * HAS_BITS
-            | u8::from(last.is_histogram) * IS_HISTOGRAM
-            | u8::from(has_more) * HAS_MORE,
-    );
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    out.push(flag(bits.is_some(), HAS_BITS) | flag(last.is_histogram, IS_HISTOGRAM) | flag(has_more, HAS_MORE));
     put_signed(out, last.timestamp_ms);
     if let Some(bits) = bits {
         put_float(out, f64::from_bits(bits));
@@ -245,9 +243,8 @@ impl Head {
         let temporary = directory.join("checkpoint.new");
         let written = self.write_checkpoint(&temporary, &start);
         let target = path(directory, start.segment);
-        let placed = written
-            .and_then(|()| std::fs::rename(&temporary, &target))
-            .and_then(|()| sync_directory(directory));
+        let placed =
+            written.and_then(|()| std::fs::rename(&temporary, &target)).and_then(|()| sync_directory(directory));
         if let Err(error) = placed {
             std::fs::remove_file(&temporary).unwrap_or_default();
             return Err(error);

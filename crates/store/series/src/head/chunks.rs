@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::log::sync_directory;
 use crate::log::varint::{Reader, put, put_signed};
@@ -79,7 +79,7 @@ impl ChunkRef {
         u8::try_from(self.length_and_flags >> 24).unwrap_or_default()
     }
 
-    fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         (self.length_and_flags & 0x00ff_ffff) as usize
     }
 }
@@ -98,6 +98,65 @@ pub(crate) struct ChunkFile {
 
 /// All files as they were at one moment; they can be read as long as this is held.
 pub(crate) type ChunkView = Arc<BTreeMap<u32, Arc<ChunkFile>>>;
+
+/// Bytes that are read at once when many chunks of a file are wanted.
+const WINDOW: usize = 64 << 10;
+/// A file is read in windows when at least this part of it is wanted: one in so many bytes.
+const WINDOW_SHARE: u64 = 8;
+
+/// Reads chunks for one selection, from several threads.
+#[derive(Debug)]
+pub(crate) struct ChunkReader {
+    view: ChunkView,
+    /// Of the files of which much is wanted: their content, as far as it was read.
+    windows: BTreeMap<u32, Vec<OnceLock<Box<[u8]>>>>,
+}
+
+impl ChunkReader {
+    /// Makes a reader for `wanted`: number of a file, bytes of it.
+    pub(crate) fn new(view: ChunkView, wanted: &BTreeMap<u32, u64>) -> Self {
+        let windows = wanted.iter().filter_map(|(number, bytes)| {
+            let written = view.get(number)?.written.load(Ordering::Acquire);
+            let count = usize::try_from(written / WINDOW as u64).ok()?;
+            (bytes * WINDOW_SHARE >= written)
+                .then(|| (*number, std::iter::repeat_with(OnceLock::new).take(count).collect()))
+        });
+        let windows = windows.collect();
+        Self { view, windows }
+    }
+
+    /// Hands the chunk, checked, to `use_it`.
+    pub(crate) fn read<T>(
+        &self,
+        chunk: &ChunkRef,
+        bytes: &mut Vec<u8>,
+        use_it: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, ChunkDamage> {
+        let number = chunk.position.file();
+        let Some(file) = self.view.get(&number) else {
+            let file = format!("{number:08x}.chunks");
+            return Err(ChunkDamage { file, offset: chunk.position.offset(), reason: "the file is gone".to_owned() });
+        };
+        if let Some(windows) = self.windows.get(&number) {
+            let offset = usize::try_from(chunk.position.offset()).unwrap_or(usize::MAX);
+            let (place, start) = (offset / WINDOW, offset % WINDOW);
+            if let Some(window) = windows.get(place)
+                && start + chunk.length() <= WINDOW
+            {
+                let content = window.get_or_init(|| {
+                    let mut content = vec![0; WINDOW];
+                    let read = file.file.read_exact_at(&mut content, (place * WINDOW) as u64);
+                    if read.is_ok() { content.into_boxed_slice() } else { Box::default() }
+                });
+                let frame = content.get(start..start + chunk.length());
+                if let Some(frame) = frame.and_then(frame_at) {
+                    return Ok(use_it(frame.chunk));
+                }
+            }
+        }
+        file.read(chunk, bytes).map(use_it)
+    }
+}
 
 /// Why a chunk cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -265,7 +324,8 @@ impl ChunkFiles {
             files.insert(number, Arc::new(ChunkFile { number, path, file, written, gathered: Mutex::default() }));
         }
         let writer = Writer { current: None, next, unsynced: Vec::new() };
-        let files = Self { directory: directory.to_owned(), files: RwLock::new(Arc::new(files)), writer: Mutex::new(writer) };
+        let files =
+            Self { directory: directory.to_owned(), files: RwLock::new(Arc::new(files)), writer: Mutex::new(writer) };
         Ok((files, gaps))
     }
 
@@ -301,7 +361,8 @@ impl ChunkFiles {
         gathered.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
         put(&mut gathered, body.len() as u64);
         gathered.extend_from_slice(&body);
-        let reference = ChunkRef::new(Position::new(file.number, offset), flags, first_ms, last_ms, gathered.len() - start);
+        let reference =
+            ChunkRef::new(Position::new(file.number, offset), flags, first_ms, last_ms, gathered.len() - start);
         if reference.is_none() {
             gathered.truncate(start);
         }
@@ -373,8 +434,10 @@ impl ChunkFiles {
         let current = writer.current.as_ref().map(|file| file.number);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         let mut changed = BTreeMap::clone(&files);
-        let gone: Vec<Arc<ChunkFile>> =
-            changed.extract_if(.., |number, _| Some(*number) != current && !is_needed(*number)).map(|(_, file)| file).collect();
+        let gone: Vec<Arc<ChunkFile>> = changed
+            .extract_if(.., |number, _| Some(*number) != current && !is_needed(*number))
+            .map(|(_, file)| file)
+            .collect();
         *files = Arc::new(changed);
         drop(files);
         for file in gone {
@@ -457,7 +520,9 @@ mod tests {
     fn three(directory: &Path) -> (Vec<ChunkRef>, Position) {
         let (files, _, _) = open(directory, Position::default());
         let chunks = (0..3_u8)
-            .map(|i| files.append(u32::from(i), 0, 1000 * i64::from(i), 1000 * i64::from(i) + 7, &[i; 9]).unwrap().unwrap())
+            .map(|i| {
+                files.append(u32::from(i), 0, 1000 * i64::from(i), 1000 * i64::from(i) + 7, &[i; 9]).unwrap().unwrap()
+            })
             .collect();
         (chunks, files.sync().unwrap())
     }

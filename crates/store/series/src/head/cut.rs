@@ -1,11 +1,11 @@
 //! Cutting: the head's oldest samples become blocks; series without samples are forgotten.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use maru_prom::Labels;
 
-use super::chunks::Position;
+use super::chunks::{ChunkReader, Position};
 use super::series::{HeadSamples, HistogramAt, range_end};
 use super::{Head, lock, read};
 use crate::block::{BlockError, BlockInfo, BlockWriter, TimeRange};
@@ -20,6 +20,15 @@ pub(crate) struct Cut {
     pub(crate) at: Position,
     pub(crate) end_ms: i64,
     pub(crate) blocks: Vec<BlockInfo>,
+}
+
+/// The chunks that go into one block.
+struct Part {
+    /// The end of the block's span.
+    range: i64,
+    at: Position,
+    end_ms: i64,
+    reader: ChunkReader,
 }
 
 /// A block could not be made of what the head has.
@@ -57,10 +66,12 @@ impl Head {
         self.for_all(|id, series| series.close_before(id, end_ms, &mut adding));
         drop(adding);
         let at = self.files.end();
-        let mut ranges = BTreeSet::new();
+        let mut ranges: BTreeMap<i64, BTreeMap<u32, u64>> = BTreeMap::new();
         self.for_all(|_, series| {
-            let chunks = series.chunks.iter().filter(|chunk| chunk.position < at && chunk.last_ms() < end_ms);
-            ranges.extend(chunks.map(|chunk| range_end(chunk.first_ms, self.range_ms)));
+            for chunk in series.chunks.iter().filter(|chunk| chunk.position < at && chunk.last_ms() < end_ms) {
+                let wanted = ranges.entry(range_end(chunk.first_ms, self.range_ms)).or_default();
+                *wanted.entry(chunk.position.file()).or_default() += chunk.length() as u64;
+            }
         });
         let mut order: Vec<u32> = {
             let index = read(&self.index);
@@ -72,28 +83,26 @@ impl Head {
             order.clear();
         }
         let mut blocks = Vec::new();
-        for range in ranges {
+        for (range, wanted) in ranges {
             let mut writer = writer()?;
+            let reader = ChunkReader::new(self.files.view(), &wanted);
+            let part = Part { range, at, end_ms, reader };
             for id in &order {
-                self.cut_series(*id, range, at, end_ms, &mut writer)?;
+                self.cut_series(*id, &part, &mut writer)?;
             }
             blocks.extend(writer.finish()?);
         }
         Ok(Cut { at, end_ms, blocks })
     }
 
-    fn cut_series(
-        &self,
-        id: u32,
-        range: i64,
-        at: Position,
-        end_ms: i64,
-        writer: &mut BlockWriter,
-    ) -> Result<(), CutError> {
+    fn cut_series(&self, id: u32, part: &Part, writer: &mut BlockWriter) -> Result<(), CutError> {
+        let reader = &part.reader;
         let copy = self.with(id, |series| {
             let mut copy = HeadSamples::default();
             copy.chunks.extend(series.chunks.iter().filter(|chunk| {
-                chunk.position < at && chunk.last_ms() < end_ms && range_end(chunk.first_ms, self.range_ms) == range
+                chunk.position < part.at
+                    && chunk.last_ms() < part.end_ms
+                    && range_end(chunk.first_ms, self.range_ms) == part.range
             }));
             if !copy.chunks.is_empty() {
                 copy.deleted = series.deleted().to_vec();
@@ -102,7 +111,7 @@ impl Head {
         });
         let Some(copy) = copy.filter(|copy| !copy.is_empty()) else { return Ok(()) };
         let (mut timestamps, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
-        self.read(&copy, &mut timestamps, &mut values, &mut histograms);
+        self.read(&copy, reader, &mut timestamps, &mut values, &mut histograms);
         merge::tidy(&mut timestamps, &mut values, &mut histograms);
         for range in &copy.deleted {
             merge::hide(*range, &mut timestamps, &mut values, &mut histograms);
@@ -120,12 +129,12 @@ impl Head {
     pub(crate) fn read(
         &self,
         copy: &HeadSamples,
+        reader: &ChunkReader,
         timestamps: &mut Vec<i64>,
         values: &mut Vec<f64>,
         histograms: &mut Vec<HistogramAt>,
     ) {
-        let view = self.files.view();
-        copy.read(&view, &mut Vec::new(), timestamps, values, histograms, &mut |reason| {
+        copy.read(reader, &mut Vec::new(), timestamps, values, histograms, &mut |reason| {
             self.report(SetAside { file: "head".into(), moved_to: None, reason });
         });
     }
@@ -165,7 +174,7 @@ impl Head {
             index.retire(|id| retired.binary_search(&id).is_ok());
             drop(index);
             for table in &self.wire {
-                let mut table = table.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut table = table.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
                 table.remove(|id| retired.binary_search(&id).is_ok());
             }
             for state in read(&self.scopes).iter() {
@@ -205,9 +214,11 @@ impl Head {
     /// Writes all samples of the head into one block, without changing the head.
     pub(crate) fn write_all(&self, mut writer: BlockWriter) -> Result<Option<BlockInfo>, CutError> {
         let everything = self.select(&[], TimeRange { start_ms: i64::MIN, end_ms: i64::MAX }, None).unwrap_or_default();
+        let wanted = wanted(everything.iter().map(|(_, copy)| copy));
+        let reader = ChunkReader::new(self.files.view(), &wanted);
         for (labels, copy) in everything {
             let (mut timestamps, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
-            self.read(&copy, &mut timestamps, &mut values, &mut histograms);
+            self.read(&copy, &reader, &mut timestamps, &mut values, &mut histograms);
             merge::tidy(&mut timestamps, &mut values, &mut histograms);
             for range in &copy.deleted {
                 merge::hide(*range, &mut timestamps, &mut values, &mut histograms);
@@ -220,6 +231,15 @@ impl Head {
         }
         Ok(writer.finish()?)
     }
+}
+
+/// Returns how many bytes of which file are wanted.
+pub(crate) fn wanted<'a>(copies: impl Iterator<Item = &'a HeadSamples>) -> BTreeMap<u32, u64> {
+    let mut wanted = BTreeMap::new();
+    for chunk in copies.flat_map(|copy| &copy.chunks) {
+        *wanted.entry(chunk.position.file()).or_default() += chunk.length() as u64;
+    }
+    wanted
 }
 
 /// Samples of one chunk in a block.

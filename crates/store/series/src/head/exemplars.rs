@@ -83,7 +83,10 @@ mod tests {
         assert!(ring.add(1, exemplar(3, 1.0), 3));
         assert!(ring.add(2, exemplar(1, 1.0), 3));
         let all = TimeRange { start_ms: 0, end_ms: 100 };
-        assert_eq!(ring.find(&[1, 2], all).iter().map(|(s, e)| (*s, e.timestamp_ms)).collect::<Vec<_>>(), [(1, 3), (1, 4), (2, 1)]);
+        assert_eq!(
+            ring.find(&[1, 2], all).iter().map(|(s, e)| (*s, e.timestamp_ms)).collect::<Vec<_>>(),
+            [(1, 3), (1, 4), (2, 1)]
+        );
         assert_eq!(ring.find(&[2], all).len(), 1);
     }
 }

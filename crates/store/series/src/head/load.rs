@@ -164,8 +164,7 @@ impl Loading<'_> {
                     count += 1;
                     if read(content, None, |section| self.name(&section, true)).is_none() {
                         let reason = "this frame of the checkpoint says nothing that was written";
-                        let piece =
-                            self.folders.set_aside(&checkpoint.path, start, start + content.len(), reason);
+                        let piece = self.folders.set_aside(&checkpoint.path, start, start + content.len(), reason);
                         self.damage.push(piece);
                     }
                 }

@@ -38,8 +38,8 @@ use crate::log::varint::put;
 
 /// Series that share a lock.
 const PAGE: usize = 256;
-/// Tables of wire bytes; a power of two.
-const WIRE_TABLES: usize = 16;
+/// Tables of wire bytes.
+const WIRE_TABLES: usize = 64;
 
 type Slots = Vec<Option<Series>>;
 
@@ -58,6 +58,11 @@ pub(crate) struct ScopeState {
     overflow_series: Mutex<Option<u32>>,
 }
 
+/// Keeps locks that are taken all the time in cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
 /// See the head of the file.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -68,7 +73,7 @@ pub(crate) struct Head {
     index: RwLock<Index>,
     order: RwLock<Order>,
     patterns: PatternCache,
-    wire: [RwLock<WireTable>; WIRE_TABLES],
+    wire: [Apart<RwLock<WireTable>>; WIRE_TABLES],
     pages: RwLock<Vec<Option<Arc<Page>>>>,
     scopes: RwLock<Vec<Arc<ScopeState>>>,
     pub(crate) files: ChunkFiles,
@@ -105,7 +110,7 @@ impl Head {
             index: RwLock::new(Index::new(key)),
             order: RwLock::default(),
             patterns: PatternCache::default(),
-            wire: std::array::from_fn(|_| RwLock::default()),
+            wire: std::array::from_fn(|_| Apart::default()),
             pages: RwLock::default(),
             scopes: RwLock::default(),
             files,
@@ -124,7 +129,7 @@ impl Head {
 
     fn wire_table(&self, hash: Hash96) -> Option<&RwLock<WireTable>> {
         let [_, second, _] = hash;
-        self.wire.get(second as usize % WIRE_TABLES)
+        self.wire.get(second as usize % WIRE_TABLES).map(|table| &table.0)
     }
 
     /// Returns the series that these bytes stand for.
@@ -219,9 +224,9 @@ impl Head {
             return Err(RefusalReason::LabelLimit);
         }
         let state = self.scope_state(scope);
-        let is_full = state.as_ref().is_some_and(|state| {
-            state.series.load(Ordering::Relaxed) >= state.series_max.load(Ordering::Relaxed)
-        });
+        let is_full = state
+            .as_ref()
+            .is_some_and(|state| state.series.load(Ordering::Relaxed) >= state.series_max.load(Ordering::Relaxed));
         if is_limited && (is_full || self.active.load(Ordering::Relaxed) >= limits.series_max) {
             return Err(RefusalReason::SeriesLimit);
         }
@@ -238,10 +243,7 @@ impl Head {
         }
         let Some(made) = index.series_of_pairs(&encoded, true) else { return Err(RefusalReason::SeriesLimit) };
         if made.is_new {
-            record::put_series(
-                &mut named,
-                &SeriesEntry { id: made.id, scope, created_s: now_s, pairs: &encoded },
-            );
+            record::put_series(&mut named, &SeriesEntry { id: made.id, scope, created_s: now_s, pairs: &encoded });
             self.place(made.id, Series::new(made.id, scope, now_s));
             self.active.fetch_add(1, Ordering::Relaxed);
             state.iter().for_each(|state| {
@@ -311,7 +313,11 @@ impl Head {
     }
 
     /// Does something with series one after another; a lock serves all neighbours. Series that are gone are told as `None`.
-    pub(crate) fn with_each(&self, ids: impl Iterator<Item = u32>, mut act: impl FnMut(usize, u32, Option<&mut Series>)) {
+    pub(crate) fn with_each(
+        &self,
+        ids: impl Iterator<Item = u32>,
+        mut act: impl FnMut(usize, u32, Option<&mut Series>),
+    ) {
         let pages = read(&self.pages);
         let mut held: Option<(usize, MutexGuard<'_, Slots>)> = None;
         for (place, id) in ids.enumerate() {

@@ -1,10 +1,11 @@
 //! One series of the head: its full chunks, its open one, and what came late.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maru_prom::Histogram;
 
-use super::chunks::{ChunkFiles, ChunkRef, ChunkView, HISTOGRAMS, LATE};
+use super::chunks::{ChunkFiles, ChunkReader, ChunkRef, HISTOGRAMS, LATE};
 use super::open::{self, OpenChunk};
 use crate::block::TimeRange;
 use crate::chunk::{EncodedChunk, decode_floats, decode_histograms, encode_floats, encode_histograms};
@@ -316,9 +317,8 @@ impl Series {
             let Some(chunk) = pack(id, LATE, &timestamps, &values, adding.files) else { return };
             chunks.push(chunk);
         }
-        let same = |a: &HistogramAt, b: &HistogramAt| {
-            range_end(a.0, adding.range_ms) == range_end(b.0, adding.range_ms)
-        };
+        let same =
+            |a: &HistogramAt, b: &HistogramAt| range_end(a.0, adding.range_ms) == range_end(b.0, adding.range_ms);
         for group in more.late_histograms.chunk_by(same) {
             let Some(packed) = pack_histograms(id, LATE, group, adding.files) else { return };
             chunks.extend(packed);
@@ -341,10 +341,10 @@ impl Series {
         if copied.is_empty() {
             return None;
         }
-        let view = adding.files.view();
+        let reader = ChunkReader::new(adding.files.view(), &BTreeMap::new());
         let (mut timestamps, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
         // A damaged chunk cannot say what it had.
-        copied.read(&view, &mut adding.bytes, &mut timestamps, &mut values, &mut histograms, &mut |_| {});
+        copied.read(&reader, &mut adding.bytes, &mut timestamps, &mut values, &mut histograms, &mut |_| {});
         let at = timestamps.iter().position(|at| *at == timestamp_ms).and_then(|place| values.get(place));
         let histogram = histograms.into_iter().find(|(at, _)| *at == timestamp_ms);
         at.map(|value| Existing::Float(value.to_bits()))
@@ -389,9 +389,10 @@ impl Series {
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
             && self.open.count == 0
-            && self.more.as_ref().is_none_or(|more| {
-                more.histograms == 0 && more.late.is_empty() && more.late_histograms.is_empty()
-            })
+            && self
+                .more
+                .as_ref()
+                .is_none_or(|more| more.histograms == 0 && more.late.is_empty() && more.late_histograms.is_empty())
     }
 
     /// Returns the first moment of all samples.
@@ -583,7 +584,7 @@ impl HeadSamples {
     /// Appends all samples: those that came in order first, then late ones. Damaged chunks are told to `damaged` and left out.
     pub(crate) fn read(
         &self,
-        view: &ChunkView,
+        reader: &ChunkReader,
         frame: &mut Vec<u8>,
         timestamps: &mut Vec<i64>,
         values: &mut Vec<f64>,
@@ -592,7 +593,7 @@ impl HeadSamples {
     ) {
         for is_late in [false, true] {
             for chunk in self.chunks.iter().filter(|chunk| chunk.is_late() == is_late) {
-                if let Err(reason) = read_chunk(chunk, view, frame, timestamps, values, histograms) {
+                if let Err(reason) = read_chunk(chunk, reader, frame, timestamps, values, histograms) {
                     damaged(reason);
                 }
             }
@@ -617,17 +618,18 @@ impl HeadSamples {
 
 fn read_chunk(
     chunk: &ChunkRef,
-    view: &ChunkView,
+    reader: &ChunkReader,
     frame: &mut Vec<u8>,
     timestamps: &mut Vec<i64>,
     values: &mut Vec<f64>,
     histograms: &mut Vec<HistogramAt>,
 ) -> Result<(), String> {
-    let file = view.get(&chunk.position.file()).ok_or_else(|| "a chunk file is gone".to_owned())?;
-    let bytes = file.read(chunk, frame).map_err(|damage| damage.to_string())?;
-    if chunk.is_histograms() {
-        decode_histograms(bytes, histograms).map_err(|error| error.to_string())
-    } else {
-        decode_floats(bytes, timestamps, values).map_err(|error| error.to_string())
-    }
+    let decoded = reader.read(chunk, frame, |bytes| {
+        if chunk.is_histograms() {
+            decode_histograms(bytes, histograms)
+        } else {
+            decode_floats(bytes, timestamps, values)
+        }
+    });
+    decoded.map_err(|damage| damage.to_string())?.map_err(|error| error.to_string())
 }

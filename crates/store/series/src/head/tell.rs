@@ -249,7 +249,7 @@ impl Head {
             series_bytes += series.heap_bytes();
             slots += size_of::<super::Series>();
         });
-        let wire = self.wire.iter().map(|table| read(table).heap_bytes()).sum();
+        let wire = self.wire.iter().map(|table| read(&table.0).heap_bytes()).sum();
         vec![
             ("series", slots),
             ("open chunks and places of chunks", series_bytes),
@@ -259,7 +259,6 @@ impl Head {
             ("chunks to be written", self.files.heap_bytes()),
         ]
     }
-
 }
 
 /// Returns the largest, at most `limit`; equal ones by name.

@@ -27,18 +27,12 @@ const ROUNDER: f64 = 6_755_399_441_055_744.0;
 const DIGITS_MAX: f64 = 2_251_799_813_685_248.0;
 
 /// What is known of the float before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ValueState {
     /// Its bits.
     pub(crate) bits: u64,
     /// Digits behind the point, or none.
     pub(crate) exponent: u8,
-}
-
-impl Default for ValueState {
-    fn default() -> Self {
-        Self { bits: 0, exponent: 0 }
-    }
 }
 
 /// Bytes that follow a tag, at most.
@@ -71,7 +65,7 @@ impl Coded {
 #[expect(clippy::cast_possible_truncation, reason = "below 2^51 by the test before")]
 fn digits(value: f64, power: f64) -> Option<i64> {
     let scaled = value * power;
-    (scaled.abs() < DIGITS_MAX).then(|| ((scaled + ROUNDER) - ROUNDER) as i64)
+    (scaled.abs() < DIGITS_MAX).then_some(((scaled + ROUNDER) - ROUNDER) as i64)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]

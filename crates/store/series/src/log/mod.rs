@@ -86,10 +86,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-            && self.late.is_empty()
-            && self.histograms.is_empty()
-            && self.late_histograms.is_empty()
+        self.samples.is_empty() && self.late.is_empty() && self.histograms.is_empty() && self.late_histograms.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -242,10 +239,8 @@ impl Log {
         head.extend_from_slice(&before_length.to_le_bytes());
         let sum = crc32fast::hash(&head);
         head.extend_from_slice(&sum.to_le_bytes());
-        let written = file
-            .write_all_at(&head, 0)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| sync_directory(&self.directory));
+        let written =
+            file.write_all_at(&head, 0).and_then(|()| file.sync_all()).and_then(|()| sync_directory(&self.directory));
         if let Err(error) = written {
             // A segment without a head would be taken for damage.
             std::fs::remove_file(&path).unwrap_or_default();

@@ -198,7 +198,9 @@ fn put_series_runs(out: &mut Vec<u8>, samples: &[Sample]) {
         let same = others.iter().take_while(|other| other.series == first.series).count() + 1;
         let rising = (1..=others.len())
             .take_while(|ahead| {
-                others.get(ahead - 1).is_some_and(|other| u64::from(other.series) == u64::from(first.series) + *ahead as u64)
+                others
+                    .get(ahead - 1)
+                    .is_some_and(|other| u64::from(other.series) == u64::from(first.series) + *ahead as u64)
             })
             .count()
             + 1;
@@ -344,8 +346,7 @@ pub(crate) fn read_histogram(reader: &mut Reader<'_>) -> Option<Histogram> {
         _ => return None,
     };
     let schema = i32::try_from(reader.signed()?).ok()?;
-    let [zero_threshold, zero_count, count, sum] =
-        [reader.float()?, reader.float()?, reader.float()?, reader.float()?];
+    let [zero_threshold, zero_count, count, sum] = [reader.float()?, reader.float()?, reader.float()?, reader.float()?];
     let [positive_spans, negative_spans] = [read_spans(reader)?, read_spans(reader)?];
     let [positive_buckets, negative_buckets, custom_values] =
         [read_numbers(reader)?, read_numbers(reader)?, read_numbers(reader)?];

@@ -58,10 +58,7 @@ fn head_of(bytes: &[u8]) -> Option<Head> {
     }
     let numbers = head.strip_prefix(MAGIC)?.get(4..)?;
     let (before, length) = numbers.split_first_chunk::<8>()?;
-    Some(Head {
-        before: u64::from_le_bytes(*before),
-        before_length: u64::from_le_bytes(*length.first_chunk::<8>()?),
-    })
+    Some(Head { before: u64::from_le_bytes(*before), before_length: u64::from_le_bytes(*length.first_chunk::<8>()?) })
 }
 
 /// Reads all segments from number `first` on and hands their sections to `each`, in order.
@@ -118,7 +115,11 @@ fn segment(
     if let Some(length) = counted
         && length > bytes.len()
     {
-        damaged(bytes.len(), bytes.len(), &format!("the log segment has {} of {length} bytes: the rest is gone", bytes.len()));
+        damaged(
+            bytes.len(),
+            bytes.len(),
+            &format!("the log segment has {} of {length} bytes: the rest is gone", bytes.len()),
+        );
     }
     let mut chain = Some(Chain::default());
     let mut valid = HEAD.min(bytes.len());

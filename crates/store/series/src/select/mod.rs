@@ -11,7 +11,8 @@ use crate::block::{Block, BlockSeries, Samples, TimeRange};
 use crate::blocks::ReadHints;
 use crate::chunk::Column;
 use crate::errors::SelectError;
-use crate::head::chunks::ChunkView;
+use crate::head::chunks::{ChunkReader, ChunkView};
+use crate::head::cut::wanted;
 use crate::head::series::HeadSamples;
 use crate::limits::SetAside;
 use crate::store::Inner;
@@ -44,7 +45,7 @@ struct BlockPart {
 #[derive(Debug)]
 struct HeadPart {
     samples: HeadSamples,
-    files: ChunkView,
+    reader: Arc<ChunkReader>,
 }
 
 /// One series of a selection. Reading it is what costs; many may be read at once from several threads while writes go on.
@@ -113,7 +114,7 @@ impl SelectedSeries {
     ) {
         let mut damaged =
             |reason: String| self.store.head.report(SetAside { file: "head".into(), moved_to: None, reason });
-        part.samples.read(&part.files, &mut Vec::new(), timestamps, values, histograms, &mut damaged);
+        part.samples.read(&part.reader, &mut Vec::new(), timestamps, values, histograms, &mut damaged);
         merge::tidy(timestamps, values, histograms);
         merge::clip(self.range, timestamps, values, histograms);
         for range in &part.samples.deleted {
@@ -131,15 +132,18 @@ pub(crate) fn select(
 ) -> Result<Vec<SelectedSeries>, SelectError> {
     let too_many = |_| SelectError::TooManySeries { series_max: hints.series_max.unwrap_or_default() };
     // The head comes first: what moves from it into a block meanwhile is found twice, never not at all.
+    let files_before = store.head.files.view();
     let found = store.head.select(matchers, range, hints.series_max).map_err(too_many)?;
-    let files = store.head.files.view();
+    let wanted = wanted(found.iter().map(|(_, samples)| samples));
+    // Files may come and go while series are looked for.
+    let reader = Arc::new(ChunkReader::new(joined(files_before, store.head.files.view()), &wanted));
     let mut selected: Vec<SelectedSeries> = found
         .into_iter()
         .map(|(labels, samples)| SelectedSeries {
             labels,
             range,
             blocks: Vec::new(),
-            head: Some(HeadPart { samples, files: Arc::clone(&files) }),
+            head: Some(HeadPart { samples, reader: Arc::clone(&reader) }),
             store: Arc::clone(store),
         })
         .collect();
@@ -150,17 +154,30 @@ pub(crate) fn select(
     };
     for (block, range_of_block, column) in store.blocks.select(range, read_hints) {
         let found = block.select(matchers, range_of_block);
-        selected = join(selected, found, |series| BlockPart {
-            block: Arc::clone(&block),
-            series,
-            range: range_of_block,
-            column,
-        }, store, range);
+        selected = join(
+            selected,
+            found,
+            |series| BlockPart { block: Arc::clone(&block), series, range: range_of_block, column },
+            store,
+            range,
+        );
         if hints.series_max.is_some_and(|max| selected.len() > max) {
             return Err(too_many(selected.len()));
         }
     }
     Ok(selected)
+}
+
+/// Returns the files of two moments.
+fn joined(before: ChunkView, after: ChunkView) -> ChunkView {
+    if Arc::ptr_eq(&before, &after) {
+        return after;
+    }
+    let mut all = std::collections::BTreeMap::clone(&after);
+    for (number, file) in before.iter() {
+        all.entry(*number).or_insert_with(|| Arc::clone(file));
+    }
+    Arc::new(all)
 }
 
 /// Joins two lists that are in the order of labels.
@@ -176,7 +193,7 @@ fn join(
     for series in found {
         let mut order = Ordering::Less;
         while let Some(next) = left.peek() {
-            order = compare(&next.labels, &series.labels());
+            order = compare(&next.labels, series.labels());
             if order.is_ge() {
                 break;
             }

@@ -53,8 +53,7 @@ fn who_added_series_is_known_by_scope_metric_and_label() {
     let add = |name: &str, metric: &str, count: usize| {
         let mut appender = store.appender(&scope(name, 1000));
         for i in 0..count {
-            let series =
-                appender.series(&labels(&[("__name__", metric), ("id", &i.to_string()), ("namespace", name)]));
+            let series = appender.series(&labels(&[("__name__", metric), ("id", &i.to_string()), ("namespace", name)]));
             appender.append(series, START_MS, 1.0);
         }
         appender.commit().unwrap();
@@ -65,8 +64,7 @@ fn who_added_series_is_known_by_scope_metric_and_label() {
     add("shop", "calm", 3);
     add("blog", "calm", 2);
     let growth = store.who_added(Duration::from_hours(1), 2);
-    let scopes: Vec<(Option<&str>, u64)> =
-        growth.iter().map(|one| (one.scope.get("namespace"), one.series)).collect();
+    let scopes: Vec<(Option<&str>, u64)> = growth.iter().map(|one| (one.scope.get("namespace"), one.series)).collect();
     assert_eq!(scopes, [(Some("shop"), 33), (Some("blog"), 2)]);
     assert_eq!(growth[0].metrics, [("wild".to_owned(), 30), ("calm".to_owned(), 3)]);
     assert_eq!((growth[0].labels[0].name.as_str(), growth[0].labels[0].values), ("id", 30));

@@ -1,4 +1,5 @@
 //! The time-series store as a whole: writes, reads, restarts, faults.
+#![cfg(test)]
 
 mod damage;
 mod faults;
@@ -147,4 +148,3 @@ pub(crate) fn check_rounds(store: &SeriesStore, series: u64, rounds: std::ops::R
         );
     }
 }
-

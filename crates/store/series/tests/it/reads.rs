@@ -157,7 +157,8 @@ fn series_without_samples_are_forgotten_and_come_back() {
     let again = raw(&mut appender);
     appender.append(again, START_MS + 12 * 3_600_000, 3.0);
     appender.commit().unwrap();
-    let samples: Vec<f64> = read(&store, &[equal("__name__", "old")], ALL)[0].1.iter().map(|(_, value)| *value).collect();
+    let samples: Vec<f64> =
+        read(&store, &[equal("__name__", "old")], ALL)[0].1.iter().map(|(_, value)| *value).collect();
     assert_eq!(samples, [1.0, 2.0, 3.0]);
     assert_eq!(store.series(&[vec![]], ALL, None).unwrap(), [labels(&[("__name__", "new")]), old]);
 }

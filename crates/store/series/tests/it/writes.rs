@@ -38,10 +38,8 @@ fn good_samples_of_a_batch_are_taken_and_bad_ones_counted() {
     appender.append(series, START_MS + 20, 4.0);
     let report = appender.commit().unwrap();
     assert_eq!(report.samples, 3);
-    let expected = [
-        (RefusalReason::OutOfOrder, 2, START_MS + 5),
-        (RefusalReason::DuplicateTimestamp, 1, START_MS + 10),
-    ];
+    let expected =
+        [(RefusalReason::OutOfOrder, 2, START_MS + 5), (RefusalReason::DuplicateTimestamp, 1, START_MS + 10)];
     assert_eq!(refused(&report), expected);
     assert_eq!(report.refused[0].example, up);
     let samples = vec![(START_MS, 1.0), (START_MS + 10, 2.0), (START_MS + 20, 4.0)];
@@ -128,8 +126,7 @@ fn histograms_and_floats_live_in_one_series() {
         let (mut timestamps, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
         selected[0].read(&mut timestamps, &mut values, &mut histograms).unwrap();
         assert_eq!((timestamps, values), (vec![START_MS + 400_000], vec![5.0]));
-        let expected: Vec<i64> =
-            (0..300).chain(500..510).filter(|i| *i != 250).map(|i| START_MS + i * 1000).collect();
+        let expected: Vec<i64> = (0..300).chain(500..510).filter(|i| *i != 250).map(|i| START_MS + i * 1000).collect();
         assert_eq!(histograms.iter().map(|(at, _)| *at).collect::<Vec<_>>(), expected);
         assert_eq!(*histograms[299].1, histogram(500));
     };
@@ -173,8 +170,7 @@ fn exemplars_and_metadata_are_kept() {
     let mut appender = appender(&store);
     let name = labels(&[("__name__", "latency_bucket"), ("le", "1")]);
     let series = appender.series(&name);
-    let exemplar =
-        |at| Exemplar { labels: labels(&[("trace_id", "abc")]), value: 0.5, timestamp_ms: START_MS + at };
+    let exemplar = |at| Exemplar { labels: labels(&[("trace_id", "abc")]), value: 0.5, timestamp_ms: START_MS + at };
     appender.append_exemplar(series, exemplar(5));
     appender.append_exemplar(series, exemplar(9));
     appender.append_exemplar(series, exemplar(7));
@@ -259,10 +255,8 @@ fn a_clock_that_goes_back_does_no_harm() {
     clock.set(maru_time::Timestamp::from_millisecond(now + 1000).unwrap());
     write(&store, &a, &[(now + 1000, 2.0)]);
     store.maintain_now().unwrap();
-    let expected = [
-        (a, vec![(now, 1.0), (now + 1000, 2.0)]),
-        (b, vec![(now - 86_400_000, 1.0), (now - 86_399_000, 2.0)]),
-    ];
+    let expected =
+        [(a, vec![(now, 1.0), (now + 1000, 2.0)]), (b, vec![(now - 86_400_000, 1.0), (now - 86_399_000, 2.0)])];
     assert_eq!(read(&store, &[], ALL), expected);
     assert!(store.who_added(Duration::from_hours(1), 10).iter().map(|growth| growth.series).sum::<u64>() >= 1);
 }
