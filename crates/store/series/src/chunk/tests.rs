@@ -1,3 +1,5 @@
+//! Chunks: round trips of histograms and arbitrary samples, sizes, damage.
+
 #![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of tests are small")]
 
 use maru_prom::{ResetHint, Span};
