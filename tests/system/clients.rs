@@ -66,3 +66,38 @@ fn kubectl_applies_on_the_server_and_creates_by_protobuf() {
     assert!(!refused.status.success() && message.contains(".spec.replicas"), "{message}");
     system.kubectl(&["delete", "namespace", "other", "--timeout=60s"]);
 }
+
+#[test]
+fn a_debugger_joins_a_running_pod() {
+    if !can_run(&["busybox", "nft", "kubectl"]) {
+        return;
+    }
+    let system = System::start();
+    let file = system.folder().write("web.yaml", WEB.replace("replicas: 2", "replicas: 1"));
+    system.kubectl(&["apply", "-f", &file.to_string_lossy()]);
+    system.kubectl(&["rollout", "status", "deployment/web", "--timeout=60s"]);
+    let pod = system.kubectl(&["get", "pods", "-o", "jsonpath={.items[0].metadata.name}"]);
+    let script = "wget -q -O - http://127.0.0.1:8080/; ps | grep -c httpd; sleep 600";
+    let debug = [
+        "debug",
+        &pod,
+        "--image=test/busybox",
+        "--image-pull-policy=IfNotPresent",
+        "-c",
+        "look",
+        "--target=web",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    system.kubectl(&debug);
+    system.wait("the debugger to see the program", || {
+        let logs = system.try_kubectl(&["logs", &pod, "-c", "look"]);
+        let seen = String::from_utf8_lossy(&logs.stdout).into_owned();
+        seen.contains(pod.as_str()) && seen.lines().any(|line| line.parse::<u32>().is_ok_and(|count| count >= 2))
+    });
+    let restarts = system.kubectl(&["get", "pod", &pod, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"]);
+    assert_eq!(restarts, "0");
+    assert_eq!(system.kubectl(&["exec", &pod, "-c", "look", "--", "echo", "here"]).trim(), "here");
+}

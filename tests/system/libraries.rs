@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[test]
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "tests are configured by their environment")]
+#[expect(clippy::disallowed_methods, reason = "tests are configured by their environment")]
 fn the_python_client_walks_through_the_api() {
     if !can_run(&["busybox", "nft"]) {
         return;
