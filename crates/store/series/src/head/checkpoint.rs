@@ -233,7 +233,6 @@ impl Head {
     /// Writes a checkpoint of all that is in memory now. The log has been rotated to `start.segment` before, so that whatever comes
     /// meanwhile is in that segment.
     pub(crate) fn checkpoint(&self, directory: &Path, mut start: Start) -> io::Result<Start> {
-        start.synced = self.files.sync()?;
         {
             let index = read(&self.index);
             start.next_series = index.next_series();
@@ -241,7 +240,7 @@ impl Head {
         }
         start.newest_ms = self.newest_ms();
         let temporary = directory.join("checkpoint.new");
-        let written = self.write_checkpoint(&temporary, &start);
+        let written = self.write_checkpoint(&temporary, &mut start);
         let target = path(directory, start.segment);
         let placed =
             written.and_then(|()| std::fs::rename(&temporary, &target)).and_then(|()| sync_directory(directory));
@@ -257,11 +256,10 @@ impl Head {
         Ok(start)
     }
 
-    fn write_checkpoint(&self, target: &Path, start: &Start) -> io::Result<()> {
+    fn write_checkpoint(&self, target: &Path, start: &mut Start) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(FRAME_BYTES * 2, File::create(target)?);
         out.write_all(MAGIC)?;
         let mut frames = Frames::new(out);
-        start.put(frames.entry(START)?);
         for (id, scope) in (0_u32..).zip(read(&self.scopes).iter()) {
             record::put_scope(frames.entry(NAMES)?, id, &scope.labels);
         }
@@ -287,7 +285,10 @@ impl Head {
             }
         });
         outcome?;
-        let count = frames.count + 1;
+        // Only now: a chunk may have been closed before its series was written here, and the log before is going to be cut.
+        start.synced = self.files.sync()?;
+        start.put(frames.entry(START)?);
+        let count = frames.count + 2;
         put(frames.entry(END)?, count);
         frames.end()?;
         let file = frames.out.into_inner()?;

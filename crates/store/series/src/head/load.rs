@@ -65,14 +65,14 @@ impl Folders {
     }
 }
 
-/// The checkpoint's bytes, with what its first frame says.
+/// The checkpoint's bytes, with what it says about the whole.
 struct Checkpoint {
     path: PathBuf,
     bytes: Vec<u8>,
     start: Start,
 }
 
-/// Returns the newest checkpoint whose first frame can be read.
+/// Returns the newest checkpoint.
 fn newest_checkpoint(folders: &Folders, damage: &mut Vec<SetAside>) -> io::Result<Option<Checkpoint>> {
     let leftover = folders.head.join("checkpoint.new");
     if leftover.exists() {
@@ -87,7 +87,7 @@ fn newest_checkpoint(folders: &Folders, damage: &mut Vec<SetAside>) -> io::Resul
         Piece::Frame(_, [checkpoint::START, content @ ..]) => Start::read(content),
         _ => None,
     });
-    // Without its first frame, the names and open chunks are still good; the file's name tells where the log goes on.
+    // Without that frame, the names and open chunks are still good; the file's name tells where the log goes on.
     let start = first.unwrap_or(Start { segment, ..Start::default() });
     Ok(Some(Checkpoint { path, bytes, start }))
 }
