@@ -1,4 +1,5 @@
 //! The store: ties the log, the head and the blocks together.
+//! Long because the store's public face and the order of its maintenance are proofread together.
 
 use std::fs::File;
 use std::path::PathBuf;

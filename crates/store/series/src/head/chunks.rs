@@ -1,4 +1,5 @@
 //! Chunk files: full chunks of the head, appended one after another, so that a start reads no samples back.
+//! Long because writing, reading and scanning share one frame.
 //!
 //! A chunk is in memory until its file took it; a file that refuses is tried again. Files are synced before the log that has the
 //! same samples is cut.

@@ -1,4 +1,5 @@
 //! One series of the head: its full chunks, its open one, and what came late.
+//! Long because all ways in and out of one series keep the same invariants.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
