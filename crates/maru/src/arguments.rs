@@ -187,7 +187,6 @@ pub(crate) struct PullArguments {
 /// What `maru metrics` can be told.
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  maru metrics --data /var/lib/metrics --listen 127.0.0.1:9090 --no-authentication\n  maru metrics --data /var/lib/metrics token create --name grafana --scope read\n  maru metrics --data /var/lib/metrics --listen 0.0.0.0:9090 --tls-certificate tls.crt --tls-key tls.key"
 )]
 pub(crate) struct MetricsArguments {
@@ -275,10 +274,20 @@ pub(crate) struct MetricsServeArguments {
     #[arg(long, default_value_t = 1_000_000, value_name = "COUNT")]
     pub(crate) query_series_max: usize,
     /// Series in memory; further ones are refused and counted
-    #[arg(long, default_value_t = 0, value_name = "COUNT", help = "Series in memory, 0 for the default of 10 million; further ones are refused and counted")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "COUNT",
+        help = "Series in memory, 0 for the default of 10 million; further ones are refused and counted"
+    )]
     pub(crate) series_max: u64,
     /// Series in memory for each token or tenant
-    #[arg(long, default_value_t = 0, value_name = "COUNT", help = "Series in memory for each token or tenant, 0 for the default of 1 million")]
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_name = "COUNT",
+        help = "Series in memory for each token or tenant, 0 for the default of 1 million"
+    )]
     pub(crate) scope_series_max: u64,
     /// Let tokens of the scope admin delete series and take snapshots
     #[arg(long)]
