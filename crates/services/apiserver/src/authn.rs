@@ -7,9 +7,13 @@ use maru_http::ConnectionInfo;
 
 use crate::authz;
 use crate::errors::ApiError;
+use crate::kinds::GroupResource;
 use crate::meta;
 use crate::routes::ResourcePath;
 use crate::state::State;
+
+/// Users that exist in this process only.
+const ROOMS: &str = "system:maru:";
 
 /// Returns who the request is from, before impersonation.
 pub(crate) fn authenticate(
@@ -91,6 +95,11 @@ pub(crate) fn impersonate(state: &State, caller: Identity, headers: &HeaderMap) 
             return Ok(caller);
         }
         return Err(ApiError::bad_request("requested impersonation of groups or a uid without a user"));
+    }
+    if user.starts_with(ROOMS) {
+        let resource = GroupResource { group: String::new(), resource: "users".to_owned() };
+        let message = format!("\"{user}\" is a part of Maru itself, which nobody acts as");
+        return Err(ApiError::forbidden(&resource, &user, message));
     }
     let mut target = match user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
         Some((namespace, name)) => {

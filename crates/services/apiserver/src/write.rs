@@ -165,6 +165,7 @@ impl<'a> Writer<'a> {
         }
         self.set_new_metadata(&mut object, context.now)?;
         admission::namespace_is_open(&context, &object)?;
+        hooks::admit(&context, None, &object)?;
         if self.served.has_subresource("status") && !hooks::keeps_status_on_create(self.served) {
             meta::root(&mut object).remove("status");
         }
@@ -256,6 +257,7 @@ impl<'a> Writer<'a> {
     fn prepare_update(&self, old: &Value, mut new: Value, ownership: &Ownership) -> Result<Option<Value>, ApiError> {
         let context = self.context();
         self.keep_system_metadata(old, &mut new)?;
+        hooks::admit(&context, Some(old), &new)?;
         self.keep_other_part(old, &mut new);
         formats::apply_schema_defaults(self.served, &mut new);
         hooks::defaults(self.served, &mut new);

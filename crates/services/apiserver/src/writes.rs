@@ -13,6 +13,7 @@ use crate::authz;
 use crate::body;
 use crate::errors::{ApiError, issue};
 use crate::formats::{self, Ownership, PatchType};
+use crate::hooks;
 use crate::kinds::split_api_version;
 use crate::meta;
 use crate::options::{FieldValidation, WriteOptions};
@@ -215,6 +216,7 @@ async fn apply(
     }
     let writer = Writer::new(state, call, part, options);
     let merge = |live: Option<&Value>| {
+        hooks::admit_status(&writer.context(), live, &applied)?;
         formats::apply(&writer.ownership_request(state.now()), live, &applied, options.is_forced)
     };
     // Twice: what is missing may be created in between, and the other way round.

@@ -13,6 +13,7 @@ mod pod_validation;
 mod pods;
 mod rbac;
 mod services;
+mod spine;
 mod storage;
 mod workloads;
 
@@ -38,6 +39,7 @@ pub(crate) use definitions::{
     store_of as store_of_definition,
 };
 pub(crate) use pods::{bind, evict};
+pub(crate) use spine::{admit, admit_status};
 
 /// The code that knows a kind, by the name in `kinds.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -278,6 +280,7 @@ pub(crate) fn check_delete(context: &Context<'_>, object: &Value) -> Result<(), 
     match context.served.kind.hook {
         Hook::Namespace => cluster::check_namespace_delete(context.served, object),
         Hook::PriorityClass => cluster::check_priority_class_delete(context.served, object),
+        _ if context.served.kind.is_custom => spine::check_delete(context, object),
         _ => Ok(()),
     }
 }

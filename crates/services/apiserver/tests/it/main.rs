@@ -11,6 +11,7 @@ mod kubectl;
 mod objects;
 mod protocol;
 mod restart;
+mod spine;
 mod streams;
 mod support;
 mod tls;
