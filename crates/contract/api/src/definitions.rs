@@ -282,6 +282,9 @@ fn evidence() -> Definition {
             ("confidence", number()),
             ("samples", whole()),
             ("unit", text()),
+            ("threshold", number()),
+            ("quantile", number()),
+            ("load", number()),
             ("notes", list(text())),
         ],
     );

@@ -95,18 +95,47 @@ pub struct Measured {
     /// The highest value that is believable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// With which confidence, of both sides together.
+    /// The confidence of each bound: the value is at least `low` with it, and at most `high` with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// How many were looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
-    /// The unit of the value: `ratio`, `seconds`, `perSecond`, `count`, `bytes`, a currency per something.
+    /// The unit of the value: `ratio` (of what is good), `seconds`, `perSecond`, or as the criterion writes it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
+    /// Of a ratio of requests in time: which time, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Of a latency: which quantile it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f64>,
+    /// The load under which it was measured, in requests a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
     /// What people should know: the first failures, the missing licence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl Measured {
+    /// Returns an outcome without numbers.
+    #[must_use]
+    pub fn plain(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            value: None,
+            low: None,
+            high: None,
+            confidence: None,
+            samples: None,
+            unit: String::new(),
+            threshold: None,
+            quantile: None,
+            load: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// The index of one signed envelope.

@@ -1,0 +1,1 @@
+//! Each row of the table of outcomes is a test.
