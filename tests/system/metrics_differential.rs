@@ -141,7 +141,14 @@ fn vector(random: &mut Random, depth: usize) -> String {
                 "present_over_time",
                 "absent_over_time",
             ]);
-            format!("{function}({})", window(random))
+            let window = window(random);
+            // Gauges come near zero, where the versions differ in what a counter would do.
+            let is_counter = ["requests_total", "latency_bucket"].iter().any(|name| window.starts_with(name));
+            let function = match function {
+                "rate" | "increase" if !is_counter => "delta",
+                other => other,
+            };
+            format!("{function}({window})")
         }
         2 => format!("quantile_over_time(0.{}, {})", random.below(10), window(random)),
         3 => format!("predict_linear({}, {})", window(random), random.below(600)),
@@ -159,21 +166,10 @@ fn vector(random: &mut Random, depth: usize) -> String {
         }
         6 => format!("quantile by (zone) (0.{}, {})", random.below(10), vector(random, depth - 1)),
         7 => {
-            let function = random.of(&[
-                "abs",
-                "ceil",
-                "floor",
-                "exp",
-                "sqrt",
-                "ln",
-                "log2",
-                "sgn",
-                "-",
-                "round",
-                "timestamp",
-                "absent",
-                "atan",
-            ]);
+            // Steps would make a difference of rounding a large one.
+            let steps = ["ceil", "floor", "round"];
+            let smooth = ["abs", "exp", "sqrt", "ln", "log2", "sgn", "-", "timestamp", "absent", "atan"];
+            let function = if depth == 1 && random.below(4) == 0 { random.of(&steps) } else { random.of(&smooth) };
             format!("{function}({})", vector(random, depth - 1))
         }
         8 => format!(
@@ -186,12 +182,16 @@ fn vector(random: &mut Random, depth: usize) -> String {
             let operator =
                 random.of(&["+", "-", "*", "/", "%", "^", ">", "<=", "== bool", "!= bool", "and", "or", "unless"]);
             let (left, right) = (vector(random, depth - 1), vector(random, depth - 1));
-            let matching = random.of(&["", " on (instance)", " on (zone, instance)", " ignoring (code, le, version)"]);
+            // Later versions also refuse several matches of which a comparison drops all but one.
+            let matching = match operator {
+                ">" | "<=" => "",
+                _ => random.of(&["", " on (instance)", " on (zone, instance)", " ignoring (code, le, version)"]),
+            };
             format!("({left}) {operator}{matching} ({right})")
         }
         _ => {
             let operator = random.of(&["+", "-", "*", "/", ">", "< bool", "%"]);
-            let number = random.of(&["2", "0.5", "100", "-3", "0"]);
+            let number = random.of(&["2", "0.5", "100", "-3", "7"]);
             format!("{} {operator} {number}", vector(random, depth - 1))
         }
     }
