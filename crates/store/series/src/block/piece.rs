@@ -50,21 +50,57 @@ impl Kind {
     }
 }
 
-/// Appends a piece of `kind` that holds `raw`, compressed when that saves a sixteenth.
-pub(crate) fn put(into: &mut Vec<u8>, kind: Kind, raw: &[u8], level: i32) {
-    let packed = if raw.len() < 64 { None } else { zstd::bulk::compress(raw, level).ok() };
-    let (coding, stored) = match &packed {
-        Some(packed) if packed.len() < raw.len() - raw.len() / 16 => (ZSTD, packed.as_slice()),
-        _ => (RAW, raw),
-    };
-    let start = into.len();
-    into.extend_from_slice(&[0; 4]);
-    into.extend_from_slice(&length_bytes(stored.len()));
-    into.extend_from_slice(&length_bytes(raw.len()));
-    into.extend_from_slice(&[kind as u8, coding, 0, 0]);
-    into.extend_from_slice(stored);
-    let checksum = crc32fast::hash(&into[start + 4..]);
-    into[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+/// Writes pieces. Keep one for all pieces of a block: its tables and buffers are used again.
+#[derive(Default)]
+pub(crate) struct Packer {
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    packed: Vec<u8>,
+}
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Packer").finish_non_exhaustive()
+    }
+}
+
+/// How hard pieces are compressed.
+const LEVEL: i32 = 3;
+
+impl Packer {
+    /// Appends a piece of `kind` that holds `raw`, compressed when that saves a sixteenth.
+    pub(crate) fn put(&mut self, into: &mut Vec<u8>, kind: Kind, raw: &[u8]) {
+        let (coding, stored) = match self.pack(raw) {
+            Some(packed) if packed.len() < raw.len() - raw.len() / 16 => (ZSTD, packed),
+            _ => (RAW, raw),
+        };
+        let start = into.len();
+        into.reserve(HEAD + stored.len());
+        into.extend_from_slice(&[0; 4]);
+        into.extend_from_slice(&length_bytes(stored.len()));
+        into.extend_from_slice(&length_bytes(raw.len()));
+        into.extend_from_slice(&[kind as u8, coding, 0, 0]);
+        into.extend_from_slice(stored);
+        let checksum = crc32fast::hash(&into[start + 4..]);
+        into[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+    }
+
+    fn pack(&mut self, raw: &[u8]) -> Option<&[u8]> {
+        if raw.len() < 64 {
+            return None;
+        }
+        if self.compressor.is_none() {
+            self.compressor = zstd::bulk::Compressor::new(LEVEL).ok();
+        }
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        self.compressor.as_mut()?.compress_to_buffer(raw, &mut self.packed).ok()?;
+        Some(&self.packed)
+    }
+}
+
+/// Appends a single piece.
+pub(crate) fn put(into: &mut Vec<u8>, kind: Kind, raw: &[u8]) {
+    Packer::default().put(into, kind, raw);
 }
 
 fn length_bytes(length: usize) -> [u8; 4] {
@@ -167,7 +203,7 @@ mod tests {
     fn pieces_come_back_and_damaged_ones_are_refused() {
         for raw in [Vec::new(), vec![1, 2, 3], vec![7; 5000]] {
             let mut bytes = Vec::new();
-            put(&mut bytes, Kind::Series, &raw, 1);
+            put(&mut bytes, Kind::Series, &raw);
             assert_eq!(take(&bytes, Kind::Series), Ok((raw.clone(), bytes.len())));
             assert!(take(&bytes, Kind::Values).is_err());
             for cut in 0..bytes.len() {

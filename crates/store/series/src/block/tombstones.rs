@@ -64,7 +64,7 @@ impl Tombstones {
             }
         }
         let mut bytes = TOMBSTONES_MAGIC.to_vec();
-        piece::put(&mut bytes, Kind::Tombstones, &raw, 3);
+        piece::put(&mut bytes, Kind::Tombstones, &raw);
         files::replace(directory, TOMBSTONES, &bytes)
     }
 

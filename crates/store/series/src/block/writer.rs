@@ -9,7 +9,7 @@ use maru_prom::Labels;
 
 use super::contents::{Contents, NamePlace, PiecePlace, ValuesPlace};
 use super::files::{self, failed};
-use super::piece::{self, Kind};
+use super::piece::{self, Kind, Packer};
 use super::series::{self, ChunkPlace, LabelPlace};
 use super::{BlockError, BlockInfo, TimeRange, WriteOptions, dictionary, postings, times};
 use crate::chunk::EncodedChunk;
@@ -27,9 +27,6 @@ const COPIED_PIECES_MAX: usize = 4;
 /// Pieces of timestamps up to so many bytes, and up to this part of the file, have copies: many chunks share them.
 const COPIED_TIMES_MAX: usize = 1 << 20;
 const COPIED_TIMES_SHARE: u64 = 64;
-
-/// How hard pieces are compressed.
-const LEVEL: i32 = 3;
 
 /// Writes one block: all series in the order of their labels, then [`BlockWriter::finish`]. Dropped before that, it leaves nothing.
 #[derive(Debug)]
@@ -155,6 +152,9 @@ struct ChunkFile {
     path: PathBuf,
     file: BufWriter<File>,
     length: u64,
+    packer: Packer,
+    /// A piece on its way to the file.
+    piece: Vec<u8>,
     values: Vec<u8>,
     value_places: Vec<PiecePlace>,
     times: Vec<u8>,
@@ -176,7 +176,9 @@ impl ChunkFile {
             path,
             file,
             length: files::CHUNKS_MAGIC.len() as u64,
-            values: Vec::new(),
+            packer: Packer::default(),
+            piece: Vec::new(),
+            values: Vec::with_capacity(VALUES_PIECE),
             value_places: Vec::new(),
             times: Vec::new(),
             times_in_piece: 0,
@@ -234,30 +236,35 @@ impl ChunkFile {
     }
 
     fn flush_values(&mut self) -> Result<(), BlockError> {
-        let raw = std::mem::take(&mut self.values);
-        let (place, _) = self.put_piece(Kind::Values, &raw)?;
+        let mut raw = std::mem::take(&mut self.values);
+        let place = self.put_piece(Kind::Values, &raw)?;
         self.value_places.push(place);
+        raw.clear();
+        self.values = raw;
         Ok(())
     }
 
     fn flush_times(&mut self) -> Result<(), BlockError> {
-        let raw = std::mem::take(&mut self.times);
-        let (place, bytes) = self.put_piece(Kind::Times, &raw)?;
+        let mut raw = std::mem::take(&mut self.times);
+        let place = self.put_piece(Kind::Times, &raw)?;
         self.time_places.push(place);
         if self.time_pieces.len() <= COPIED_TIMES_MAX {
-            self.time_pieces.extend_from_slice(&bytes);
+            self.time_pieces.extend_from_slice(&self.piece);
         }
         self.times_in_piece = 0;
+        raw.clear();
+        self.times = raw;
         Ok(())
     }
 
-    fn put_piece(&mut self, kind: Kind, raw: &[u8]) -> Result<(PiecePlace, Vec<u8>), BlockError> {
-        let mut bytes = Vec::new();
-        piece::put(&mut bytes, kind, raw, LEVEL);
-        self.file.write_all(&bytes).map_err(failed("write", &self.path))?;
-        let place = PiecePlace { offset: self.length, length: bytes.len() as u64, copy: 0 };
+    /// Writes a piece, which is in `self.piece` then.
+    fn put_piece(&mut self, kind: Kind, raw: &[u8]) -> Result<PiecePlace, BlockError> {
+        self.piece.clear();
+        self.packer.put(&mut self.piece, kind, raw);
+        self.file.write_all(&self.piece).map_err(failed("write", &self.path))?;
+        let place = PiecePlace { offset: self.length, length: self.piece.len() as u64, copy: 0 };
         self.length += place.length;
-        Ok((place, bytes))
+        Ok(place)
     }
 
     /// Writes the timestamps once more when they are few: without them the values of many chunks are worth nothing.
@@ -352,12 +359,12 @@ impl IndexBuilder {
                 pieces.copy(place.piece);
             }
         }
-        let contents =
-            Contents { info, chunk_bytes, names, index: pieces.places, series_first, values, times }.encode();
+        let Pieces { mut packer, bytes, places } = pieces;
+        let contents = Contents { info, chunk_bytes, names, index: places, series_first, values, times }.encode();
         let mut file = files::INDEX_MAGIC.to_vec();
-        piece::put(&mut file, Kind::Contents, &contents, LEVEL);
+        packer.put(&mut file, Kind::Contents, &contents);
         let length = file.len() - files::INDEX_MAGIC.len();
-        file.extend_from_slice(&pieces.bytes);
+        file.extend_from_slice(&bytes);
         file.extend_from_within(files::INDEX_MAGIC.len()..files::INDEX_MAGIC.len() + length);
         file.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         file.extend_from_slice(files::INDEX_END);
@@ -398,6 +405,7 @@ impl IndexBuilder {
 
     fn write_series(&self, pieces: &mut Pieces) {
         let mut start = (0, 0);
+        let mut raw = Vec::new();
         let mut entries: Vec<(&[LabelPlace], &[ChunkPlace])> = Vec::with_capacity(series::PER_PIECE);
         for group in self.series.chunks(series::PER_PIECE) {
             entries.clear();
@@ -405,7 +413,7 @@ impl IndexBuilder {
                 entries.push((&self.labels[start.0..*labels_end], &self.chunks[start.1..*chunks_end]));
                 start = (*labels_end, *chunks_end);
             }
-            let mut raw = Vec::new();
+            raw.clear();
             series::encode(&entries, &mut raw);
             pieces.put(Kind::Series, &raw);
         }
@@ -419,6 +427,7 @@ fn index_of(number: u32) -> usize {
 /// Pieces of the index, one behind the other.
 #[derive(Debug, Default)]
 struct Pieces {
+    packer: Packer,
     bytes: Vec<u8>,
     places: Vec<PiecePlace>,
 }
@@ -431,7 +440,7 @@ impl Pieces {
     fn put(&mut self, kind: Kind, raw: &[u8]) -> u32 {
         let number = self.next();
         let offset = self.bytes.len();
-        piece::put(&mut self.bytes, kind, raw, LEVEL);
+        self.packer.put(&mut self.bytes, kind, raw);
         self.places.push(PiecePlace { offset: offset as u64, length: (self.bytes.len() - offset) as u64, copy: 0 });
         number
     }

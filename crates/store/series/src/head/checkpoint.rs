@@ -296,15 +296,17 @@ impl Head {
     }
 
     fn put_series<W: io::Write>(&self, frames: &mut Frames<W>, end: u32) -> io::Result<()> {
+        // Some at a time: the index must be locked before the series are.
         let mut known = Vec::new();
-        self.for_all(|id, series| {
-            if id < end {
-                known.push((id, series.scope, series.created_s, series.deleted().to_vec()));
-            }
-        });
-        for group in known.chunks(NAMES_AT_ONCE) {
+        for first in (0..end).step_by(NAMES_AT_ONCE) {
+            known.clear();
+            let ids = first..end.min(first.saturating_add(NAMES_AT_ONCE_32));
+            self.with_each(ids, |_, id, series| {
+                let entry = |series: &mut Series| (id, series.scope, series.created_s, series.deleted().to_vec());
+                known.extend(series.map(entry));
+            });
             let index = read(&self.index);
-            for (id, scope, created_s, deleted) in group {
+            for (id, scope, created_s, deleted) in &known {
                 let pairs = index.encoded_pairs(*id);
                 if pairs.is_empty() {
                     continue;

@@ -31,6 +31,32 @@ struct Part {
     reader: ChunkReader,
 }
 
+/// Buffers that are used for one series after another: what is asked for again and again would leave holes in the memory.
+#[derive(Debug, Default)]
+struct Buffers {
+    frame: Vec<u8>,
+    timestamps: Vec<i64>,
+    values: Vec<f64>,
+    histograms: Vec<HistogramAt>,
+}
+
+impl Buffers {
+    /// Reads copied samples of a series, tidied, without what is hidden.
+    fn read(&mut self, head: &Head, copy: &HeadSamples, reader: &ChunkReader) {
+        let Self { frame, timestamps, values, histograms } = self;
+        timestamps.clear();
+        values.clear();
+        histograms.clear();
+        copy.read(reader, frame, timestamps, values, histograms, &mut |reason| {
+            head.report(SetAside { file: "head".into(), moved_to: None, reason });
+        });
+        merge::tidy(timestamps, values, histograms);
+        for range in &copy.deleted {
+            merge::hide(*range, timestamps, values, histograms);
+        }
+    }
+}
+
 /// A block could not be made of what the head has.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CutError {
@@ -66,12 +92,10 @@ impl Head {
         self.for_all(|id, series| series.close_before(id, end_ms, &mut adding));
         drop(adding);
         let at = self.files.end();
-        let mut ranges: BTreeMap<i64, BTreeMap<u32, u64>> = BTreeMap::new();
+        let mut ranges = BTreeSet::new();
         self.for_all(|_, series| {
-            for chunk in series.chunks.iter().filter(|chunk| chunk.position < at && chunk.last_ms() < end_ms) {
-                let wanted = ranges.entry(range_end(chunk.first_ms, self.range_ms)).or_default();
-                *wanted.entry(chunk.position.file()).or_default() += chunk.length() as u64;
-            }
+            let chunks = series.chunks.iter().filter(|chunk| chunk.position < at && chunk.last_ms() < end_ms);
+            ranges.extend(chunks.map(|chunk| range_end(chunk.first_ms, self.range_ms)));
         });
         let mut order: Vec<u32> = {
             let index = read(&self.index);
@@ -83,20 +107,27 @@ impl Head {
             order.clear();
         }
         let mut blocks = Vec::new();
-        for (range, wanted) in ranges {
+        let mut buffers = Buffers::default();
+        for range in ranges {
             let mut writer = writer()?;
-            let reader = ChunkReader::new(self.files.view(), &wanted);
+            // Chunk by chunk: series go in the order of labels, chunks lie in that of time, so that windows would all be kept to the end.
+            let reader = ChunkReader::new(self.files.view(), &BTreeMap::new());
             let part = Part { range, at, end_ms, reader };
             for id in &order {
-                self.cut_series(*id, &part, &mut writer)?;
+                self.cut_series(*id, &part, &mut buffers, &mut writer)?;
             }
             blocks.extend(writer.finish()?);
         }
         Ok(Cut { at, end_ms, blocks })
     }
 
-    fn cut_series(&self, id: u32, part: &Part, writer: &mut BlockWriter) -> Result<(), CutError> {
-        let reader = &part.reader;
+    fn cut_series(
+        &self,
+        id: u32,
+        part: &Part,
+        buffers: &mut Buffers,
+        writer: &mut BlockWriter,
+    ) -> Result<(), CutError> {
         let copy = self.with(id, |series| {
             let mut copy = HeadSamples::default();
             copy.chunks.extend(series.chunks.iter().filter(|chunk| {
@@ -110,33 +141,8 @@ impl Head {
             copy
         });
         let Some(copy) = copy.filter(|copy| !copy.is_empty()) else { return Ok(()) };
-        let (mut timestamps, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
-        self.read(&copy, reader, &mut timestamps, &mut values, &mut histograms);
-        merge::tidy(&mut timestamps, &mut values, &mut histograms);
-        for range in &copy.deleted {
-            merge::hide(*range, &mut timestamps, &mut values, &mut histograms);
-        }
-        let labels = self.labels(id);
-        let chunks = pack(&timestamps, &values, &histograms)
-            .map_err(|source| CutError::Chunk { series: labels.clone(), source })?;
-        if !chunks.is_empty() {
-            writer.add(&labels, &chunks)?;
-        }
-        Ok(())
-    }
-
-    /// Reads copied samples; damaged chunks are reported and left out.
-    pub(crate) fn read(
-        &self,
-        copy: &HeadSamples,
-        reader: &ChunkReader,
-        timestamps: &mut Vec<i64>,
-        values: &mut Vec<f64>,
-        histograms: &mut Vec<HistogramAt>,
-    ) {
-        copy.read(reader, &mut Vec::new(), timestamps, values, histograms, &mut |reason| {
-            self.report(SetAside { file: "head".into(), moved_to: None, reason });
-        });
+        buffers.read(self, &copy, &part.reader);
+        add(&self.labels(id), buffers, writer)
     }
 
     /// Forgets what the blocks of a cut have.
@@ -214,23 +220,24 @@ impl Head {
     /// Writes all samples of the head into one block, without changing the head.
     pub(crate) fn write_all(&self, mut writer: BlockWriter) -> Result<Option<BlockInfo>, CutError> {
         let everything = self.select(&[], TimeRange { start_ms: i64::MIN, end_ms: i64::MAX }, None).unwrap_or_default();
-        let wanted = wanted(everything.iter().map(|(_, copy)| copy));
-        let reader = ChunkReader::new(self.files.view(), &wanted);
+        let reader = ChunkReader::new(self.files.view(), &BTreeMap::new());
+        let mut buffers = Buffers::default();
         for (labels, copy) in everything {
-            let (mut timestamps, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
-            self.read(&copy, &reader, &mut timestamps, &mut values, &mut histograms);
-            merge::tidy(&mut timestamps, &mut values, &mut histograms);
-            for range in &copy.deleted {
-                merge::hide(*range, &mut timestamps, &mut values, &mut histograms);
-            }
-            let chunks = pack(&timestamps, &values, &histograms)
-                .map_err(|source| CutError::Chunk { series: labels.clone(), source })?;
-            if !chunks.is_empty() {
-                writer.add(&labels, &chunks)?;
-            }
+            buffers.read(self, &copy, &reader);
+            add(&labels, &buffers, &mut writer)?;
         }
         Ok(writer.finish()?)
     }
+}
+
+/// Packs the samples of a series and adds them to a block.
+fn add(labels: &Labels, samples: &Buffers, writer: &mut BlockWriter) -> Result<(), CutError> {
+    let chunks = pack(&samples.timestamps, &samples.values, &samples.histograms)
+        .map_err(|source| CutError::Chunk { series: labels.clone(), source })?;
+    if !chunks.is_empty() {
+        writer.add(labels, &chunks)?;
+    }
+    Ok(())
 }
 
 /// Returns how many bytes of which file are wanted.
