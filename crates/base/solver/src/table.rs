@@ -1,0 +1,184 @@
+//! A model prepared for the search: every bound an "at most", options that others beat put aside.
+
+use crate::certificate::{Multiplier, Part, Term};
+use crate::model::{Model, Quantity, Scope};
+
+/// What is made as small as can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The cost.
+    Cost,
+    /// The sum of a bound (with the sign of its side).
+    Bound(usize),
+}
+
+/// The row of what is optimised; row `n + 1` is bound `n`.
+pub(crate) const BETTER: usize = 0;
+
+/// One choice: its options that no other beats, with their values in the rows that it touches.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// Rows in ascending order, the first is always [`BETTER`].
+    pub(crate) rows: Vec<usize>,
+    /// The values of option 0, then of option 1 …
+    values: Vec<i64>,
+    /// For each kept option: itself and those that it beats, as places in the model.
+    pub(crate) kept: Vec<Vec<usize>>,
+}
+
+impl Column {
+    pub(crate) fn values(&self, option: usize) -> &[i64] {
+        let width = self.rows.len();
+        &self.values[option * width..(option + 1) * width]
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) columns: Vec<Column>,
+    /// What each row's sum may be; [`BETTER`]'s is set by the search.
+    pub(crate) limits: Vec<i64>,
+    /// The greatest absolute sum of each row.
+    pub(crate) totals: Vec<f64>,
+    /// By how much sums of [`BETTER`] differ at least.
+    pub(crate) step: i64,
+}
+
+impl Table {
+    pub(crate) fn new(model: &Model, aim: Aim) -> Self {
+        let mut lines: Vec<(Quantity, &Scope, i64)> = vec![match aim {
+            Aim::Cost => (Quantity::Cost, &Scope::All, 1),
+            Aim::Bound(bound) => {
+                let bound = &model.bounds[bound];
+                (bound.quantity, &bound.scope, bound.limit.sign())
+            }
+        }];
+        lines.extend(model.bounds.iter().map(|bound| (bound.quantity, &bound.scope, bound.limit.sign())));
+        let mut limits = vec![i64::MAX];
+        limits.extend(model.bounds.iter().map(|bound| bound.limit.sign() * bound.limit.value()));
+        let touching = touching(model, &lines);
+        let columns: Vec<Column> = touching
+            .into_iter()
+            .enumerate()
+            .map(|(choice, rows)| column(model, choice, rows, &lines, &limits))
+            .collect();
+        let mut totals = vec![0.0; limits.len()];
+        let mut step = 0;
+        for column in &columns {
+            for (at, row) in column.rows.iter().enumerate() {
+                let values = (0..column.kept.len()).map(|option| column.values(option)[at].unsigned_abs());
+                #[expect(clippy::cast_precision_loss, reason = "only chooses a scale")]
+                let largest = values.max().unwrap_or(0) as f64;
+                totals[*row] += largest;
+            }
+        }
+        for (choice, options) in model.choices.iter().enumerate() {
+            let (quantity, scope, _) = lines[BETTER];
+            if scope.has(choice) {
+                let values = (0..options.options.len()).map(|option| model.value(quantity, choice, option));
+                step = values.fold(step, |step, value| greatest_divisor(step, value.unsigned_abs()));
+            }
+        }
+        let step = i64::try_from(step.max(1)).unwrap_or(1);
+        Self { columns, limits, totals, step }
+    }
+
+    /// Writes multipliers as a proof has them.
+    pub(crate) fn multipliers(times: &[u64]) -> Vec<Multiplier> {
+        let divisor = times.iter().fold(0, |divisor, times| greatest_divisor(divisor, *times)).max(1);
+        let used = times.iter().enumerate().filter(|(_, times)| **times > 0);
+        used.map(|(row, times)| Multiplier {
+            of: row.checked_sub(1).map_or(Term::Better, Term::Bound),
+            times: times / divisor,
+        })
+        .collect()
+    }
+
+    /// Writes options as a proof has them: with those that they beat.
+    pub(crate) fn part(&self, choice: usize, options: impl IntoIterator<Item = usize>) -> Part {
+        let kept = &self.columns[choice].kept;
+        let mut options: Vec<usize> = options.into_iter().flat_map(|option| kept[option].iter().copied()).collect();
+        options.sort_unstable();
+        Part { choice, options }
+    }
+
+    /// Writes a selection as places in the model.
+    pub(crate) fn selection(&self, options: &[usize]) -> Vec<usize> {
+        self.columns.iter().zip(options).map(|(column, option)| column.kept[*option][0]).collect()
+    }
+}
+
+fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Returns for each choice the rows that it adds something to.
+fn touching(model: &Model, lines: &[(Quantity, &Scope, i64)]) -> Vec<Vec<usize>> {
+    let mut touching: Vec<Vec<usize>> = vec![vec![BETTER]; model.choices.len()];
+    for (row, (quantity, scope, _)) in lines.iter().enumerate().skip(1) {
+        let mut touch = |choice: usize| {
+            let mut options = 0..model.choices[choice].options.len();
+            if options.any(|option| model.value(*quantity, choice, option) != 0) {
+                touching[choice].push(row);
+            }
+        };
+        match scope {
+            Scope::All => (0..model.choices.len()).for_each(&mut touch),
+            Scope::Only(choices) => choices.iter().copied().for_each(&mut touch),
+        }
+    }
+    touching
+}
+
+fn column(
+    model: &Model,
+    choice: usize,
+    rows: Vec<usize>,
+    lines: &[(Quantity, &Scope, i64)],
+    limits: &[i64],
+) -> Column {
+    let alone =
+        |row: usize| row != BETTER && matches!(lines[row].1, Scope::Only(choices) if choices.as_slice() == [choice]);
+    let values_of = |option: usize| -> Vec<i64> {
+        let value = |row: &usize| {
+            let (quantity, scope, sign) = lines[*row];
+            // Row 0 is kept also where it adds nothing.
+            if scope.has(choice) { sign * model.value(quantity, choice, option) } else { 0 }
+        };
+        rows.iter().map(value).collect()
+    };
+    // A bound on this choice alone only lets options pass or not: how far they pass makes none better.
+    let rank = |values: &[i64]| -> Vec<i64> {
+        let pairs = values.iter().zip(&rows);
+        pairs.map(|(value, row)| if alone(*row) { i64::from(*value > limits[*row]) } else { *value }).collect()
+    };
+    let all: Vec<(Vec<i64>, Vec<i64>)> = (0..model.choices[choice].options.len())
+        .map(|option| {
+            let values = values_of(option);
+            (rank(&values), values)
+        })
+        .collect();
+    // Those that beat come before those they beat.
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_cached_key(|option| {
+        let ranks = &all[*option].0;
+        (ranks.first().copied(), ranks.iter().map(|value| i128::from(*value)).sum::<i128>(), *option)
+    });
+    let mut frontier: Vec<(usize, Vec<usize>)> = Vec::new();
+    for option in order {
+        let ranks = &all[option].0;
+        let beaten_by = frontier
+            .iter_mut()
+            .find(|(other, _)| all[*other].0.iter().zip(ranks).all(|(better, worse)| better <= worse));
+        match beaten_by {
+            Some((_, class)) => class.push(option),
+            None => frontier.push((option, vec![option])),
+        }
+    }
+    let values = frontier.iter().flat_map(|(option, _)| all[*option].1.iter().copied()).collect();
+    let kept = frontier.into_iter().map(|(_, class)| class).collect();
+    Column { rows, values, kept }
+}

@@ -1,0 +1,116 @@
+use maru_solver::{
+    Bound, Candidate, Choice, Limit, Limits, Model, ModelError, Outcome, Quantity, Scope, check, solve,
+};
+use proptest::prelude::*;
+
+use crate::brute::{bits, conflicts, kept, models};
+
+const ALL: Limits = Limits { nodes: 1_000_000, conflicts: 1_000, searches: 1_000_000 };
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn answers_are_those_of_brute_force(model in models()) {
+        let full = (1_u32 << model.bounds.len()) - 1;
+        let cost = |options: &[usize]| model.sum(Quantity::Cost, &Scope::All, options);
+        let cheapest = kept(&model).into_iter().filter(|(_, bits)| *bits == full).map(|(options, _)| cost(&options)).min();
+        match solve(&model, &ALL).unwrap() {
+            Outcome::Feasible(solution) => {
+                prop_assert_eq!(Some(solution.cost), cheapest);
+                prop_assert_eq!(cost(&solution.options), solution.cost);
+                prop_assert_eq!(check(&model, &solution.certificate), Ok(()));
+            }
+            Outcome::Infeasible(found) => {
+                prop_assert_eq!(cheapest, None);
+                prop_assert!(found.complete);
+                let mut sets: Vec<u32> = found.conflicts.iter().map(|conflict| bits(&conflict.bounds)).collect();
+                sets.sort_unstable();
+                prop_assert_eq!(sets, conflicts(&model));
+                for conflict in &found.conflicts {
+                    prop_assert!(conflict.minimal);
+                    prop_assert_eq!(check(&model, &conflict.certificate), Ok(()));
+                }
+            }
+            Outcome::Unknown { why, .. } => prop_assert!(false, "unknown: {why}"),
+        }
+    }
+
+    #[test]
+    fn limits_make_the_answer_unknown_and_never_wrong(model in models(), nodes in 0_u64..4, searches in 0_u64..4) {
+        let full = (1_u32 << model.bounds.len()) - 1;
+        let feasible = kept(&model).into_iter().any(|(_, bits)| bits == full);
+        match solve(&model, &Limits { nodes, conflicts: 2, searches }).unwrap() {
+            Outcome::Feasible(solution) => {
+                prop_assert!(feasible);
+                prop_assert_eq!(check(&model, &solution.certificate), Ok(()));
+            }
+            Outcome::Infeasible(found) => {
+                prop_assert!(!feasible);
+                prop_assert!(!found.conflicts.is_empty());
+                let minimal = conflicts(&model);
+                for conflict in found.conflicts.iter().filter(|conflict| conflict.minimal) {
+                    prop_assert!(minimal.contains(&bits(&conflict.bounds)));
+                }
+            }
+            Outcome::Unknown { found, .. } => {
+                let keeps = |options: &Vec<usize>| (0..model.bounds.len()).all(|bound| model.keeps(bound, options));
+                prop_assert!(found.iter().all(keeps));
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_model_gives_the_same_answer(model in models()) {
+        prop_assert_eq!(solve(&model, &Limits::default()), solve(&model, &Limits::default()));
+    }
+}
+
+fn one_choice(values: &[(i64, i64)], bounds: Vec<Bound>) -> Model {
+    let options = values
+        .iter()
+        .map(|(cost, metric)| Candidate { name: String::new(), cost: *cost, metrics: vec![*metric] })
+        .collect();
+    Model { metrics: vec!["m".to_owned()], choices: vec![Choice { name: "c".to_owned(), options }], bounds }
+}
+
+fn bound(quantity: Quantity, limit: Limit) -> Bound {
+    Bound { name: "b".to_owned(), quantity, scope: Scope::All, limit }
+}
+
+#[test]
+fn values_at_the_edge_are_exact() {
+    let most = 1_i64 << 60;
+    let model = one_choice(
+        &[(most, -most), (most - 1, most)],
+        vec![bound(Quantity::Metric(0), Limit::AtMost(most - 1)), bound(Quantity::Cost, Limit::AtMost(most))],
+    );
+    let Outcome::Feasible(solution) = solve(&model, &ALL).unwrap() else { panic!("feasible") };
+    assert_eq!(solution.options, [0]);
+    let model = one_choice(&[(most, 0)], vec![bound(Quantity::Cost, Limit::AtMost(most - 1))]);
+    assert!(matches!(solve(&model, &ALL).unwrap(), Outcome::Infeasible(_)));
+}
+
+#[test]
+fn values_that_could_overflow_are_refused() {
+    let model = one_choice(&[(i64::MIN, 0)], Vec::new());
+    assert_eq!(solve(&model, &ALL), Err(ModelError::TooLarge { what: "cost".to_owned() }));
+    let model = one_choice(&[(0, i64::MAX)], Vec::new());
+    assert_eq!(solve(&model, &ALL), Err(ModelError::TooLarge { what: "metric \"m\"".to_owned() }));
+    let model = one_choice(&[(0, 0)], vec![bound(Quantity::Cost, Limit::AtLeast(i64::MIN))]);
+    assert_eq!(solve(&model, &ALL), Err(ModelError::TooLarge { what: "bound \"b\"".to_owned() }));
+}
+
+#[test]
+fn models_that_mean_nothing_are_refused() {
+    let missing = |what, index| Err(ModelError::Missing { bound: "b".to_owned(), what, index });
+    let model = one_choice(&[(0, 0)], vec![bound(Quantity::Metric(1), Limit::AtMost(0))]);
+    assert_eq!(solve(&model, &ALL), missing("metric", 1));
+    for (choices, index) in [(vec![1], 1), (vec![0, 0], 0)] {
+        let scope = Scope::Only(choices);
+        let model = one_choice(&[(0, 0)], vec![Bound { scope, ..bound(Quantity::Cost, Limit::AtMost(0)) }]);
+        assert_eq!(solve(&model, &ALL), missing("choice", index));
+    }
+    let model = one_choice(&[], Vec::new());
+    assert_eq!(solve(&model, &ALL), Err(ModelError::NoOptions { choice: "c".to_owned() }));
+}
