@@ -55,8 +55,92 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Run the time-series store with Prometheus' API alone, or manage its tokens
     Metrics(Box<MetricsArguments>),
+    /// Show requirements and the verdicts that evidence gives them
+    #[command(subcommand)]
+    Req(RequirementCommand),
+    /// Record what was measured, check what was recorded, hand it over
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+    /// Show how far a project is
+    #[command(subcommand)]
+    Project(ProjectCommand),
     #[command(flatten)]
     Client(maru_cli::Command),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequirementCommand {
+    /// List requirements with their verdicts
+    #[command(visible_alias = "ls", after_help = "Example:\n  maru -n shop req list")]
+    List,
+    /// Show a requirement: its checks, the evidence of each, its links
+    Show {
+        /// The requirement
+        name: String,
+    },
+    /// Print the traceability table: goal, requirement, component, check, evidence, verdict
+    #[command(after_help = "Example:\n  maru -n shop req trace")]
+    Trace {
+        /// The language of titles and reasons
+        #[arg(long, value_parser = ["ko", "en"], default_value = "ko")]
+        language: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// Sign what a tool's report says and record it
+    #[command(
+        after_help = "Examples:\n  sudo maru -n shop evidence attest --kind junit --environment dev report.xml\n  sudo maru -n shop evidence attest --kind k6 --requirement nfr-001 --environment dev summary.json"
+    )]
+    Attest(Box<AttestArguments>),
+    /// Check signatures, digests and the chain: of this machine's evidence, or of an exported folder
+    Verify {
+        /// An exported folder; without it, the evidence of the project on this machine
+        folder: Option<PathBuf>,
+        /// The public key to trust, instead of the one in the folder
+        #[arg(long, value_name = "FILE", requires = "folder")]
+        key: Option<PathBuf>,
+    },
+    /// List evidence
+    #[command(visible_alias = "ls")]
+    List,
+    /// Write all evidence into a folder that can be checked without Maru
+    Export {
+        /// The folder; it must be new or empty
+        folder: PathBuf,
+    },
+}
+
+/// What `maru evidence attest` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct AttestArguments {
+    /// The report as the tool wrote it (- is standard input)
+    pub(crate) report: PathBuf,
+    /// How the report is read
+    #[arg(long, value_name = "KIND", help = "How the report is read: junit, sarif, cyclonedx, k6, wrk, load, slo, drill or approval; by default it is guessed")]
+    pub(crate) kind: Option<String>,
+    /// A requirement that it is about; may be given several times; without it, all whose checks ask for this report
+    #[arg(long, value_name = "NAME")]
+    pub(crate) requirement: Vec<String>,
+    /// Where it was measured
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// An image that was measured; without it, those of the requirements' components that run in the environment now
+    #[arg(long, value_name = "COMPONENT=DIGEST")]
+    pub(crate) image: Vec<String>,
+    /// What checks ask for it by: the suite, the objective, the scenario, the role
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// How long it counts, such as 30d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) valid_for: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Show the numbers of verdicts, the state of the chain, and what runs where
+    Status,
 }
 
 /// What `maru up` can be told.

@@ -12,6 +12,7 @@ mod metrics;
 mod preflight;
 mod report;
 mod settings;
+mod spine;
 mod up;
 
 use std::ffi::OsString;
@@ -76,6 +77,9 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Image(image) => image::run(global, image, report).await,
         Command::Metrics(metrics) => metrics::run(global, *metrics, report).await,
         Command::Demo(demo) => demo::run(global, &demo, report).await,
+        Command::Req(command) => spine::requirements(global, command, report).await,
+        Command::Evidence(command) => spine::evidence(global, command, report).await,
+        Command::Project(command) => spine::project(global, command, report).await,
         Command::Client(command) => client::run(global, command, report).await,
     }
 }

@@ -40,6 +40,10 @@ impl Paths {
         self.data.join("metrics")
     }
 
+    pub(crate) fn evidence(&self) -> PathBuf {
+        self.data.join("evidence")
+    }
+
     pub(crate) fn volumes(&self) -> PathBuf {
         self.data.join("volumes")
     }

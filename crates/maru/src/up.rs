@@ -15,11 +15,12 @@ use maru_net::{HostLinkOptions, HostLinks, PodNetworkOptions, PodNetworks, Uplin
 use maru_network::{DnsOptions, InProcess, Network, NetworkOptions, Protocol};
 use maru_node::{Node, NodeOptions};
 use maru_objects::{Store, StoreOptions};
+use maru_process::{Ledger, ProcessOptions};
 use maru_task::Scope;
 use maru_telemetry::Registry;
 use maru_time::system_clock;
 use maru_workloads::WorkloadOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
@@ -221,8 +222,11 @@ impl House {
         let metrics_scope = Scope::root("metrics");
         let metrics = crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry).await?;
         step("metrics", &format_args!("https://{}", settings.metrics));
-        install_definitions(&client("gateway")).await?;
+        install_definitions(&client("gateway"), "maru-gateway", maru_gateway::crds()).await?;
+        install_definitions(&client("process"), "maru-process", maru_process::crds()).await?;
         let reconcilers = Scope::root("reconcilers");
+        let options = ProcessOptions { ledger: Ledger::open(&settings.paths.evidence())?, clock: system_clock() };
+        maru_process::start(&reconcilers, client("process"), options);
         let mut options =
             WorkloadOptions::new(&settings.node_name, settings.paths.volumes(), keys.authority.certificate_pem());
         options.registry = registry.clone();
@@ -336,17 +340,17 @@ fn write_kubeconfig(authority: &CertificateAuthority, settings: &Settings) -> an
     kubeconfig::write_private(&path, &text).with_context(|| format!("cannot write \"{}\"", path.display()))
 }
 
-/// Makes the kinds known that are not built in: those of the Gateway API.
-async fn install_definitions(client: &Client) -> anyhow::Result<()> {
-    for definition in maru_gateway::crds() {
+/// Makes kinds known that are not built in: those of the Gateway API and our own.
+async fn install_definitions(client: &Client, manager: &str, definitions: Vec<Value>) -> anyhow::Result<()> {
+    for definition in definitions {
         let name = definition["metadata"]["name"].as_str().unwrap_or_default();
         let uri = format!(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager=maru-gateway&force=true"
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager={manager}&force=true"
         );
         let request = http::Request::patch(&uri)
             .header("content-type", "application/apply-patch+yaml")
             .body(definition.to_string().into_bytes())?;
-        let applied: Result<serde_json::Value, _> = client.request(request).await;
+        let applied: Result<Value, _> = client.request(request).await;
         applied.with_context(|| format!("the kind \"{name}\" cannot be made known"))?;
     }
     Ok(())

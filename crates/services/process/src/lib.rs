@@ -1,5 +1,21 @@
 //! The spine's controllers: requirements get their verdicts here, gates open here, documents are made here.
 //!
-//! Owns: the status of requirements, gates and baselines; the analysis of architectures.
+//! Owns: the status of requirements, evidence and projects; the ledger of envelopes, reports and keys.
 //! Never: measures anything itself; lets anybody type a verdict.
 //! Source: docs/guide/spine.md.
+
+mod control;
+mod desk;
+mod follow;
+mod ledger;
+mod merge;
+mod pack;
+mod plan;
+mod running;
+mod seal;
+
+pub use control::{ProcessOptions, start};
+pub use desk::{Attestation, Desk, DeskError};
+pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
+pub use maru_api::crds;
+pub use pack::{Checked, PackError, Problem, export, verify, verify_folder};

@@ -1,0 +1,189 @@
+//! Follows the objects of all projects and writes what evidence says about them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use maru_api::{EnvironmentSpec, EvidenceSpec, GROUP, ProjectSpec, RequirementSpec, Spec, VERSION};
+use maru_client::Client;
+use maru_task::Scope;
+use maru_time::SharedClock;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::follow::{Followed, Seen, follow, read};
+use crate::ledger::Ledger;
+use crate::merge::difference;
+use crate::plan::{Plan, Projects, View};
+use crate::running::{self, PodImages};
+use crate::seal::Seals;
+
+/// Changes that come together are taken together.
+const COALESCE: Duration = Duration::from_millis(20);
+/// Statuses that could not be written are tried again.
+const RESYNC: Duration = Duration::from_secs(30);
+/// Nothing is judged by time more often than this.
+const WAKE_MIN: Duration = Duration::from_millis(100);
+
+/// What the room is started with.
+#[derive(Debug, Clone)]
+pub struct ProcessOptions {
+    /// Where envelopes, reports and keys are.
+    pub ledger: Ledger,
+    /// Tells the time.
+    pub clock: SharedClock,
+}
+
+/// Starts to follow all projects; ends with the scope.
+pub fn start(scope: &Scope, client: Client, options: ProcessOptions) {
+    let changed = Arc::new(Notify::new());
+    let world = World::follow(scope, &client, &changed);
+    let control = Control {
+        client,
+        world,
+        changed,
+        clock: options.clock,
+        seals: Seals::new(options.ledger),
+        projects: Projects::default(),
+    };
+    drop(scope.spawn("process", control.run(scope.clone())));
+}
+
+/// Returns how the API names a kind of ours.
+pub(crate) fn resource<S: Spec>() -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, S::KIND), S::PLURAL)
+}
+
+#[derive(Default)]
+struct World {
+    requirements: Arc<Followed<Seen<RequirementSpec>>>,
+    evidence: Arc<Followed<Seen<EvidenceSpec>>>,
+    projects: Arc<Followed<Seen<ProjectSpec>>>,
+    environments: Arc<Followed<Seen<EnvironmentSpec>>>,
+    namespaces: Arc<Followed<BTreeMap<String, String>>>,
+    pods: Arc<Followed<PodImages>>,
+}
+
+impl World {
+    fn follow(scope: &Scope, client: &Client, changed: &Arc<Notify>) -> Self {
+        let world = Self::default();
+        macro_rules! follow {
+            ($field:ident, $api:expr, $keep:expr) => {
+                let following = follow($api, Arc::clone(&world.$field), Arc::clone(changed), $keep);
+                drop(scope.spawn_until_cancelled(stringify!($field), following));
+            };
+        }
+        macro_rules! follow_ours {
+            ($field:ident, $spec:ty) => {
+                let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource::<$spec>());
+                follow!($field, api, read::<$spec>);
+            };
+        }
+        follow_ours!(requirements, RequirementSpec);
+        follow_ours!(evidence, EvidenceSpec);
+        follow_ours!(projects, ProjectSpec);
+        follow_ours!(environments, EnvironmentSpec);
+        follow!(namespaces, Api::<Namespace>::all(client.clone()), |namespace: &Namespace| {
+            Some(namespace.metadata.labels.clone().unwrap_or_default())
+        });
+        follow!(pods, Api::<Pod>::all(client.clone()), running::images_of);
+        world
+    }
+
+    /// Judging by half of the objects would say that evidence is missing.
+    fn is_synced(&self) -> bool {
+        self.requirements.is_synced()
+            && self.evidence.is_synced()
+            && self.projects.is_synced()
+            && self.environments.is_synced()
+            && self.namespaces.is_synced()
+            && self.pods.is_synced()
+    }
+
+    fn view(&self) -> View {
+        View {
+            requirements: self.requirements.all(),
+            evidence: self.evidence.all(),
+            projects: self.projects.all(),
+            environments: self.environments.all(),
+            namespaces: self.namespaces.all(),
+            pods: self.pods.all(),
+        }
+    }
+}
+
+struct Control {
+    client: Client,
+    world: World,
+    changed: Arc<Notify>,
+    clock: SharedClock,
+    seals: Seals,
+    projects: Projects,
+}
+
+impl Control {
+    async fn run(mut self, scope: Scope) {
+        let mut wake = RESYNC;
+        loop {
+            let whole = tokio::select! {
+                () = scope.cancelled() => return,
+                () = self.changed.notified() => {
+                    tokio::time::sleep(COALESCE).await;
+                    false
+                }
+                () = tokio::time::sleep(wake) => wake == RESYNC,
+            };
+            if !self.world.is_synced() {
+                continue;
+            }
+            let now = self.clock.now();
+            let view = self.world.view();
+            let (mut seals, mut projects) = (std::mem::take(&mut self.seals), std::mem::take(&mut self.projects));
+            // Envelopes are read from the disk.
+            let judged = scope.spawn_blocking(move || {
+                let sealed = seals.look(&view);
+                let plan = projects.plan(&view, &sealed, now, whole);
+                (seals, projects, plan)
+            });
+            let Ok((seals, projects, plan)) = judged.await else { return };
+            (self.seals, self.projects) = (seals, projects);
+            wake = wake_after(&plan, now);
+            self.write(plan).await;
+        }
+    }
+
+    async fn write(&self, plan: Plan) {
+        for write in plan.writes {
+            let Some(patch) = difference(&write.observed, &write.wanted) else { continue };
+            let kind =
+                ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, write.kind), write.plural);
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &write.namespace, &kind);
+            let patch = Patch::Merge(json!({"status": patch}));
+            match api.patch_status(&write.name, &PatchParams::default(), &patch).await {
+                Ok(_) => {
+                    let verdict = write.wanted.get("verdict").and_then(Value::as_str);
+                    if write.observed.get("verdict").and_then(Value::as_str) != verdict {
+                        let (namespace, name) = (&write.namespace, &write.name);
+                        tracing::info!(namespace, name, verdict, "verdict changed");
+                    }
+                }
+                // It is gone, or the namespace is.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => {
+                    let (kind, namespace, name) = (write.kind, &write.namespace, &write.name);
+                    tracing::warn!(kind, namespace, name, %error, "a status could not be written; trying again");
+                }
+            }
+        }
+    }
+}
+
+/// Evidence expires by time alone.
+fn wake_after(plan: &Plan, now: maru_time::Timestamp) -> Duration {
+    let until = plan.wake.map(|at| at.duration_since(now));
+    let until = until.and_then(|span| Duration::try_from(span).ok().or(Some(Duration::ZERO)));
+    until.map_or(RESYNC, |until| until.clamp(WAKE_MIN, RESYNC))
+}

@@ -1,0 +1,444 @@
+//! What a person does with evidence from the command line: record, list, verify, export.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use maru_api::{
+    Digest, EnvironmentSpec, Evidence, EvidenceSpec, Object, Project, ProjectSpec, Requirement, RequirementSpec, Span,
+    Spec, Subject, SubjectKind, Window,
+};
+use maru_client::Client;
+use maru_evidence::readers::{self, Circumstances, Format, ReadError, Report};
+use maru_evidence::{Draft, EvidenceKind};
+use maru_time::Timestamp;
+
+use crate::control::resource;
+use crate::follow::Seen;
+use crate::ledger::{Appended, Ledger, LedgerError};
+use crate::plan::{self, View};
+use crate::running;
+
+/// Digits of the envelope's digest in the name of its object.
+const NAME_DIGITS: usize = 20;
+
+/// Something that a person asked for could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeskError {
+    /// The API server refused or did not answer.
+    #[error("could not {action}")]
+    Api {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The report cannot be read.
+    #[error(transparent)]
+    Report(#[from] ReadError),
+    /// The requirement asks for something else.
+    #[error(
+        "requirement \"{name}\" asks for {asks}; the report is {found}: say with --name and --environment what it is, or change the requirement's verify"
+    )]
+    NotAsked {
+        /// The requirement.
+        name: String,
+        /// What its checks ask for.
+        asks: String,
+        /// What the report is.
+        found: String,
+    },
+    /// No requirement of that name.
+    #[error("project \"{project}\" has no requirement \"{name}\"; \"maru -n {project} req list\" shows what there is")]
+    NoRequirement {
+        /// The project.
+        project: String,
+        /// What was typed.
+        name: String,
+    },
+    /// Nothing asks for it.
+    #[error("no requirement of project \"{project}\" asks for {kind} \"{name}\"{}; name one with --requirement, or write it into the requirement's verify", place(.environment.as_deref()))]
+    NobodyAsks {
+        /// The project.
+        project: String,
+        /// Which kind of evidence.
+        kind: &'static str,
+        /// Under which name.
+        name: String,
+        /// From which environment.
+        environment: Option<String>,
+    },
+    /// The environment is not known.
+    #[error(
+        "project \"{project}\" has no environment \"{environment}\"; label a namespace with maru.dev/project={project},maru.dev/environment={environment}, or list it in the Project"
+    )]
+    NoEnvironment {
+        /// The project.
+        project: String,
+        /// What was typed.
+        environment: String,
+    },
+    /// An object cannot be read.
+    #[error("{kind} \"{name}\" cannot be read: {why}")]
+    Object {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+fn place(environment: Option<&str>) -> String {
+    environment.map(|name| format!(" in \"{name}\"")).unwrap_or_default()
+}
+
+/// What is to be recorded.
+#[derive(Debug, Clone)]
+pub struct Attestation {
+    /// How the report is read.
+    pub format: Format,
+    /// The report as the tool wrote it.
+    pub content: Vec<u8>,
+    /// The requirements that it is about; none: those whose checks ask for it.
+    pub requirements: Vec<String>,
+    /// Where it was measured.
+    pub environment: Option<String>,
+    /// The images that were measured; none: those that run there now.
+    pub images: Vec<Subject>,
+    /// What checks ask for it by; none: as the report says, or the requirement's own check.
+    pub name: Option<String>,
+    /// How long it counts.
+    pub valid_for: Option<Span>,
+}
+
+/// The objects of a project, and the ledger of this machine.
+#[derive(Clone)]
+pub struct Desk {
+    client: Client,
+    ledger: Ledger,
+    project: String,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Desk").field("project", &self.project).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    /// Returns the desk of a project.
+    #[must_use]
+    pub fn new(client: Client, ledger: Ledger, project: &str) -> Self {
+        Self { client, ledger, project: project.to_owned() }
+    }
+
+    /// Returns the project's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.project
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Returns the project's requirements with their statuses, by name.
+    ///
+    /// # Errors
+    /// When the API server refuses, or one of them cannot be read.
+    pub async fn requirements(&self) -> Result<Vec<Requirement>, DeskError> {
+        self.list::<RequirementSpec>().await
+    }
+
+    /// Returns the project's evidence, in the order of the chain as far as it is known.
+    ///
+    /// # Errors
+    /// When the API server refuses, or one of them cannot be read.
+    pub async fn evidence(&self) -> Result<Vec<Evidence>, DeskError> {
+        let mut all = self.list::<EvidenceSpec>().await?;
+        let place = |one: &Evidence| {
+            let sequence = one.status.as_ref().and_then(|status| status.sequence);
+            (sequence.unwrap_or(u64::MAX), one.spec.window.to, one.metadata.name.clone())
+        };
+        all.sort_by_key(place);
+        Ok(all)
+    }
+
+    /// Returns the projects of the namespace: none or one.
+    ///
+    /// # Errors
+    /// When the API server refuses, or it cannot be read.
+    pub async fn project(&self) -> Result<Option<Project>, DeskError> {
+        Ok(self.list::<ProjectSpec>().await?.into_iter().next())
+    }
+
+    async fn list<S: Spec>(&self) -> Result<Vec<Object<S>>, DeskError> {
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.project, &resource::<S>());
+        let found = api.list(&ListParams::default()).await.map_err(|source| DeskError::Api {
+            action: format!("list {} of \"{}\"", S::PLURAL, self.project),
+            source: Box::new(source),
+        })?;
+        let read = |object: DynamicObject| {
+            let name = object.metadata.name.clone().unwrap_or_default();
+            let value = serde_json::to_value(object).and_then(serde_json::from_value::<Object<S>>);
+            value.map_err(|error| DeskError::Object { kind: S::KIND, name, why: error.to_string() })
+        };
+        found.items.into_iter().map(read).collect()
+    }
+
+    /// Signs what a report says and records it: one record for all requirements where the report says the same about
+    /// all, else one for each.
+    ///
+    /// # Errors
+    /// When the report cannot be read, nothing asks for it, or it cannot be stored.
+    pub async fn attest(&self, wanted: &Attestation, now: Timestamp) -> Result<Vec<Appended>, DeskError> {
+        self.repair().await?;
+        let report = readers::read(wanted.format, &wanted.content)?;
+        let requirements = self.requirements().await?;
+        let rules = plan::rules(&self.project().await?.map(|project| project.spec).unwrap_or_default());
+        let parts = self.parts(wanted, &report, &requirements)?;
+        let running = match &wanted.environment {
+            Some(environment) if wanted.images.is_empty() => Some(self.runs_in(environment).await?),
+            _ => None,
+        };
+        self.ledger.put(&wanted.content)?;
+        let mut appended = Vec::new();
+        for part in parts {
+            let images = running.as_deref().unwrap_or(&wanted.images);
+            let draft = draft(wanted, &report, &part, images, rules.confidence.as_f64(), now);
+            appended.push(self.record(draft, now).await?);
+        }
+        Ok(appended)
+    }
+
+    /// Returns the records that are to be made: under which name, about which requirements.
+    fn parts<'a>(
+        &self,
+        wanted: &Attestation,
+        report: &Report,
+        requirements: &'a [Requirement],
+    ) -> Result<Vec<Part<'a>>, DeskError> {
+        let names = wanted.name.clone().map_or_else(|| report.names(), |name| vec![name]);
+        let about: Vec<&Requirement> = if wanted.requirements.is_empty() {
+            requirements.iter().collect()
+        } else {
+            let named = |name: &String| {
+                let found = requirements.iter().find(|one| one.metadata.name == *name);
+                found.ok_or_else(|| DeskError::NoRequirement { project: self.project.clone(), name: name.clone() })
+            };
+            wanted.requirements.iter().map(named).collect::<Result<_, _>>()?
+        };
+        let mut by_name: BTreeMap<String, Vec<&Requirement>> = BTreeMap::new();
+        for one in about {
+            let asked = asked_names(one, report.kind, &names, wanted.environment.as_deref());
+            if asked.is_empty() && !wanted.requirements.is_empty() {
+                return Err(not_asked(one, report.kind, &names, wanted.environment.as_deref()));
+            }
+            // Without a name of its own, a report is about what was named only.
+            if names.is_empty() && wanted.requirements.is_empty() {
+                continue;
+            }
+            for name in asked {
+                by_name.entry(name).or_default().push(one);
+            }
+        }
+        if by_name.is_empty() {
+            return Err(DeskError::NobodyAsks {
+                project: self.project.clone(),
+                kind: report.kind.word(),
+                name: names.join("\", \""),
+                environment: wanted.environment.clone(),
+            });
+        }
+        let is_same_for_all = matches!(wanted.format, Format::Junit | Format::Sarif | Format::Approval);
+        Ok(by_name
+            .into_iter()
+            .flat_map(|(name, about)| {
+                let groups =
+                    if is_same_for_all { vec![about] } else { about.into_iter().map(|one| vec![one]).collect() };
+                groups.into_iter().map(move |about| Part { name: name.clone(), about })
+            })
+            .collect())
+    }
+
+    /// Stores a record and makes its object.
+    async fn record(&self, draft: Draft, now: Timestamp) -> Result<Appended, DeskError> {
+        let appended = self.ledger.append(&self.project, draft, now)?;
+        self.make_object(appended.envelope, appended.statement.index(appended.envelope)).await?;
+        self.ledger.settle(&self.project, appended.envelope)?;
+        Ok(appended)
+    }
+
+    async fn make_object(&self, envelope: Digest, spec: EvidenceSpec) -> Result<(), DeskError> {
+        let digits: String = envelope.hex().chars().take(NAME_DIGITS).collect();
+        let name = format!("sha256-{digits}");
+        let object = serde_json::to_value(Evidence::new(&self.project, &name, spec)).and_then(serde_json::from_value);
+        let object: DynamicObject =
+            object.map_err(|error| DeskError::Object { kind: "Evidence", name, why: error.to_string() })?;
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &self.project, &resource::<EvidenceSpec>());
+        match api.create(&PostParams::default(), &object).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            Err(source) => {
+                let action = format!("record evidence in project \"{}\"", self.project);
+                Err(DeskError::Api { action, source: Box::new(source) })
+            }
+        }
+    }
+
+    /// Makes the object of the last record when that was cut short.
+    async fn repair(&self) -> Result<(), DeskError> {
+        let head = self.ledger.head(&self.project)?;
+        let (Some(envelope), true) = (head.head, head.pending) else { return Ok(()) };
+        let verifier = self.ledger.verifier(&self.project)?;
+        if let Ok(verified) = maru_evidence::open(&verifier, envelope, &self.ledger.get(envelope)?) {
+            self.make_object(envelope, verified.statement.index(envelope)).await?;
+            self.ledger.settle(&self.project, envelope)?;
+        }
+        Ok(())
+    }
+
+    async fn runs_in(&self, environment: &str) -> Result<Vec<Subject>, DeskError> {
+        let mut running = self.running().await?;
+        running.remove(environment).ok_or_else(|| DeskError::NoEnvironment {
+            project: self.project.clone(),
+            environment: environment.to_owned(),
+        })
+    }
+
+    /// Returns what runs now, by environment.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn running(&self) -> Result<BTreeMap<String, Vec<Subject>>, DeskError> {
+        let refused = |what: &str| {
+            let action = format!("list {what}");
+            move |source| DeskError::Api { action, source: Box::new(source) }
+        };
+        let all = ListParams::default();
+        let namespaces = Api::<Namespace>::all(self.client.clone()).list(&all).await.map_err(refused("namespaces"))?;
+        let pods = Api::<Pod>::all(self.client.clone()).list(&all).await.map_err(refused("pods"))?;
+        let mut view = View::default();
+        for namespace in namespaces {
+            let labels = namespace.metadata.labels.unwrap_or_default();
+            let name = namespace.metadata.name.unwrap_or_default();
+            view.namespaces.insert((String::new(), name), Arc::new(labels));
+        }
+        for pod in pods {
+            if let Some(images) = running::images_of(&pod) {
+                let key = (pod.metadata.namespace.unwrap_or_default(), pod.metadata.name.unwrap_or_default());
+                view.pods.insert(key, Arc::new(images));
+            }
+        }
+        for one in self.list::<EnvironmentSpec>().await? {
+            view.environments.insert((self.project.clone(), one.metadata.name.clone()), Arc::new(seen(one)));
+        }
+        for one in self.list::<ProjectSpec>().await? {
+            view.projects.insert((self.project.clone(), one.metadata.name.clone()), Arc::new(seen(one)));
+        }
+        Ok(plan::environments(&view, &self.project))
+    }
+}
+
+pub(crate) fn seen<S: Spec>(object: Object<S>) -> Seen<S> {
+    Seen { generation: object.metadata.generation, status: serde_json::Value::Null, object: Ok(object) }
+}
+
+fn subject_of(requirement: &Requirement) -> Subject {
+    Subject {
+        kind: SubjectKind::Requirement,
+        name: requirement.metadata.name.clone(),
+        digest: requirement.fingerprint(),
+    }
+}
+
+/// One record that is to be made.
+struct Part<'a> {
+    name: String,
+    about: Vec<&'a Requirement>,
+}
+
+fn draft(
+    wanted: &Attestation,
+    report: &Report,
+    part: &Part<'_>,
+    images: &[Subject],
+    confidence: f64,
+    now: Timestamp,
+) -> Draft {
+    let is_allocated = |name: &String| part.about.iter().any(|one| one.spec.allocated_to.contains(name));
+    let mut subjects: Vec<Subject> = part.about.iter().map(|one| subject_of(one)).collect();
+    if report.kind != EvidenceKind::Approval {
+        let named = !wanted.images.is_empty();
+        subjects.extend(images.iter().filter(|image| named || is_allocated(&image.name)).cloned());
+    }
+    let criterion = match part.about.as_slice() {
+        [only] => only.spec.criterion.as_ref(),
+        _ => None,
+    };
+    let checks = part.about.iter().flat_map(|one| &one.spec.verify);
+    let asked = checks.filter_map(|check| check.confidence).map(|ratio| ratio.as_f64()).fold(confidence, f64::max);
+    let window = report.window.unwrap_or(Window { from: now, to: now });
+    let until = |span: Span| {
+        let span = jiff::SignedDuration::try_from(span.to_std()).unwrap_or(jiff::SignedDuration::MAX);
+        window.to.checked_add(span).unwrap_or(Timestamp::MAX)
+    };
+    let circumstances = Circumstances {
+        name: Some(part.name.clone()),
+        subjects,
+        environment: wanted.environment.clone(),
+        parameters: None,
+        window,
+        valid_until: wanted.valid_for.map(until),
+        confidence: asked,
+    };
+    report.draft(&wanted.content, criterion, circumstances)
+}
+
+/// Returns the names by which a requirement asks for evidence of this kind, among those that there are.
+fn asked_names(one: &Requirement, kind: EvidenceKind, names: &[String], environment: Option<&str>) -> Vec<String> {
+    let mut asked = Vec::new();
+    for check in &one.spec.verify {
+        let fits = EvidenceKind::of_means(&check.by) == Some(kind)
+            && check.environment.as_deref().is_none_or(|own| Some(own) == environment);
+        if !fits {
+            continue;
+        }
+        let own = check.by.name();
+        if own == "*" {
+            asked.extend(names.iter().cloned());
+        } else if names.is_empty() || names.iter().any(|name| name == own) {
+            // A report that does not know what it is called is called as the check calls it.
+            asked.push(own.to_owned());
+        }
+    }
+    asked.sort();
+    asked.dedup();
+    asked
+}
+
+fn not_asked(one: &Requirement, kind: EvidenceKind, names: &[String], environment: Option<&str>) -> DeskError {
+    let checks: Vec<String> = one
+        .spec
+        .verify
+        .iter()
+        .map(|check| {
+            let place = check.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
+            format!("{}{place}", check.by)
+        })
+        .collect();
+    DeskError::NotAsked {
+        name: one.metadata.name.clone(),
+        asks: if checks.is_empty() { "nothing".to_owned() } else { checks.join("; ") },
+        found: format!("{} \"{}\"{}", kind.word(), names.join("\", \""), place(environment)),
+    }
+}

@@ -1,0 +1,275 @@
+//! Envelopes, reports and keys on the disk: what evidence objects are the index of.
+//!
+//! `blobs/` holds content by digest; `projects/NAME/` a project's private key (`key.pk8`, its owner's alone), its public
+//! key (`key.pem`) and the end of its chain (`head.json`). See docs/formats/evidence.md.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use maru_api::Digest;
+use maru_blobs::{BlobError, BlobStore};
+use maru_evidence::{Draft, KeyError, PublicKey, Record, Signer, Statement, Verifier};
+use maru_time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes that a report or an envelope may have.
+pub const BLOB_BYTES_MAX: usize = 64 << 20;
+const NAME_BYTES_MAX: usize = 63;
+
+/// The ledger could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// No name of a namespace.
+    #[error("\"{0}\" is no project: a project is a namespace, named by lowercase letters, digits and -")]
+    Project(String),
+    /// No name of a blob.
+    #[error("\"{0}\" names no blob")]
+    Digest(String),
+    /// The disk failed.
+    #[error("could not {action} \"{}\"", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A blob could not be read or written.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A key cannot be used.
+    #[error("the key \"{}\" cannot be used", path.display())]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: KeyError,
+    },
+    /// The end of the chain was damaged.
+    #[error("\"{}\" is damaged ({why}); restore it from a backup, or from an export", path.display())]
+    Head {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// The end of a project's chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// The last record; none of an empty chain.
+    pub head: Option<Digest>,
+    /// How many records there are.
+    pub length: u64,
+    /// Whether the last record's object may not have been made yet.
+    #[serde(default)]
+    pub pending: bool,
+}
+
+/// A record that is signed and stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Appended {
+    /// The envelope's digest.
+    pub envelope: Digest,
+    /// What it says.
+    pub statement: Statement,
+}
+
+/// The ledger of all projects on this machine. Cheap to clone. Every method blocks on the disk.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    folder: PathBuf,
+    blobs: BlobStore,
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
+    let path = path.to_owned();
+    move |source| LedgerError::Io { action, path, source }
+}
+
+impl Ledger {
+    /// Opens or creates a ledger.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn open(folder: &Path) -> Result<Self, LedgerError> {
+        let blobs = BlobStore::open(&folder.join("blobs"))?;
+        Ok(Self { folder: folder.to_owned(), blobs })
+    }
+
+    fn project(&self, project: &str) -> Result<PathBuf, LedgerError> {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if project.is_empty() || project.len() > NAME_BYTES_MAX || !project.bytes().all(letter) {
+            return Err(LedgerError::Project(project.chars().take(80).collect()));
+        }
+        Ok(self.folder.join("projects").join(project))
+    }
+
+    /// Stores a blob and returns its digest.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn put(&self, content: &[u8]) -> Result<Digest, LedgerError> {
+        self.blobs.put(content)?;
+        Ok(Digest::of(content))
+    }
+
+    /// Reads a blob and checks its digest.
+    ///
+    /// # Errors
+    /// When it is missing or damaged, or the disk fails.
+    pub fn get(&self, digest: Digest) -> Result<Vec<u8>, LedgerError> {
+        Ok(self.blobs.read(&blob(digest)?, BLOB_BYTES_MAX)?)
+    }
+
+    /// Returns the key that signs a project's evidence, made at its first use.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub fn signer(&self, project: &str) -> Result<Signer, LedgerError> {
+        let folder = self.project(project)?;
+        let path = folder.join("key.pk8");
+        let wrap = |source| LedgerError::Key { path: path.clone(), source };
+        let pkcs8 = match fs::read(&path) {
+            Ok(pkcs8) => pkcs8,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let pkcs8 = Signer::generate().map_err(wrap)?;
+                make_folder(&folder)?;
+                write_private(&path, &pkcs8)?;
+                pkcs8
+            }
+            Err(error) => return Err(io_error("read", &path)(error)),
+        };
+        let signer = Signer::from_pkcs8(&pkcs8).map_err(wrap)?;
+        let public = folder.join("key.pem");
+        if !public.exists() {
+            write_private(&public, signer.public_key().to_pem().as_bytes())?;
+        }
+        Ok(signer)
+    }
+
+    /// Returns the public key of a project; none when nothing was signed yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn public_key(&self, project: &str) -> Result<Option<PublicKey>, LedgerError> {
+        let path = self.project(project)?.join("key.pem");
+        match fs::read_to_string(&path) {
+            Ok(pem) => PublicKey::from_pem(&pem).map(Some).map_err(|source| LedgerError::Key { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// Returns what checks a project's envelopes.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn verifier(&self, project: &str) -> Result<Verifier, LedgerError> {
+        Ok(Verifier::new(self.public_key(project)?))
+    }
+
+    /// Returns the end of a project's chain.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn head(&self, project: &str) -> Result<Head, LedgerError> {
+        let path = self.project(project)?.join("head.json");
+        match fs::read(&path) {
+            Ok(content) => {
+                serde_json::from_slice(&content).map_err(|error| LedgerError::Head { path, why: error.to_string() })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Head::default()),
+            Err(error) => Err(io_error("read", &path)(error)),
+        }
+    }
+
+    /// Signs a draft as the next record of a project's chain and stores it durably, the end of the chain last.
+    /// Its object is to be made next; then the record is [settled](Self::settle).
+    ///
+    /// # Errors
+    /// When the disk fails; the chain is as it was.
+    pub fn append(&self, project: &str, draft: Draft, now: Timestamp) -> Result<Appended, LedgerError> {
+        let signer = self.signer(project)?;
+        let _lock = self.lock(project)?;
+        let head = self.head(project)?;
+        let record = Record {
+            project: project.to_owned(),
+            sequence: head.length,
+            previous: head.head,
+            recorded: now,
+            name: draft.name,
+            environment: draft.environment,
+            producer: draft.producer,
+            window: draft.window,
+            result: draft.result,
+            cases: draft.cases,
+            raw: draft.raw,
+            valid_until: draft.valid_until,
+        };
+        let statement = Statement { kind: draft.kind, subjects: draft.subjects, record };
+        let envelope = self.put(&signer.sign(&statement.to_payload()))?;
+        self.write_head(project, &Head { head: Some(envelope), length: head.length + 1, pending: true })?;
+        Ok(Appended { envelope, statement })
+    }
+
+    /// Notes that the object of a record was made.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn settle(&self, project: &str, envelope: Digest) -> Result<(), LedgerError> {
+        let _lock = self.lock(project)?;
+        let head = self.head(project)?;
+        if head.head == Some(envelope) && head.pending {
+            self.write_head(project, &Head { pending: false, ..head })?;
+        }
+        Ok(())
+    }
+
+    fn write_head(&self, project: &str, head: &Head) -> Result<(), LedgerError> {
+        let path = self.project(project)?.join("head.json");
+        let content = serde_json::to_vec(head).unwrap_or_default();
+        write_private(&path, &content)
+    }
+
+    /// Waits until nobody else appends to this chain; others wait until the file is dropped.
+    fn lock(&self, project: &str) -> Result<File, LedgerError> {
+        let folder = self.project(project)?;
+        make_folder(&folder)?;
+        let path = folder.join("lock");
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(io_error("open", &path))?;
+        file.lock().map_err(io_error("lock", &path))?;
+        Ok(file)
+    }
+}
+
+fn blob(digest: Digest) -> Result<maru_oci::Digest, LedgerError> {
+    let name = digest.to_string();
+    name.parse().map_err(|_| LedgerError::Digest(name))
+}
+
+fn make_folder(path: &Path) -> Result<(), LedgerError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("create", path))
+}
+
+/// Writes a file that only its owner reads: whole or not at all.
+fn write_private(path: &Path, content: &[u8]) -> Result<(), LedgerError> {
+    let partial = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&partial)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(io_error("write", path))
+}
