@@ -34,7 +34,12 @@ pub fn judge(
     if let Means::Test { case: pattern, .. } = means {
         return judge_cases(pattern.as_deref(), result, cases);
     }
+    let measures = matches!(
+        means,
+        Means::Slo(_) | Means::Load(_) | Means::Drill(_) | Means::Install(_) | Means::Experiment(_) | Means::Survey(_)
+    );
     match criterion {
+        Some(criterion) if !measures => judge_control(criterion, result, cases).unwrap_or_else(|| by_producer(result)),
         Some(criterion) => judge_quantity(criterion, means, result, confidence)
             .unwrap_or_else(|| judge_control(criterion, result, cases).unwrap_or_else(|| by_producer(result))),
         None => by_producer(result),
@@ -70,6 +75,10 @@ fn judge_cases(pattern: Option<&str>, result: &Measured, cases: &[Case]) -> Judg
             format!("{} of {} tests failed, the first is \"{name}\"", count(failed), count(passed + failed + skipped)),
         );
     }
+    if result.outcome == Outcome::Violated && cases.iter().all(|case| case.outcome != Outcome::Violated) {
+        // The suite failed outside of its cases: what ran inside of it is not to be trusted.
+        return by_producer(result);
+    }
     if passed == 0 {
         let pattern = pattern.unwrap_or("*");
         return judged(
@@ -78,9 +87,6 @@ fn judge_cases(pattern: Option<&str>, result: &Measured, cases: &[Case]) -> Judg
             format!("no test that fits \"{pattern}\" ran ({} skipped)", count(skipped)),
         );
     }
-    if result.outcome == Outcome::Insufficient && pattern.is_none() {
-        return by_producer(result);
-    }
     if skipped > 0 {
         return judged(
             Outcome::Insufficient,
@@ -88,7 +94,15 @@ fn judge_cases(pattern: Option<&str>, result: &Measured, cases: &[Case]) -> Judg
             format!("{} tests passed, {} did not run", count(passed), count(skipped)),
         );
     }
+    if result.outcome == Outcome::Insufficient && skipped_none(cases) {
+        // The producer found the report not to be whole.
+        return by_producer(result);
+    }
     judged(Outcome::Met, format!("시험 {}건 통과", count(passed)), format!("{} tests passed", count(passed)))
+}
+
+fn skipped_none(cases: &[Case]) -> bool {
+    cases.iter().all(|case| case.outcome != Outcome::Insufficient)
 }
 
 /// Tells whether a name fits a pattern in which `*` stands for any run of characters.

@@ -8,6 +8,7 @@ mod chain;
 mod envelope;
 mod index;
 mod judge;
+pub mod readers;
 mod record;
 mod say;
 pub mod statistics;

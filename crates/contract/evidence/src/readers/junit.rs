@@ -1,0 +1,161 @@
+//! JUnit's XML, as its many writers write it.
+//!
+//! A case is named `classname/name`, or `name` when it has no class or the suite's name for one.
+//! Source: the schema of Jenkins' xUnit plugin; the output of Surefire, pytest, go-junit-report, cargo-nextest and Jest.
+
+use std::borrow::Cow;
+
+use maru_api::{Measured, Outcome, Window};
+
+use super::xml::{Event, Reader};
+use super::{Content, Format, REPORT_ITEMS_MAX, ReadError, Report, malformed, note, noted, too_many};
+use crate::record::{Case, EvidenceKind};
+
+/// A suite of tests.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Suite {
+    pub(super) name: String,
+    cases: Vec<Case>,
+    /// What the suite says about itself; more failures than cases that failed are failures outside of cases.
+    declared_tests: u64,
+    declared_failures: u64,
+    window: Option<Window>,
+}
+
+pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
+    let wrong = |why: String| malformed(Format::Junit, why);
+    let mut reader = Reader::new(report).map_err(wrong)?;
+    let mut suites: Vec<Suite> = Vec::new();
+    // Suites may stand in suites; a case belongs to the innermost.
+    let mut open: Vec<Suite> = Vec::new();
+    let mut path: Vec<&str> = Vec::new();
+    let mut case: Option<Case> = None;
+    let mut cases = 0;
+    while let Some(event) = reader.next().map_err(wrong)? {
+        match event {
+            Event::Open { name, attributes } => {
+                if path.is_empty() && !matches!(name, "testsuites" | "testsuite") {
+                    return Err(wrong(format!("its root is <{name}>, not <testsuites> or <testsuite>")));
+                }
+                match name {
+                    "testsuite" if case.is_none() => open.push(suite(&attributes, open.last())),
+                    "testcase" if case.is_none() => {
+                        cases += 1;
+                        if cases > REPORT_ITEMS_MAX {
+                            return Err(too_many(Format::Junit, "cases"));
+                        }
+                        case = Some(begin(&attributes, open.last()));
+                    }
+                    "failure" | "error" | "skipped" => change(case.as_mut(), name, &attributes),
+                    _ => {}
+                }
+                path.push(name);
+            }
+            Event::Text(text) => {
+                if let (Some(case), Some(&("failure" | "error"))) = (&mut case, path.last())
+                    && case.note.is_empty()
+                {
+                    case.note = note(&text);
+                }
+            }
+            Event::Close => match path.pop() {
+                Some("testcase") => {
+                    if let (Some(case), Some(suite)) = (case.take(), open.last_mut()) {
+                        suite.cases.push(case);
+                    }
+                }
+                Some("testsuite") if case.is_none() => suites.extend(open.pop()),
+                _ => {}
+            },
+        }
+    }
+    let from = suites.iter().filter_map(|suite| suite.window).map(|window| window.from).min();
+    let to = suites.iter().filter_map(|suite| suite.window).map(|window| window.to).max();
+    let window = from.zip(to).map(|(from, to)| Window { from, to });
+    Ok(Report {
+        kind: EvidenceKind::Test,
+        tool: "junit".to_owned(),
+        version: String::new(),
+        window,
+        content: Content::Tests(suites),
+    })
+}
+
+type Attributes<'a> = [(&'a str, Cow<'a, str>)];
+
+fn attribute<'a>(attributes: &'a Attributes<'_>, name: &str) -> Option<&'a str> {
+    attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref())
+}
+
+fn suite(attributes: &Attributes<'_>, outer: Option<&Suite>) -> Suite {
+    let number = |name| attribute(attributes, name).and_then(|text| text.parse().ok()).unwrap_or(0_u64);
+    let seconds = attribute(attributes, "time").and_then(|text| text.replace(',', "").parse::<f64>().ok());
+    // Some writers leave the zone away: then it is none that could be known, and the caller says when.
+    let from = attribute(attributes, "timestamp").and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let window = from.zip(seconds.filter(|seconds| (0.0..1e8).contains(seconds))).and_then(|(from, seconds)| {
+        let length = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
+        Some(Window { from, to: from.checked_add(length).ok()? })
+    });
+    Suite {
+        name: attribute(attributes, "name").map_or_else(
+            || outer.map(|outer| outer.name.clone()).unwrap_or_default(),
+            |name| name.chars().take(500).collect(),
+        ),
+        cases: Vec::new(),
+        declared_tests: number("tests"),
+        declared_failures: number("failures").saturating_add(number("errors")),
+        window,
+    }
+}
+
+fn begin(attributes: &Attributes<'_>, suite: Option<&Suite>) -> Case {
+    let name = attribute(attributes, "name").unwrap_or_default();
+    let class = attribute(attributes, "classname").unwrap_or_default();
+    let is_said = class.is_empty() || suite.is_some_and(|suite| suite.name == class);
+    let name = if is_said { name.to_owned() } else { format!("{class}/{name}") };
+    let skipped = matches!(attribute(attributes, "status"), Some("skipped" | "notrun" | "disabled"));
+    let outcome = if skipped { Outcome::Insufficient } else { Outcome::Met };
+    Case { name: name.chars().take(1_000).collect(), outcome, note: String::new() }
+}
+
+fn change(case: Option<&mut Case>, element: &str, attributes: &Attributes<'_>) {
+    let Some(case) = case else { return };
+    let outcome = if element == "skipped" { Outcome::Insufficient } else { Outcome::Violated };
+    case.outcome = case.outcome.max(outcome);
+    if case.note.is_empty() {
+        case.note = attribute(attributes, "message").map(note).unwrap_or_default();
+    }
+}
+
+/// Returns what the suites of a name say.
+pub(super) fn measure(suites: &[Suite], name: &str) -> (Measured, Vec<Case>) {
+    let chosen: Vec<&Suite> = suites.iter().filter(|suite| name == "*" || suite.name == name).collect();
+    let cases: Vec<Case> = chosen.iter().flat_map(|suite| suite.cases.iter().cloned()).collect();
+    let number = |outcome: Outcome| cases.iter().filter(|case| case.outcome == outcome).count() as u64;
+    let (passed, failed) = (number(Outcome::Met), number(Outcome::Violated));
+    // An outer suite counts the cases of the inner ones, which bear another name or the same.
+    let declared_failures = chosen.iter().map(|suite| suite.declared_failures).max().unwrap_or_default();
+    let declared_tests = chosen.iter().map(|suite| suite.declared_tests).max().unwrap_or_default();
+    let counted: u64 = suites.iter().map(|suite| suite.cases.len() as u64).sum();
+    let failures: u64 =
+        suites.iter().flat_map(|suite| &suite.cases).filter(|case| case.outcome == Outcome::Violated).count() as u64;
+    let mut result = if chosen.is_empty() {
+        noted(Outcome::Insufficient, format!("the report has no suite \"{name}\""))
+    } else if failed > 0 {
+        Measured::plain(Outcome::Violated)
+    } else if declared_failures > failures {
+        noted(Outcome::Violated, format!("the suite counts {declared_failures} failures outside of its cases"))
+    } else if declared_tests > counted {
+        noted(Outcome::Insufficient, format!("the suite counts {declared_tests} tests, but the report holds {counted}"))
+    } else if passed == 0 {
+        noted(Outcome::Insufficient, "no test ran")
+    } else if number(Outcome::Insufficient) > 0 {
+        Measured::plain(Outcome::Insufficient)
+    } else {
+        Measured::plain(Outcome::Met)
+    };
+    result.samples = Some(passed + failed);
+    let notes = cases.iter().filter(|case| case.outcome == Outcome::Violated).take(3);
+    result.notes.extend(notes.map(|case| format!("{}: {}", case.name, case.note)));
+    (result, cases)
+}

@@ -1,0 +1,280 @@
+//! Reports of real tools and hostile ones.
+
+use maru_api::Ratio;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const JUNIT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites tests="5" failures="1">
+  <testsuite name="orders" tests="4" failures="1" skipped="1" timestamp="2026-11-22T09:00:00Z" time="1.5">
+    <testcase classname="contract" name="create &amp; read" time="0.1"/>
+    <testcase classname="contract" name="cancel"><failure message="expected 409, got 500">at line 7</failure></testcase>
+    <testcase classname="unit" name="total"><skipped/></testcase>
+    <testcase classname="orders" name="bare"><system-out><![CDATA[<&]]></system-out></testcase>
+  </testsuite>
+  <testsuite name="payments" tests="1"><testcase name="pay"/></testsuite>
+</testsuites>"#;
+
+fn criterion(written: serde_json::Value) -> Criterion {
+    serde_json::from_value(written).unwrap()
+}
+
+fn latency(quantile: f64, at_most: &str) -> Criterion {
+    criterion(json!({"indicator": "latency", "quantile": quantile, "atMost": at_most}))
+}
+
+#[test]
+fn junit_is_read_by_suite() {
+    let report = read(Format::Junit, JUNIT.as_bytes()).unwrap();
+    assert_eq!(Format::guess(JUNIT.as_bytes()), Some(Format::Junit));
+    assert_eq!(report.names(), ["orders", "payments"]);
+    let (result, cases) = report.measure("orders", None, 0.95);
+    assert_eq!(result.outcome, Outcome::Violated);
+    assert_eq!(result.notes, ["contract/cancel: expected 409, got 500"]);
+    let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names, ["contract/create & read", "contract/cancel", "unit/total", "bare"]);
+    assert_eq!(report.measure("payments", None, 0.95).0.outcome, Outcome::Met);
+    assert_eq!(report.measure("nowhere", None, 0.95).0.outcome, Outcome::Insufficient);
+    assert_eq!(report.window.unwrap().to.to_string(), "2026-11-22T09:00:01.5Z");
+}
+
+#[test]
+fn junit_that_passes_by_not_running_does_not_pass() {
+    let outcome = |text: &str| read(Format::Junit, text.as_bytes()).unwrap().measure("a", None, 0.95).0.outcome;
+    assert_eq!(outcome("<testsuite name='a'/>"), Outcome::Insufficient);
+    assert_eq!(
+        outcome("<testsuite name='a'><testcase name='x'><skipped/></testcase></testsuite>"),
+        Outcome::Insufficient
+    );
+    assert_eq!(outcome("<testsuite name='a' tests='9'><testcase name='x'/></testsuite>"), Outcome::Insufficient);
+    assert_eq!(outcome("<testsuite name='a' errors='1'><testcase name='x'/></testsuite>"), Outcome::Violated);
+    assert_eq!(outcome("<testsuite name='a'><testcase name='x' status='notrun'/></testsuite>"), Outcome::Insufficient);
+    assert_eq!(outcome("<testsuite name='a' tests='1'><testcase name='x'/></testsuite>"), Outcome::Met);
+    for bad in ["<html/>", "<testsuite>", "<!DOCTYPE x><testsuite/>", "{}", ""] {
+        assert!(read(Format::Junit, bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn sarif_weighs_levels_and_suppressions() {
+    let sarif = |results: serde_json::Value, successful: bool| {
+        let report = json!({"version": "2.1.0", "runs": [{
+            "tool": {"driver": {"name": "checkov", "version": "3.3", "rules": [
+                {"id": "image-signed"}, {"id": "style", "defaultConfiguration": {"level": "note"}}]}},
+            "invocations": [{"executionSuccessful": successful}], "results": results}]});
+        let report = read(Format::Sarif, report.to_string().as_bytes()).unwrap();
+        assert_eq!(report.names(), ["checkov"]);
+        report.measure("checkov", None, 0.95)
+    };
+    let finding = |rule: &str, rest: serde_json::Value| {
+        let mut finding = json!({"ruleId": rule, "message": {"text": "bad"}});
+        finding.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        json!([finding])
+    };
+    assert_eq!(sarif(json!([]), true).0.outcome, Outcome::Met);
+    assert_eq!(sarif(json!([]), false).0.outcome, Outcome::Insufficient);
+    assert_eq!(sarif(json!(null), true).0.outcome, Outcome::Insufficient);
+    let (result, cases) = sarif(finding("image-signed", json!({})), true);
+    assert_eq!((result.outcome, result.notes[1].as_str()), (Outcome::Violated, "image-signed: bad"));
+    assert_eq!(cases[0], Case { name: "image-signed".into(), outcome: Outcome::Violated, note: "bad".into() });
+    assert_eq!(sarif(finding("style", json!({})), true).0.outcome, Outcome::Met);
+    assert_eq!(sarif(finding("style", json!({"level": "error"})), true).0.outcome, Outcome::Violated);
+    assert_eq!(
+        sarif(finding("image-signed", json!({"suppressions": [{"kind": "inSource"}]})), true).0.outcome,
+        Outcome::Met
+    );
+    let rejected = json!({"suppressions": [{"kind": "external", "status": "rejected"}]});
+    assert_eq!(sarif(finding("image-signed", rejected), true).0.outcome, Outcome::Violated);
+    assert_eq!(sarif(finding("image-signed", json!({"kind": "pass"})), true).0.outcome, Outcome::Met);
+    assert_eq!(sarif(finding("image-signed", json!({"kind": "review"})), true).0.outcome, Outcome::Insufficient);
+    assert!(read(Format::Sarif, br#"{"version":"2.0.0","runs":[]}"#).is_err());
+    assert!(read(Format::Sarif, br#"{"version":"2.1.0","runs":[]}"#).is_err());
+}
+
+#[test]
+fn cyclonedx_weighs_licences_and_vulnerabilities() {
+    let allowed = criterion(json!({"indicator": "licence", "in": ["MIT", "Apache-2.0"]}));
+    let bom = |components: serde_json::Value, vulnerabilities: serde_json::Value| {
+        let mut bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": components});
+        if !vulnerabilities.is_null() {
+            bom["vulnerabilities"] = vulnerabilities;
+        }
+        read(Format::CycloneDx, bom.to_string().as_bytes()).unwrap()
+    };
+    let part = |licences: serde_json::Value| json!([{"name": "a", "version": "1", "licenses": licences}]);
+    let licences = |list: serde_json::Value| bom(part(list), json!(null)).measure("x", Some(&allowed), 0.95).0;
+    assert_eq!(licences(json!([{"license": {"id": "MIT"}}])).outcome, Outcome::Met);
+    assert_eq!(licences(json!([{"expression": "GPL-3.0-only OR MIT"}])).outcome, Outcome::Met);
+    assert_eq!(licences(json!([{"license": {"id": "GPL-3.0-only"}}])).notes, ["a@1: GPL-3.0-only"]);
+    assert_eq!(licences(json!([])).outcome, Outcome::Insufficient);
+    assert_eq!(bom(json!([]), json!(null)).measure("x", Some(&allowed), 0.95).0.outcome, Outcome::Insufficient);
+    let nested = json!([{"name": "a", "licenses": [{"license": {"id": "MIT"}}], "components": [
+        {"name": "b", "licenses": [{"license": {"name": "Secret EULA"}}]}]}]);
+    assert_eq!(bom(nested, json!(null)).measure("x", Some(&allowed), 0.95).0.outcome, Outcome::Violated);
+
+    let found = |severity: &str, state: &str| json!([{"id": "CVE-2026-1", "ratings": [{"severity": severity}], "analysis": {"state": state}}]);
+    let control = criterion(json!({"indicator": "control", "id": "no-critical-vulnerabilities"}));
+    let outcome = |list: serde_json::Value| bom(part(json!([])), list).measure("x", Some(&control), 0.95).0.outcome;
+    assert_eq!(outcome(json!(null)), Outcome::Insufficient);
+    assert_eq!(outcome(json!([])), Outcome::Met);
+    assert_eq!(outcome(found("critical", "in_triage")), Outcome::Violated);
+    assert_eq!(outcome(found("critical", "not_affected")), Outcome::Met);
+    assert_eq!(outcome(found("high", "in_triage")), Outcome::Met);
+    let all = bom(part(json!([])), found("high", "")).measure("x", None, 0.95).0;
+    assert_eq!(all.outcome, Outcome::Violated);
+}
+
+#[test]
+fn k6_percentiles_bound_the_quantile() {
+    let exported = json!({"metrics": {
+        "http_reqs": {"count": 10_000, "rate": 100.0},
+        "http_req_failed": {"value": 0, "passes": 0, "fails": 10_000, "thresholds": {"rate<0.01": false}},
+        "http_req_duration": {"avg": 20.0, "min": 1.0, "med": 18.0, "max": 95.0, "p(90)": 30.0, "p(95)": 40.0,
+                              "p(99)": 60.0, "p(99.5)": 70.0, "thresholds": {"p(95)<50": false}}}});
+    let report = read(Format::K6, exported.to_string().as_bytes()).unwrap();
+    assert_eq!(Format::guess(exported.to_string().as_bytes()), Some(Format::K6));
+    let (result, _) = report.measure("x", Some(&latency(0.99, "75ms")), 0.95);
+    assert_eq!((result.low, result.value, result.high), (Some(0.04), Some(0.06), Some(0.07)));
+    assert_eq!((result.outcome, result.load), (Outcome::Met, Some(100.0)));
+    assert_eq!(report.measure("x", Some(&latency(0.99, "65ms")), 0.95).0.outcome, Outcome::Insufficient);
+    assert_eq!(report.measure("x", Some(&latency(0.99, "30ms")), 0.95).0.outcome, Outcome::Violated);
+    // Ten thousand samples bound the 99.99th percentile by nothing.
+    assert_eq!(report.measure("x", Some(&latency(0.9999, "1h")), 0.95).0.outcome, Outcome::Insufficient);
+    let errors = criterion(json!({"indicator": "errorRatio", "atMost": "0.1%"}));
+    assert_eq!(report.measure("x", Some(&errors), 0.95).0.outcome, Outcome::Met);
+    assert_eq!(report.measure("x", None, 0.95).0.outcome, Outcome::Met);
+    let throughput = criterion(json!({"indicator": "throughput", "atLeast": "95/s"}));
+    assert_eq!(report.measure("x", Some(&throughput), 0.95).0.outcome, Outcome::Met);
+    // The form that scripts are given: values apart, thresholds with "ok".
+    let handled = json!({"state": {"testRunDurationMs": 50_000.0}, "metrics": {
+        "http_reqs": {"type": "counter", "contains": "default", "values": {"count": 100, "rate": 2.0}},
+        "http_req_duration": {"type": "trend", "contains": "time", "values": {"med": 1.0, "max": 2.0},
+                              "thresholds": {"max<1": {"ok": false}}}}});
+    let report = read(Format::K6, handled.to_string().as_bytes()).unwrap();
+    assert_eq!(report.measure("x", None, 0.95).0.outcome, Outcome::Violated);
+    assert!(read(Format::K6, br#"{"metrics":{}}"#).is_err());
+}
+
+#[test]
+fn wrk_is_read() {
+    let text = "Running 30s test @ http://127.0.0.1:8080/\n  2 threads and 10 connections\n  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency   635.91us    0.89ms  12.92ms   93.69%\n    Req/Sec    56.20k     8.07k   62.00k    86.54%\n  Latency Distribution\n     50%  250.00us\n     75%  491.00us\n     90%  700.00us\n     99%    5.80ms\n  224646 requests in 30.00s, 17.76GB read\n  Socket errors: connect 0, read 0, write 0, timeout 3\n  Non-2xx or 3xx responses: 5\nRequests/sec: 7488.20\nTransfer/sec:    606.33MB\n";
+    assert_eq!(Format::guess(text.as_bytes()), Some(Format::Wrk));
+    let report = read(Format::Wrk, text.as_bytes()).unwrap();
+    let (result, _) = report.measure("x", Some(&latency(0.95, "10ms")), 0.95);
+    assert_eq!((result.low, result.high, result.samples), (Some(0.0007), Some(0.0058), Some(224_649)));
+    assert_eq!(result.outcome, Outcome::Met);
+    let errors = criterion(json!({"indicator": "errorRatio", "atMost": "0.001%"}));
+    assert_eq!(report.measure("x", Some(&errors), 0.95).0.outcome, Outcome::Violated);
+    assert!(read(Format::Wrk, b"Running 30s test @ http://x\n").is_err());
+}
+
+#[test]
+fn our_own_summary_counts_within_bounds() {
+    let summary = |valid: bool, within: u64| {
+        json!({"kind": "maru.dev/load/v1", "scenario": "orders-50", "from": "2026-11-22T09:00:00Z",
+               "to": "2026-11-22T09:10:00Z", "requests": 30_000, "failed": 2, "lost": 1,
+               "within": [[0.05, 20_000], [0.1, within]], "valid": valid, "why": "it could not keep the rate"})
+    };
+    let measure = |summary: &serde_json::Value, at_most: &str| {
+        let report = read(Format::Load, summary.to_string().as_bytes()).unwrap();
+        assert_eq!(report.names(), ["orders-50"]);
+        report.measure("orders-50", Some(&latency(0.999, at_most)), 0.95).0
+    };
+    let good = measure(&summary(true, 29_995), "100ms");
+    assert_eq!((good.outcome, good.unit.as_str(), good.load), (Outcome::Met, "ratio", Some(50.0)));
+    assert_eq!(measure(&summary(true, 29_000), "100ms").outcome, Outcome::Violated);
+    let unfit = measure(&summary(false, 29_995), "100ms");
+    assert_eq!(unfit.outcome, Outcome::Insufficient);
+    assert!(unfit.notes[0].contains("could not keep the rate"));
+    let wrong = summary(true, 40_000);
+    assert!(read(Format::Load, wrong.to_string().as_bytes()).is_err());
+}
+
+#[test]
+fn slo_windows_have_exact_bounds() {
+    let window = |good: u64, blocks: serde_json::Value| {
+        json!({"kind": "maru.dev/slo-window/v1", "objective": "orders-latency", "from": "2026-11-22T00:00:00Z",
+               "to": "2026-11-22T09:00:00Z", "good": good, "total": 48_210, "threshold": 0.1, "blocks": blocks})
+    };
+    let read_window = |value: serde_json::Value| read(Format::SloWindow, value.to_string().as_bytes());
+    let report = read_window(window(48_186, json!([]))).unwrap();
+    let (result, _) = report.measure("orders-latency", Some(&latency(0.999, "100ms")), 0.95);
+    assert_eq!((result.outcome, result.samples), (Outcome::Met, Some(48_210)));
+    // The same failures at once say less.
+    let report = read_window(window(48_186, json!([[24_105, 24_105], [12_053, 12_053], [12_028, 12_052]]))).unwrap();
+    let (result, _) = report.measure("orders-latency", Some(&latency(0.999, "100ms")), 0.95);
+    assert_eq!(result.outcome, Outcome::Insufficient);
+    assert!(read_window(window(48_186, json!([[1, 1]]))).unwrap_err().to_string().contains("do not add up"));
+    assert!(read_window(window(50_000, json!([]))).is_err());
+}
+
+#[test]
+fn drills_and_approvals_are_read() {
+    let drill = |succeeded: bool, time: &str| {
+        let report = json!({"kind": "maru.dev/drill/v1", "scenario": "restore", "from": "2026-11-22T09:00:00Z",
+            "to": "2026-11-22T09:20:00Z", "succeeded": succeeded, "recoveryTime": time,
+            "steps": [{"name": "restored", "succeeded": true}]});
+        let report = read(Format::Drill, report.to_string().as_bytes()).unwrap();
+        let asked = criterion(json!({"indicator": "recoveryTime", "atMost": "15m"}));
+        report.measure("restore", Some(&asked), 0.95).0.outcome
+    };
+    assert_eq!(drill(true, "12m"), Outcome::Met);
+    assert_eq!(drill(true, "16m"), Outcome::Violated);
+    assert_eq!(drill(false, "12m"), Outcome::Violated);
+
+    let approval = |decision: &str| {
+        let report =
+            json!({"kind": "Approval", "spec": {"role": "customer", "by": "kim", "of": [], "decision": decision}});
+        let report = read(Format::Approval, report.to_string().as_bytes()).unwrap();
+        assert_eq!(report.names(), ["customer"]);
+        report.measure("customer", None, 0.95).0.outcome
+    };
+    assert_eq!(approval("approved"), Outcome::Met);
+    assert_eq!(approval("rejected"), Outcome::Violated);
+    assert!(read(Format::Approval, br#"{"role": " ", "by": "x", "of": [], "decision": "approved"}"#).is_err());
+}
+
+fn formats() -> impl Iterator<Item = Format> {
+    FORMATS.iter().map(|(format, _)| *format)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn readers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        for format in formats() {
+            if let Ok(report) = read(format, &bytes) {
+                prop_assert!(report.measure("x", None, 0.95).1.len() <= REPORT_ITEMS_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn cut_and_changed_reports_never_panic(cut in 0..JUNIT.len(), change in any::<u8>(), place in 0..JUNIT.len()) {
+        let mut bytes = JUNIT.as_bytes()[..cut].to_vec();
+        if let Some(byte) = bytes.get_mut(place) {
+            *byte = change;
+        }
+        for format in formats() {
+            if let Ok(report) = read(format, &bytes) {
+                prop_assert!(report.measure("orders", Some(&latency(0.99, "1s")), 0.95).1.len() <= REPORT_ITEMS_MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn any_numbers_of_a_load_are_judged_or_refused(
+        requests in any::<u64>(), failed in any::<u64>(), slowest in any::<f64>(), share in 0u64..=1_000_000_000,
+    ) {
+        let summary = json!({"kind": "maru.dev/load/v1", "scenario": "x", "from": "2026-11-22T09:00:00Z",
+            "to": "2026-11-22T09:10:00Z", "requests": requests, "failed": failed, "valid": true,
+            "slowest": slowest.is_finite().then_some(slowest)});
+        if let Ok(report) = read(Format::Load, summary.to_string().as_bytes()) {
+            let quantile = Ratio::from_nano(share).as_f64();
+            prop_assert!(report.measure("x", Some(&latency(quantile, "1s")), 0.95).1.len() <= REPORT_ITEMS_MAX);
+        }
+    }
+}
