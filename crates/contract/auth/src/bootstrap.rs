@@ -95,6 +95,21 @@ const WORKLOADS: &[&str] = &[
     "statefulsets/scale",
 ];
 
+/// The kinds of a project that its people write and read.
+const SPINE: &[&str] = &[
+    "approvals",
+    "architectures",
+    "baselines",
+    "documents",
+    "environments",
+    "evidence",
+    "gates",
+    "projects",
+    "requirements",
+    "servicelevelobjectives",
+    "workitems",
+];
+
 fn edit_rules() -> Vec<Value> {
     let pods = ["pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"];
     let objects = [
@@ -121,6 +136,7 @@ fn edit_rules() -> Vec<Value> {
         rule(WRITE, &["policy"], &["poddisruptionbudgets"]),
         rule(WRITE, &["networking.k8s.io"], &["ingresses", "networkpolicies"]),
         rule(WRITE, &["gateway.networking.k8s.io"], &["gateways", "httproutes", "grpcroutes", "referencegrants"]),
+        rule(WRITE, &["maru.dev"], SPINE),
         rule(&[READ, WRITE].concat(), &["coordination.k8s.io"], &["leases"]),
     ]
 }
@@ -173,6 +189,7 @@ fn view_rules() -> Vec<Value> {
         rule(READ, &["policy"], &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
         rule(READ, &["networking.k8s.io"], &networking),
         rule(READ, &["gateway.networking.k8s.io"], &["gateways", "httproutes", "grpcroutes", "referencegrants"]),
+        rule(READ, &["maru.dev"], SPINE),
     ]
 }
 
@@ -293,6 +310,31 @@ fn room_roles() -> Vec<Value> {
                 events(),
             ],
         ),
+        cluster_role(
+            "system:maru:process",
+            None,
+            &[
+                rule(READ, CORE, &["pods", "namespaces"]),
+                rule(READ, &["maru.dev"], ALL),
+                // What evidence says about them; nobody else writes these.
+                rule(
+                    &["patch", "update"],
+                    &["maru.dev"],
+                    &[
+                        "requirements/status",
+                        "evidence/status",
+                        "projects/status",
+                        "gates/status",
+                        "approvals/status",
+                        "baselines/status",
+                        "documents/status",
+                        "environments/status",
+                        "architectures/status",
+                    ],
+                ),
+                events(),
+            ],
+        ),
     ]
 }
 
@@ -312,7 +354,7 @@ pub fn bootstrap_cluster_role_bindings() -> Vec<Value> {
         ),
         cluster_role_binding("system:monitoring", "system:monitoring", &[("Group", "system:monitoring")]),
     ];
-    for room in ["workloads", "node", "network", "gateway"] {
+    for room in ["workloads", "node", "network", "gateway", "process"] {
         let name = format!("system:maru:{room}");
         bindings.push(cluster_role_binding(&name, &name, &[("User", &name)]));
     }
@@ -371,5 +413,10 @@ mod tests {
         let gateway = Identity::new("system:maru:gateway", &[]);
         assert!(may(&gateway, "update", "gateway.networking.k8s.io", "httproutes/status"));
         assert!(!may(&gateway, "create", "", "pods"));
+        let process = Identity::new("system:maru:process", &[]);
+        assert!(may(&process, "patch", "maru.dev", "requirements/status"));
+        assert!(
+            !may(&process, "update", "maru.dev", "requirements") && !may(&process, "create", "maru.dev", "evidence")
+        );
     }
 }
