@@ -6,6 +6,7 @@
 
 mod chain;
 mod envelope;
+pub mod export;
 mod index;
 mod judge;
 pub mod readers;

@@ -1,0 +1,3 @@
+//! Exported evidence, checked by ourselves and by programs of others.
+
+mod export;
