@@ -27,6 +27,10 @@ use crate::statistics::{Growth, Statistics};
 const LOOK: Duration = Duration::from_secs(2);
 /// Time between two tries to write after the disk refused.
 const RECOVER: Duration = Duration::from_secs(1);
+/// A log that was added to is cut after so long, so that a start reads no more than that back.
+const SAVE: Duration = Duration::from_secs(5 * 60);
+/// A shorter log is not worth a checkpoint.
+const SAVE_BYTES: u64 = 1 << 20;
 /// Time of samples after which blocks are looked at again though nothing was cut.
 const BLOCKS_LOOK_MS: i64 = 10 * 60_000;
 /// Bytes of chunk files above which the head is cut though the newest sample does not ask for it.
@@ -62,6 +66,8 @@ struct Progress {
     /// Samples before this were looked for in the head.
     looked_ms: i64,
     tried: Option<Instant>,
+    /// When the log was cut last.
+    saved: Instant,
     chunk_bytes_after_cut: u64,
 }
 
@@ -113,6 +119,7 @@ impl SeriesStore {
                 start: loaded.start,
                 looked_ms: loaded.start.cut_ms,
                 tried: None,
+                saved: Instant::now(),
                 chunk_bytes_after_cut: 0,
             }),
             is_cancelled: AtomicBool::new(false),
@@ -508,6 +515,7 @@ impl Inner {
         let start = self.head.checkpoint(&self.folders.head, start).map_err(|error| read_all(&error))?;
         self.passed("checkpoint written");
         progress.start = start;
+        progress.saved = Instant::now();
         self.log.cut(segment).map_err(|error| MaintainError::new("cut the log", &error))?;
         self.passed("log cut");
         Ok(())
@@ -534,9 +542,14 @@ impl Inner {
     fn is_due(&self) -> bool {
         let Ok(progress) = self.progress.try_lock() else { return false };
         self.log.failure().is_some()
-            || self.log.bytes() > self.options.log_bytes_max
+            || self.is_save_due(&progress)
             || self.cut_due(&progress).is_some()
             || self.are_blocks_due()
+    }
+
+    fn is_save_due(&self, progress: &Progress) -> bool {
+        let bytes = self.log.bytes();
+        bytes > self.options.log_bytes_max || (bytes > SAVE_BYTES && progress.saved.elapsed() > SAVE)
     }
 
     fn are_blocks_due(&self) -> bool {
@@ -556,7 +569,7 @@ impl Inner {
             {
                 outcome = self.cut(&mut progress, end_ms);
             }
-            if outcome.is_ok() && self.log.bytes() > self.options.log_bytes_max {
+            if outcome.is_ok() && self.is_save_due(&progress) {
                 outcome = self.checkpoint_with(&mut progress);
             }
         }

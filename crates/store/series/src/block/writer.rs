@@ -67,6 +67,13 @@ impl BlockWriter {
         })
     }
 
+    /// Says about how many series are going to be added, so that memory is asked for once.
+    pub(crate) fn reserve(&mut self, series: usize) {
+        self.index.labels.reserve(series * 8);
+        self.index.chunks.reserve(series);
+        self.index.series.reserve(series);
+    }
+
     /// Adds a series with its chunks, each column's in the order of time and not overlapping.
     ///
     /// # Errors
@@ -300,7 +307,6 @@ impl ChunkFile {
 #[derive(Debug, Default)]
 struct Values {
     numbers: HashMap<Box<str>, u32>,
-    postings: Vec<Vec<u32>>,
 }
 
 /// The index while series are added.
@@ -317,7 +323,7 @@ struct IndexBuilder {
 impl IndexBuilder {
     fn add(&mut self, labels: &Labels, chunks: &[ChunkPlace]) -> Result<(), BlockError> {
         let too_many = |_| BlockError::Limit("so many series".to_owned());
-        let ordinal = u32::try_from(self.series.len()).map_err(too_many)?;
+        u32::try_from(self.series.len()).map_err(too_many)?;
         for (name, value) in labels.iter() {
             let name_number = match self.names.get(name) {
                 Some(number) => *number,
@@ -332,15 +338,11 @@ impl IndexBuilder {
             let number = match values.numbers.get(value) {
                 Some(number) => *number,
                 None => {
-                    let number = u32::try_from(values.postings.len()).map_err(too_many)?;
+                    let number = u32::try_from(values.numbers.len()).map_err(too_many)?;
                     values.numbers.insert(value.into(), number);
-                    values.postings.push(Vec::new());
                     number
                 }
             };
-            if let Some(postings) = values.postings.get_mut(index_of(number)) {
-                postings.push(ordinal);
-            }
             self.labels.push((name_number, number));
         }
         self.chunks.extend_from_slice(chunks);
@@ -375,32 +377,69 @@ impl IndexBuilder {
     fn write_names(&mut self, pieces: &mut Pieces) -> Vec<NamePlace> {
         let mut names: Vec<(Box<str>, u32)> = std::mem::take(&mut self.names).into_iter().collect();
         names.sort_unstable();
+        let values = std::mem::take(&mut self.values);
         let mut name_ordinals = vec![0_u32; names.len()];
         let mut value_ordinals: Vec<Vec<u32>> = vec![Vec::new(); names.len()];
-        let mut places = Vec::with_capacity(names.len());
-        for (ordinal, (name, number)) in names.into_iter().enumerate() {
-            let values = std::mem::take(&mut self.values[index_of(number)]);
-            name_ordinals[index_of(number)] = u32::try_from(ordinal).unwrap_or_default();
+        let mut sorted_values: Vec<Vec<&str>> = Vec::with_capacity(names.len());
+        for (ordinal, (_, number)) in (0_u32..).zip(&names) {
+            let numbers = values.get(index_of(*number)).map(|values| &values.numbers);
             let mut sorted: Vec<(&str, u32)> =
-                values.numbers.iter().map(|(value, number)| (&**value, *number)).collect();
+                numbers.into_iter().flatten().map(|(value, number)| (&**value, *number)).collect();
             sorted.sort_unstable();
             let mut ordinals = vec![0_u32; sorted.len()];
             for (ordinal, (_, number)) in (0_u32..).zip(&sorted) {
                 ordinals[index_of(*number)] = ordinal;
             }
-            value_ordinals[index_of(number)] = ordinals;
-            places.push(NamePlace {
-                name: name.into(),
-                values: u32::try_from(sorted.len()).unwrap_or_default(),
-                dictionaries: pieces.put_dictionaries(&sorted),
-                postings: pieces.put_postings(&sorted, &values.postings),
-            });
+            name_ordinals[index_of(*number)] = ordinal;
+            value_ordinals[index_of(*number)] = ordinals;
+            sorted_values.push(sorted.into_iter().map(|(value, _)| value).collect());
         }
         for (name, value) in &mut self.labels {
             *value = value_ordinals[index_of(*name)][index_of(*value)];
             *name = name_ordinals[index_of(*name)];
         }
+        let postings = self.postings(&sorted_values);
+        let mut places = Vec::with_capacity(names.len());
+        for (ordinal, ((name, _), values)) in names.into_iter().zip(sorted_values).enumerate() {
+            places.push(NamePlace {
+                name: name.into(),
+                values: u32::try_from(values.len()).unwrap_or_default(),
+                dictionaries: pieces.put_dictionaries(&values),
+                postings: pieces.put_postings((0..values.len()).map(|value| postings.of(ordinal, value))),
+            });
+        }
         places
+    }
+
+    /// Sorts the series by their labels, which have their final ordinals already.
+    fn postings(&self, sorted_values: &[Vec<&str>]) -> Postings {
+        let mut firsts = Vec::with_capacity(sorted_values.len());
+        let mut total = 0;
+        for values in sorted_values {
+            firsts.push(total);
+            total += values.len();
+        }
+        let place = |(name, value): &LabelPlace| firsts[index_of(*name)] + index_of(*value);
+        // First how many there are of each, then where the next of each goes, which in the end is where each ends.
+        let mut ends = vec![0_usize; total];
+        for label in &self.labels {
+            ends[place(label)] += 1;
+        }
+        let mut end = 0;
+        for count in &mut ends {
+            end += std::mem::replace(count, end);
+        }
+        let mut series = vec![0_u32; self.labels.len()];
+        let mut start = 0;
+        for (ordinal, (labels_end, _)) in (0_u32..).zip(&self.series) {
+            for label in &self.labels[start..*labels_end] {
+                let next = &mut ends[place(label)];
+                series[*next] = ordinal;
+                *next += 1;
+            }
+            start = *labels_end;
+        }
+        Postings { firsts, ends, series }
     }
 
     fn write_series(&self, pieces: &mut Pieces) {
@@ -417,6 +456,23 @@ impl IndexBuilder {
             series::encode(&entries, &mut raw);
             pieces.put(Kind::Series, &raw);
         }
+    }
+}
+
+/// The series of all labels, one list for all.
+struct Postings {
+    /// Of each name: the place of its first value in `ends`.
+    firsts: Vec<usize>,
+    /// Where the series of each value end; they begin where those of the value before end.
+    ends: Vec<usize>,
+    series: Vec<u32>,
+}
+
+impl Postings {
+    fn of(&self, name: usize, value: usize) -> &[u32] {
+        let place = self.firsts[name] + value;
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.series[start..self.ends[place]]
     }
 }
 
@@ -454,19 +510,19 @@ impl Pieces {
         self.bytes.extend_from_within(start..start + length);
     }
 
-    fn put_dictionaries(&mut self, sorted: &[(&str, u32)]) -> Vec<ValuesPlace> {
+    fn put_dictionaries(&mut self, sorted: &[&str]) -> Vec<ValuesPlace> {
         let mut places = Vec::new();
         let mut start = 0;
         while start < sorted.len() {
             let mut text = 0;
-            let full = |(value, _): &(&str, u32)| {
+            let full = |value: &&str| {
                 text += value.len() + 1;
                 text > dictionary::PIECE_TEXT
             };
             let length = sorted[start..].iter().position(full).unwrap_or(sorted.len() - start).max(1);
-            let values: Vec<&str> = sorted[start..start + length].iter().map(|(value, _)| *value).collect();
+            let values = &sorted[start..start + length];
             let mut raw = Vec::new();
-            dictionary::encode(&values, &mut raw);
+            dictionary::encode(values, &mut raw);
             let first_value = (*values.first().unwrap_or(&"")).to_owned();
             let first_ordinal = u32::try_from(start).unwrap_or_default();
             places.push(ValuesPlace { piece: self.put(Kind::Dictionary, &raw), first_ordinal, first_value });
@@ -475,13 +531,14 @@ impl Pieces {
         places
     }
 
-    fn put_postings(&mut self, sorted: &[(&str, u32)], lists: &[Vec<u32>]) -> Vec<ValuesPlace> {
+    fn put_postings<'a>(&mut self, lists: impl ExactSizeIterator<Item = &'a [u32]>) -> Vec<ValuesPlace> {
         let mut places = Vec::new();
         let mut raw = Vec::new();
         let mut first = 0;
-        for (ordinal, (_, number)) in (0_u32..).zip(sorted) {
-            postings::encode(lists.get(index_of(*number)).map_or(&[], Vec::as_slice), &mut raw);
-            if raw.len() >= postings::PIECE_BYTES || index_of(ordinal) + 1 == sorted.len() {
+        let count = lists.len();
+        for (ordinal, list) in (0_u32..).zip(lists) {
+            postings::encode(list, &mut raw);
+            if raw.len() >= postings::PIECE_BYTES || index_of(ordinal) + 1 == count {
                 let piece = self.put(Kind::Postings, &raw);
                 places.push(ValuesPlace { piece, first_ordinal: first, first_value: String::new() });
                 first = ordinal + 1;

@@ -97,6 +97,8 @@ pub(crate) fn run(
         newest_source: infos().map(|info| info.newest_source).max().unwrap_or(id),
     };
     let mut writer = BlockWriter::create(parent, options)?;
+    let most = infos().map(|info| info.series).max().unwrap_or_default();
+    writer.reserve(usize::try_from(most).unwrap_or_default());
     for_each_series(blocks, cancel, |labels, holders| {
         let mut chunks = Vec::new();
         for column in [Column::Floats, Column::Histograms, Column::Count, Column::Sum, Column::Min, Column::Max] {

@@ -110,6 +110,7 @@ impl Head {
         let mut buffers = Buffers::default();
         for range in ranges {
             let mut writer = writer()?;
+            writer.reserve(order.len());
             // Chunk by chunk: series go in the order of labels, chunks lie in that of time, so that windows would all be kept to the end.
             let reader = ChunkReader::new(self.files.view(), &BTreeMap::new());
             let part = Part { range, at, end_ms, reader };
@@ -222,6 +223,7 @@ impl Head {
         let everything = self.select(&[], TimeRange { start_ms: i64::MIN, end_ms: i64::MAX }, None).unwrap_or_default();
         let reader = ChunkReader::new(self.files.view(), &BTreeMap::new());
         let mut buffers = Buffers::default();
+        writer.reserve(everything.len());
         for (labels, copy) in everything {
             buffers.read(self, &copy, &reader);
             add(&labels, &buffers, &mut writer)?;

@@ -13,7 +13,7 @@ use super::{Head, lock};
 use crate::limits::{Limits, SetAside};
 use crate::log::frame::{Frames, Piece};
 use crate::log::record::{Section, read};
-use crate::log::replay::{self, Replayed};
+use crate::log::replay::{self, Replayed, Wanted};
 
 /// What was read back.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub(crate) fn load(folders: &Folders, limits: &Limits, range_ms: i64, late_windo
         loading.names(found);
     }
     // The log's names come before the chunks: a series may be younger than the checkpoint.
-    replay::replay(&folders.log, start.segment, |section| loading.name(&section, false))?;
+    replay::replay(&folders.log, start.segment, Wanted::Names, |section| loading.name(&section, false))?;
     loading.chunks(chunks);
     if let Some(found) = &found_checkpoint {
         loading.states(found);
@@ -127,7 +127,9 @@ pub(crate) fn load(folders: &Folders, limits: &Limits, range_ms: i64, late_windo
     loading.reserve(&start);
     loading.set_floors();
     let mut adding = head.adding();
-    let log = replay::replay(&folders.log, start.segment, |section| loading.samples(section, &mut adding))?;
+    let log = replay::replay(&folders.log, start.segment, Wanted::Everything, |section| {
+        loading.samples(section, &mut adding)
+    })?;
     drop(adding);
     for piece in &log.damage {
         let piece = folders.set_aside(&piece.path, piece.start, piece.end, &piece.reason);

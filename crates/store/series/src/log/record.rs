@@ -408,6 +408,19 @@ pub(crate) fn read(content: &[u8], mut chain: Option<&mut Chain>, mut each: impl
     Some(())
 }
 
+/// Goes over the names in a frame's content, without reading samples. Returns `None` when the content is not what a writer wrote.
+pub(crate) fn read_names(content: &[u8], mut each: impl FnMut(Section<'_>)) -> Option<()> {
+    let mut reader = Reader::new(content);
+    while !reader.is_empty() {
+        let kind = reader.byte()?;
+        let body = reader.bytes()?;
+        if !matches!(kind, SAMPLES | LATE_SAMPLES | HISTOGRAMS | LATE_HISTOGRAMS) {
+            each(read_name(kind, body)?);
+        }
+    }
+    Some(())
+}
+
 fn read_name(kind: u8, body: &[u8]) -> Option<Section<'_>> {
     let mut reader = Reader::new(body);
     Some(match kind {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::frame::{Frames, Piece};
-use super::record::{Chain, Section, read};
+use super::record::{Chain, Section, read, read_names};
 use super::{HEAD, MAGIC};
 
 /// Returns the segments of a directory by number.
@@ -61,9 +61,23 @@ fn head_of(bytes: &[u8]) -> Option<Head> {
     Some(Head { before: u64::from_le_bytes(*before), before_length: u64::from_le_bytes(*length.first_chunk::<8>()?) })
 }
 
+/// What is wanted of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All but samples and histograms, which are not even decoded.
+    Names,
+    /// All that it has.
+    Everything,
+}
+
 /// Reads all segments from number `first` on and hands their sections to `each`, in order.
 /// Bytes behind what a segment's successor says counts are passed over, as are half frames at the very end.
-pub(crate) fn replay(directory: &Path, first: u64, mut each: impl FnMut(Section<'_>)) -> io::Result<Replayed> {
+pub(crate) fn replay(
+    directory: &Path,
+    first: u64,
+    wanted: Wanted,
+    mut each: impl FnMut(Section<'_>),
+) -> io::Result<Replayed> {
     let mut replayed = Replayed::default();
     let segments: Vec<(u64, PathBuf)> =
         segments(directory)?.into_iter().filter(|(number, _)| *number >= first).collect();
@@ -81,21 +95,26 @@ pub(crate) fn replay(directory: &Path, first: u64, mut each: impl FnMut(Section<
         replayed.bytes += bytes.len() as u64;
         let is_newest = newest == Some(number);
         let counted = lengths.get(&number).and_then(|length| usize::try_from(*length).ok());
-        let valid = segment(&path, &bytes, counted, is_newest, &mut replayed, &mut each);
+        let part = Part { path: &path, bytes: &bytes, counted, is_newest, wanted };
+        let valid = segment(&part, &mut replayed, &mut each);
         replayed.newest = Some((number, valid as u64));
     }
     Ok(replayed)
 }
 
-/// Reads one segment; returns the length of it that counts.
-fn segment(
-    path: &Path,
-    bytes: &[u8],
+/// One segment.
+struct Part<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    /// The length that counts, as the segment behind it says.
     counted: Option<usize>,
     is_newest: bool,
-    replayed: &mut Replayed,
-    each: &mut impl FnMut(Section<'_>),
-) -> usize {
+    wanted: Wanted,
+}
+
+/// Reads one segment; returns the length of it that counts.
+fn segment(part: &Part<'_>, replayed: &mut Replayed, each: &mut impl FnMut(Section<'_>)) -> usize {
+    let Part { path, bytes, counted, is_newest, wanted } = *part;
     let mut damaged = |start: usize, end: usize, reason: &str| {
         replayed.damage.push(LogDamage { path: path.to_owned(), start, end, reason: reason.to_owned() });
     };
@@ -126,7 +145,11 @@ fn segment(
     for piece in Frames::new(whole, HEAD) {
         match piece {
             Piece::Frame(start, content) => {
-                if read(content, chain.as_mut(), &mut *each).is_none() {
+                let outcome = match wanted {
+                    Wanted::Names => read_names(content, &mut *each),
+                    Wanted::Everything => read(content, chain.as_mut(), &mut *each),
+                };
+                if outcome.is_none() {
                     damaged(start, start + content.len(), "this frame of the log says nothing that a writer wrote");
                     chain = None;
                 }
