@@ -12,6 +12,8 @@ mod metrics;
 mod metrics_differential;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod scripts;
+#[expect(clippy::print_stdout, reason = "a test tells how long it took")]
+mod spine;
 mod streams;
 mod traffic;
 
