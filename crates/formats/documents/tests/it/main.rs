@@ -1,0 +1,7 @@
+//! The writers, judged by what is in the files and by the readers that people use.
+
+mod formats;
+mod hostile;
+mod readers;
+mod sample;
+mod unzip;
