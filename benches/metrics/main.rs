@@ -55,7 +55,9 @@ fn now() -> Instant {
 
 fn measure(kind: Kind, set: &DataSet, with_queries: bool) -> Figures {
     let mut figures = Figures::new();
-    let mut put = |name: &str, value: f64| drop(figures.insert(name.to_owned(), value));
+    let mut put = |name: &str, value: f64| {
+        figures.insert(name.to_owned(), value);
+    };
     let mut server = Server::start(kind);
     put("00 start empty, s", server.start_seconds);
     put("01 RSS empty, MiB", resident_megabytes(server.pid()));

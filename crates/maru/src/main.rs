@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     if let Some(code) = maru_container::helper_main(&words) {
         return code;
     }
+    // No thread exists yet. More heaps than cores only hold memory that nobody uses.
+    let cores = std::thread::available_parallelism().map_or(2, |cores| u8::try_from(cores.get()).unwrap_or(u8::MAX));
+    maru_sys::bound_heaps(cores.max(2));
     let arguments = Arguments::parse();
     let format = match &arguments.command {
         Command::Up(up) if up.log_json => LogFormat::Json,

@@ -9,8 +9,15 @@ use maru_task::Scope;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// As many heaps as the binary has.
+const HEAPS_MAX: u8 = 2;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    maru_sys::bound_heaps(HEAPS_MAX);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve())
+}
+
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     maru_telemetry::init_logs("warn", maru_telemetry::LogFormat::Text);
     let words: Vec<String> = std::env::args().collect();
     let value = |flag: &str| {
