@@ -223,7 +223,8 @@ async fn what_cannot_be_recorded_is_told() {
         change(&mut wanted);
         house.desk.attest(&wanted, now).await.unwrap_err().to_string()
     };
-    let cases: [(&dyn Fn(&mut Attestation), &str); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut Attestation);
+    let cases: [(Change<'_>, &str); 5] = [
         (&|wanted| wanted.content = b"<x/>".to_vec(), "no junit"),
         (&|wanted| wanted.requirements = vec!["fr-9".to_owned()], "has no requirement \"fr-9\""),
         (
