@@ -202,12 +202,15 @@ fn gaps(draft: &mut Draft, data: &TraceabilityMatrix) {
     draft.table(Some(caption), Some(Phrase::Gaps), &heads, &[2, 4, 2, 5, 6], rows);
 }
 
+/// The artefacts of one kind that a row names.
+type Artefacts = fn(&TraceRow) -> &[String];
+
 /// From each artefact back to its requirements.
 fn reverse(draft: &mut Draft, data: &TraceabilityMatrix) {
     draft.heading(1, Phrase::ReverseMatrix, Numbering::Counted);
     draft.paragraph(draft.word(Phrase::ReverseIntroduction));
     let mut rows = Vec::new();
-    let kinds: [(Phrase, fn(&TraceRow) -> &[String]); 5] = [
+    let kinds: [(Phrase, Artefacts); 5] = [
         (Phrase::Components, |row| &row.components),
         (Phrase::Models, |row| &row.models),
         (Phrase::Code, |row| &row.code),

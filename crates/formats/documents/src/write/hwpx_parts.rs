@@ -7,16 +7,23 @@ use std::fmt::Display;
 use crate::content::Document;
 use crate::xml::Xml;
 
-/// The namespaces, as attributes of each root.
-pub(super) const NAMESPACES: [(&str, &str); 8] = [
+/// The namespaces, as attributes of each root; readers of the format expect all of them, used or not.
+pub(super) const NAMESPACES: [(&str, &str); 15] = [
     ("xmlns:ha", "http://www.hancom.co.kr/hwpml/2011/app"),
     ("xmlns:hp", "http://www.hancom.co.kr/hwpml/2011/paragraph"),
+    ("xmlns:hp10", "http://www.hancom.co.kr/hwpml/2016/paragraph"),
     ("xmlns:hs", "http://www.hancom.co.kr/hwpml/2011/section"),
     ("xmlns:hc", "http://www.hancom.co.kr/hwpml/2011/core"),
     ("xmlns:hh", "http://www.hancom.co.kr/hwpml/2011/head"),
+    ("xmlns:hhs", "http://www.hancom.co.kr/hwpml/2011/history"),
+    ("xmlns:hm", "http://www.hancom.co.kr/hwpml/2011/master-page"),
     ("xmlns:hpf", "http://www.hancom.co.kr/schema/2011/hpf"),
     ("xmlns:dc", "http://purl.org/dc/elements/1.1/"),
     ("xmlns:opf", "http://www.idpf.org/2007/opf/"),
+    ("xmlns:ooxmlchart", "http://www.hancom.co.kr/hwpml/2016/ooxmlchart"),
+    ("xmlns:hwpunitchar", "http://www.hancom.co.kr/hwpml/2016/HwpUnitChar"),
+    ("xmlns:epub", "http://www.idpf.org/2007/ops"),
+    ("xmlns:config", "urn:oasis:names:tc:opendocument:xmlns:config:1.0"),
 ];
 
 /// The kinds of script that a font is named for.
@@ -377,7 +384,8 @@ pub(super) fn package(document: &Document) -> String {
     xml.markup(
         "<opf:manifest><opf:item id=\"header\" href=\"Contents/header.xml\" media-type=\"application/xml\"/>\
          <opf:item id=\"section0\" href=\"Contents/section0.xml\" media-type=\"application/xml\"/>\
-         <opf:item id=\"settings\" href=\"settings.xml\" media-type=\"application/xml\"/></opf:manifest>\
+         <opf:item id=\"settings\" href=\"settings.xml\" media-type=\"application/xml\"/>\
+         <opf:item id=\"version\" href=\"version.xml\" media-type=\"application/xml\"/></opf:manifest>\
          <opf:spine><opf:itemref idref=\"header\" linear=\"yes\"/><opf:itemref idref=\"section0\" linear=\"yes\"/></opf:spine>",
     );
     xml.finish()
