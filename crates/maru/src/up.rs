@@ -216,14 +216,14 @@ impl House {
         step("API", &format_args!("https://{}", settings.api));
 
         let handler = api.handler();
-        let client = |room: &str| {
-            maru_client::in_process(&handler, &Identity::new(&format!("system:maru:{room}"), &[Identity::MASTERS]))
-        };
+        // Each room may do what its own role says; only the start itself makes kinds known.
+        let client = |room: &str| maru_client::as_user(&handler, &format!("system:maru:{room}"), &[]);
+        let setup = maru_client::as_user(&handler, "system:maru", &[Identity::MASTERS]);
         let metrics_scope = Scope::root("metrics");
         let metrics = crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry).await?;
         step("metrics", &format_args!("https://{}", settings.metrics));
-        install_definitions(&client("gateway"), "maru-gateway", maru_gateway::crds()).await?;
-        install_definitions(&client("process"), "maru-process", maru_process::crds()).await?;
+        install_definitions(&setup, "maru-gateway", maru_gateway::crds()).await?;
+        install_definitions(&setup, "maru-process", maru_process::crds()).await?;
         let reconcilers = Scope::root("reconcilers");
         let options = ProcessOptions { ledger: Ledger::open(&settings.paths.evidence())?, clock: system_clock() };
         maru_process::start(&reconcilers, client("process"), options);
@@ -344,9 +344,8 @@ fn write_kubeconfig(authority: &CertificateAuthority, settings: &Settings) -> an
 async fn install_definitions(client: &Client, manager: &str, definitions: Vec<Value>) -> anyhow::Result<()> {
     for definition in definitions {
         let name = definition["metadata"]["name"].as_str().unwrap_or_default();
-        let uri = format!(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager={manager}&force=true"
-        );
+        let uri =
+            format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager={manager}&force=true");
         let request = http::Request::patch(&uri)
             .header("content-type", "application/apply-patch+yaml")
             .body(definition.to_string().into_bytes())?;

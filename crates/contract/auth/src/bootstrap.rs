@@ -272,6 +272,15 @@ fn room_roles() -> Vec<Value> {
                 events(),
             ],
         ),
+        // Whether a token is known, and what its user may do with metrics.
+        cluster_role(
+            "system:maru:metrics",
+            None,
+            &[
+                rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+                rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+            ],
+        ),
         cluster_role(
             "system:maru:network",
             None,
@@ -354,7 +363,7 @@ pub fn bootstrap_cluster_role_bindings() -> Vec<Value> {
         ),
         cluster_role_binding("system:monitoring", "system:monitoring", &[("Group", "system:monitoring")]),
     ];
-    for room in ["workloads", "node", "network", "gateway", "process"] {
+    for room in ["workloads", "node", "metrics", "network", "gateway", "process"] {
         let name = format!("system:maru:{room}");
         bindings.push(cluster_role_binding(&name, &name, &[("User", &name)]));
     }
