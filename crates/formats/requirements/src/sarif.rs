@@ -1,0 +1,100 @@
+//! Findings as SARIF 2.1.0, so that editors and code hosts show them at their places.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::lint::{Finding, RULES};
+use crate::read::ItemError;
+use crate::text::{Language, LocalText};
+
+/// What may not stand in the path of a URI (RFC 3986 §3.3).
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'%')
+    .add(b'[')
+    .add(b']')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'|')
+    .add(b':');
+
+const UNREADABLE: &str = "unreadable-item";
+
+/// Writes findings, and errors of reading, as one SARIF log; messages are in `language`.
+#[must_use]
+pub fn sarif(findings: &[Finding], errors: &[ItemError], language: Language, version: &str) -> Value {
+    let mut rules: Vec<Value> = RULES
+        .iter()
+        .map(|rule| {
+            let text = LocalText::both(rule.ko, rule.en);
+            json!({
+                "id": rule.id,
+                "shortDescription": {"text": text.get(language)},
+                "defaultConfiguration": {"level": rule.severity.name()},
+            })
+        })
+        .collect();
+    let unreadable = LocalText::both("항목을 읽을 수 없다", "An item cannot be read.");
+    rules.push(json!({
+        "id": UNREADABLE,
+        "shortDescription": {"text": unreadable.get(language)},
+        "defaultConfiguration": {"level": "error"},
+    }));
+    let mut results: Vec<Value> = errors
+        .iter()
+        .map(|error| {
+            json!({
+                "ruleId": UNREADABLE, "ruleIndex": RULES.len(), "level": "error",
+                "message": {"text": error.message},
+                "locations": [{"physicalLocation": {
+                    "artifactLocation": {"uri": uri(&error.file)},
+                    "region": {"startLine": error.line.max(1), "startColumn": error.column.max(1)},
+                }}],
+            })
+        })
+        .collect();
+    results.extend(findings.iter().map(|finding| result(finding, language)));
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "maru req lint", "semanticVersion": version, "rules": rules}},
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+fn result(finding: &Finding, language: Language) -> Value {
+    let place = &finding.place;
+    let mut location = json!({"logicalLocations": [{"name": finding.item, "kind": "object"}]});
+    if !place.file.is_empty() {
+        let mut region = json!({"startLine": place.line.max(1), "startColumn": place.column.max(1)});
+        if (place.end_line, place.end_column) > (place.line, place.column) {
+            region["endLine"] = json!(place.end_line);
+            region["endColumn"] = json!(place.end_column);
+        }
+        location["physicalLocation"] = json!({"artifactLocation": {"uri": uri(&place.file)}, "region": region});
+    }
+    json!({
+        "ruleId": finding.rule,
+        "ruleIndex": RULES.iter().position(|rule| rule.id == finding.rule),
+        "level": finding.severity.name(),
+        "message": {"text": format!("{}; {}", finding.message.get(language), finding.fix.get(language))},
+        "locations": [location],
+        "properties": {"item": finding.item, "phrase": finding.phrase, "message": finding.message, "fix": finding.fix},
+    })
+}
+
+fn uri(path: &str) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    utf8_percent_encode(path, PATH).to_string()
+}

@@ -1,0 +1,132 @@
+//! Text that people read, in one language or in Korean and English.
+
+use serde::{Deserialize, Serialize};
+
+/// The languages that Maru reads and writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Korean, 한국어.
+    #[default]
+    Ko,
+    /// English.
+    En,
+}
+
+/// A text for people: a plain string, or `{ko: …, en: …}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged, expecting = "write a text, or {ko: …, en: …}")]
+pub enum LocalText {
+    /// One text for everybody.
+    Plain(String),
+    /// A text in one or both languages.
+    Local {
+        /// Korean.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ko: Option<String>,
+        /// English.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        en: Option<String>,
+    },
+}
+
+impl LocalText {
+    /// Returns a text in both languages.
+    pub fn both(ko: impl Into<String>, en: impl Into<String>) -> Self {
+        Self::Local { ko: Some(ko.into()), en: Some(en.into()) }
+    }
+
+    /// Returns the text in a language, or in the other when it has only that.
+    #[must_use]
+    pub fn get(&self, language: Language) -> &str {
+        match (self, language) {
+            (Self::Plain(text), _) => text,
+            (Self::Local { ko, en }, Language::Ko) => ko.as_deref().or(en.as_deref()).unwrap_or_default(),
+            (Self::Local { ko, en }, Language::En) => en.as_deref().or(ko.as_deref()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns each text that is written, with the language that it is in.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(Language, &str)> {
+        match self {
+            Self::Plain(text) => vec![(language_of(text), text)],
+            Self::Local { ko, en } => {
+                let ko = ko.as_deref().map(|text| (Language::Ko, text));
+                ko.into_iter().chain(en.as_deref().map(|text| (Language::En, text))).collect()
+            }
+        }
+    }
+
+    /// Tells whether no language has any text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.get(Language::Ko).trim().is_empty() && self.get(Language::En).trim().is_empty()
+    }
+}
+
+impl Default for LocalText {
+    fn default() -> Self {
+        Self::Plain(String::new())
+    }
+}
+
+impl From<&str> for LocalText {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.to_owned())
+    }
+}
+
+/// Tells the language of a text: Korean when it has any Hangul, else English.
+#[must_use]
+pub fn language_of(text: &str) -> Language {
+    if text.chars().any(is_hangul) { Language::Ko } else { Language::En }
+}
+
+pub(crate) fn is_hangul(letter: char) -> bool {
+    matches!(u32::from(letter), 0xAC00..=0xD7A3 | 0x1100..=0x11FF | 0x3131..=0x318E)
+}
+
+/// Returns a text as fingerprints see it: Hangul composed, white space at the ends gone and elsewhere one space.
+#[must_use]
+pub fn canonical_text(text: &str) -> String {
+    let mut composed: Vec<char> = Vec::with_capacity(text.len());
+    for letter in text.chars() {
+        match composed.last().and_then(|last| compose_hangul(*last, letter)) {
+            Some(whole) => {
+                composed.pop();
+                composed.push(whole);
+            }
+            None => composed.push(letter),
+        }
+    }
+    let composed: String = composed.into_iter().collect();
+    composed.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Composes two Hangul letters (Unicode 16 §3.12).
+fn compose_hangul(first: char, second: char) -> Option<char> {
+    let (first, second) = (u32::from(first), u32::from(second));
+    let whole = match (first, second) {
+        (0x1100..=0x1112, 0x1161..=0x1175) => 0xAC00 + ((first - 0x1100) * 21 + (second - 0x1161)) * 28,
+        (0xAC00..=0xD7A3, 0x11A8..=0x11C2) if (first - 0xAC00) % 28 == 0 => first + (second - 0x11A7),
+        _ => return None,
+    };
+    char::from_u32(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decomposed_hangul_and_spaces_do_not_matter() {
+        assert_eq!(canonical_text("  \u{1112}\u{1161}\u{11AB}\u{1100}\u{1173}\u{11AF}\n  정의\t"), "한글 정의");
+    }
+
+    #[test]
+    fn a_text_knows_its_languages() {
+        assert_eq!(LocalText::from("주문 order").parts(), [(Language::Ko, "주문 order")]);
+        assert_eq!(LocalText::both("가", "a").parts(), [(Language::Ko, "가"), (Language::En, "a")]);
+    }
+}

@@ -1,0 +1,203 @@
+//! YAML as a tree whose keys and values know their lines and columns.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+/// A line and a column, both from 1; columns count characters. Zero: not from a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// A value with the position where it is written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Node {
+    pub(crate) at: Position,
+    pub(crate) data: Data,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Data {
+    #[default]
+    Null,
+    Scalar(Value),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(String, Position, Node)>),
+}
+
+impl Node {
+    /// What is written here, for messages.
+    pub(crate) fn found(&self) -> String {
+        match &self.data {
+            Data::Null => "empty".to_owned(),
+            Data::Scalar(value) => value.to_string(),
+            Data::Text(text) => format!("\"{}\"", text.chars().take(40).collect::<String>()),
+            Data::List(_) => "a list".to_owned(),
+            Data::Map(_) => "an object".to_owned(),
+        }
+    }
+
+    /// Moves all lines down: the tree was read from the middle of a file.
+    pub(crate) fn shift(&mut self, lines: usize) {
+        self.at.line += lines;
+        match &mut self.data {
+            Data::List(list) => list.iter_mut().for_each(|node| node.shift(lines)),
+            Data::Map(map) => {
+                for (_, at, node) in map {
+                    at.line += lines;
+                    node.shift(lines);
+                }
+            }
+            Data::Null | Data::Scalar(_) | Data::Text(_) => {}
+        }
+    }
+
+    /// Returns the tree of a JSON value, without positions.
+    pub(crate) fn from_value(value: &Value) -> Self {
+        let data = match value {
+            Value::Null => Data::Null,
+            Value::Bool(_) | Value::Number(_) => Data::Scalar(value.clone()),
+            Value::String(text) => Data::Text(text.clone()),
+            Value::Array(list) => Data::List(list.iter().map(Self::from_value).collect()),
+            Value::Object(map) => Data::Map(
+                map.iter().map(|(key, value)| (key.clone(), Position::default(), Self::from_value(value))).collect(),
+            ),
+        };
+        Self { at: Position::default(), data }
+    }
+}
+
+/// Why a text is no YAML.
+#[derive(Debug)]
+pub(crate) struct TreeError {
+    pub(crate) at: Position,
+    pub(crate) message: String,
+}
+
+/// Reads one YAML document.
+pub(crate) fn parse(text: &str) -> Result<Node, TreeError> {
+    let budget = serde_saphyr::budget! {
+        max_depth: 32,
+        max_nodes: 200_000,
+        max_aliases: 0,
+        max_anchors: 0,
+        max_documents: 1,
+    };
+    let options = serde_saphyr::options! { budget: budget, strict_booleans: true };
+    match serde_saphyr::from_str_with_options::<Option<Spanned<Tree>>>(text, options) {
+        Ok(spanned) => Ok(spanned.map(node).unwrap_or_default()),
+        Err(error) => {
+            let plain = error.without_snippet();
+            let at = plain.location().map_or(Position { line: 1, column: 1 }, |location| position(&location));
+            let message = plain.to_string();
+            let message = message.lines().next().unwrap_or_default();
+            Err(TreeError { at, message: message.chars().take(300).collect() })
+        }
+    }
+}
+
+fn position(location: &serde_saphyr::Location) -> Position {
+    let number = |value| usize::try_from(value).unwrap_or_default();
+    Position { line: number(location.line()).max(1), column: number(location.column()).max(1) }
+}
+
+fn node(spanned: Spanned<Tree>) -> Node {
+    Node { at: position(&spanned.referenced), data: spanned.value.0 }
+}
+
+/// What serde reads; the position is added by what is around it.
+struct Tree(Data);
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor).map(Self)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Data;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text, a number, a list or an object")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Data, E> {
+        Ok(Data::Scalar(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Data, E> {
+        Ok(Data::Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Data, E> {
+        Ok(Data::Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Data, E> {
+        Ok(serde_json::Number::from_f64(value)
+            .map_or_else(|| Data::Text(value.to_string()), |number| Data::Scalar(Value::Number(number))))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Data, E> {
+        Ok(Data::Text(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Data, E> {
+        Ok(Data::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Data, E> {
+        Ok(Data::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Data, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Data, A::Error> {
+        let mut list = Vec::new();
+        while let Some(spanned) = access.next_element::<Spanned<Tree>>()? {
+            list.push(node(spanned));
+        }
+        Ok(Data::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Data, A::Error> {
+        let mut map = Vec::new();
+        while let Some((key, value)) = access.next_entry::<Spanned<String>, Spanned<Tree>>()? {
+            map.push((key.value, position(&key.referenced), node(value)));
+        }
+        Ok(Data::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_know_where_they_are() {
+        let node = parse("a: 1\nb:\n  - 한글: \"x y\"\n    c: 0.5\n").unwrap();
+        let Data::Map(map) = node.data else { panic!() };
+        assert_eq!((map[1].1, map[1].0.as_str()), (Position { line: 2, column: 1 }, "b"));
+        let Data::List(list) = &map[1].2.data else { panic!() };
+        let Data::Map(inner) = &list[0].data else { panic!() };
+        assert_eq!(inner[0].2.at, Position { line: 3, column: 9 });
+        assert_eq!(inner[1].2.at, Position { line: 4, column: 8 });
+    }
+
+    #[test]
+    fn broken_and_hostile_text_is_refused_with_its_place() {
+        assert_eq!(parse("a: 1\nb: [\n").unwrap_err().at.line, 2);
+        assert_eq!(parse("a: 1\na: 2\n").unwrap_err().at.line, 2);
+        assert!(parse(&"[".repeat(10_000)).is_err());
+        assert!(parse("a: &x [1]\nb: *x\n").is_err());
+    }
+}
