@@ -43,6 +43,14 @@ pub enum SubjectKind {
     Artifact,
 }
 
+impl SubjectKind {
+    /// Tells whether this is something that runs, and so may be another one now.
+    #[must_use]
+    pub fn is_system(self) -> bool {
+        matches!(self, Self::Image | Self::Configuration | Self::Environment)
+    }
+}
+
 /// What a piece of evidence is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -18,6 +18,13 @@ struct Entry {
     height: Option<u32>,
 }
 
+fn has_same_parents(before: &RequirementSpec, after: &RequirementSpec) -> bool {
+    let names = |spec: &RequirementSpec| -> BTreeSet<String> {
+        spec.derived_from.iter().map(|link| link.name.clone()).collect()
+    };
+    names(before) == names(after)
+}
+
 /// The requirements, the evidence and the verdicts of one project.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -32,6 +39,8 @@ pub struct Index {
     by_kind: HashMap<EvidenceKind, Arc<Piece>>,
     /// Who waits for evidence of a kind and name.
     watchers: HashMap<(EvidenceKind, String), BTreeSet<Arc<str>>>,
+    /// Whose verdict depends on what runs of a component: by allocation, or as a subject of evidence.
+    by_component: HashMap<String, BTreeSet<Arc<str>>>,
     dirty: BTreeSet<Arc<str>>,
     wake: BTreeSet<(Timestamp, Arc<str>)>,
     links_changed: bool,
@@ -57,7 +66,10 @@ impl Index {
         if self.requirements.get(name).is_some_and(|known| *known.spec == spec) {
             return;
         }
-        self.remove_requirement(name);
+        let height = self.requirements.get(name).and_then(|known| known.height);
+        if !self.forget(name).is_some_and(|before| has_same_parents(&before, &spec)) {
+            self.links_changed = true;
+        }
         let name: Arc<str> = name.into();
         for parent in &spec.derived_from {
             self.children.entry(parent.name.as_str().into()).or_default().insert(Arc::clone(&name));
@@ -69,16 +81,24 @@ impl Index {
                 self.watchers.entry(key).or_default().insert(Arc::clone(&name));
             }
         }
+        for component in &spec.allocated_to {
+            self.by_component.entry(component.clone()).or_default().insert(Arc::clone(&name));
+        }
         let fingerprint = spec.fingerprint();
-        let entry = Entry { spec: Arc::new(spec), fingerprint, status: None, height: None };
+        let entry = Entry { spec: Arc::new(spec), fingerprint, status: None, height };
         self.requirements.insert(Arc::clone(&name), entry);
         self.dirty.insert(name);
-        self.links_changed = true;
     }
 
     /// Forgets a requirement.
     pub fn remove_requirement(&mut self, name: &str) {
-        let Some((name, entry)) = self.requirements.remove_entry(name) else { return };
+        if self.forget(name).is_some() {
+            self.links_changed = true;
+        }
+    }
+
+    fn forget(&mut self, name: &str) -> Option<Arc<RequirementSpec>> {
+        let (name, entry) = self.requirements.remove_entry(name)?;
         for parent in &entry.spec.derived_from {
             if let Some(children) = self.children.get_mut(parent.name.as_str()) {
                 children.remove(&name);
@@ -96,7 +116,7 @@ impl Index {
             self.wake.remove(&(at, Arc::clone(&name)));
         }
         self.dirty.remove(&name);
-        self.links_changed = true;
+        Some(entry.spec)
     }
 
     /// Takes a piece of evidence. The same envelope again replaces what was known of it.
@@ -111,7 +131,22 @@ impl Index {
         about.sort_unstable();
         about.dedup();
         let is_known = self.pieces.insert(piece.digest, Arc::clone(&piece)).is_some();
+        let systems: Vec<&str> = piece
+            .subjects
+            .iter()
+            .filter(|subject| subject.kind.is_system())
+            .map(|subject| subject.name.as_str())
+            .collect();
         for name in about {
+            for system in &systems {
+                let concerned = match self.by_component.get_mut(*system) {
+                    Some(concerned) => concerned,
+                    None => self.by_component.entry((*system).to_owned()).or_default(),
+                };
+                if !concerned.contains(name) {
+                    concerned.insert(name.into());
+                }
+            }
             let list = self.by_requirement.entry(name.into()).or_default();
             if is_known {
                 list.retain(|known| known.digest != piece.digest);
@@ -136,16 +171,12 @@ impl Index {
 
     /// Says what runs in an environment now.
     pub fn set_running(&mut self, environment: &str, subjects: Vec<Subject>) {
-        let before = self.running.clone();
+        let before: BTreeSet<Subject> = self.running.subjects(environment).iter().cloned().collect();
         self.running.set(environment, subjects);
-        if self.running == before {
-            return;
+        let after: BTreeSet<Subject> = self.running.subjects(environment).iter().cloned().collect();
+        for subject in before.symmetric_difference(&after) {
+            self.dirty.extend(self.by_component.get(&subject.name).into_iter().flatten().cloned());
         }
-        let concerns = |entry: &Entry| {
-            entry.spec.verify.iter().any(|check| check.environment.as_deref().is_none_or(|own| own == environment))
-        };
-        let concerned = self.requirements.iter().filter(|(_, entry)| concerns(entry)).map(|(name, _)| Arc::clone(name));
-        self.dirty.extend(concerned);
     }
 
     /// Decides again what changed and what time has changed; returns the requirements whose status is another, by name.

@@ -193,13 +193,19 @@ const SUBJECTS_MAX: usize = 20_000;
 const CASES_MAX: usize = 200_000;
 
 #[derive(Serialize, Deserialize)]
-struct StatementText {
+struct StatementText<P> {
     #[serde(rename = "_type")]
     kind: String,
     subject: Vec<Descriptor>,
     #[serde(rename = "predicateType")]
     predicate_type: String,
-    predicate: Map<String, Value>,
+    predicate: P,
+}
+
+/// The part of a predicate that is read; what its own specification asks for stands beside it.
+#[derive(Deserialize)]
+struct Predicate {
+    maru: Record,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -280,14 +286,13 @@ impl Statement {
     /// When it is no statement that Maru makes.
     pub fn from_payload(payload: &[u8]) -> Result<Self, StatementError> {
         let malformed = |error: serde_json::Error| StatementError::Malformed(error.to_string());
-        let mut text: StatementText = serde_json::from_slice(payload).map_err(malformed)?;
+        let text: StatementText<Predicate> = serde_json::from_slice(payload).map_err(malformed)?;
         if text.kind != STATEMENT_TYPE {
             return Err(StatementError::Type(text.kind.chars().take(80).collect()));
         }
         let kind = EvidenceKind::of_predicate(&text.predicate_type)
             .ok_or_else(|| StatementError::Predicate(text.predicate_type.chars().take(80).collect()))?;
-        let record = text.predicate.remove("maru").unwrap_or_default();
-        let record: Record = serde_json::from_value(record).map_err(malformed)?;
+        let record = text.predicate.maru;
         if record.window.to < record.window.from {
             return Err(StatementError::Window);
         }

@@ -109,6 +109,11 @@ impl Running {
         self.environments.insert(environment.into(), subjects);
     }
 
+    /// Returns what runs in an environment.
+    pub(crate) fn subjects(&self, environment: &str) -> &[Subject] {
+        self.environments.get(environment).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Returns the digests of a component's image or configuration that run now, in one environment or in all.
     fn digests<'a>(
         &'a self,
@@ -399,13 +404,10 @@ impl About<'_> {
     /// Evidence is about what ran; only what runs now counts, all of it.
     fn other_subject(&self, check: &Check, piece: &Piece) -> Option<Short> {
         let environment = check.environment.as_deref().or(piece.environment.as_deref());
-        let is_system = |kind: SubjectKind| {
-            matches!(kind, SubjectKind::Image | SubjectKind::Configuration | SubjectKind::Environment)
-        };
         let covers = |kind: SubjectKind, name: &str, digest: Digest| {
             piece.subjects.iter().any(|own| own.kind == kind && own.name == name && own.digest == digest)
         };
-        for subject in piece.subjects.iter().filter(|subject| is_system(subject.kind)) {
+        for subject in piece.subjects.iter().filter(|subject| subject.kind.is_system()) {
             let mut runs = self.running.digests(environment, subject.kind, &subject.name).peekable();
             if runs.peek().is_none() {
                 return Some(Short::Subject { name: subject.name.clone(), running: false });

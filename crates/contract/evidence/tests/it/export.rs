@@ -51,8 +51,10 @@ fn exported() -> (Files, Verifier) {
     (files, verifier)
 }
 
+type Damage = Box<dyn Fn(&mut Files)>;
+
 /// Every way in which the files can be wrong, with what is done to them.
-fn damages() -> Vec<(&'static str, Box<dyn Fn(&mut Files)>)> {
+fn damages() -> Vec<(&'static str, Damage)> {
     fn envelope(files: &Files, index: usize) -> String {
         let chain: serde_json::Value = serde_json::from_slice(&files["chain.json"]).unwrap();
         format!("envelopes/{}.json", chain["records"][index].as_str().unwrap().strip_prefix("sha256:").unwrap())
