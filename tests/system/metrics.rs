@@ -370,3 +370,52 @@ fn tokens_are_made_on_the_command_line_and_wrong_flags_are_told_at_once() {
     let told = text(&maru(&["--listen", &address, "--no-authentication"]));
     assert!(told.contains(&address) && told.contains("--listen"), "{told}");
 }
+
+/// Gives a service account the right to read metrics.
+const READER: &str = r#"
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: dashboards}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: metrics-reader}
+rules: [{nonResourceURLs: [/maru/metrics], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: dashboards-read-metrics}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: metrics-reader}
+subjects: [{kind: ServiceAccount, name: dashboards, namespace: default}]
+"#;
+
+#[test]
+fn in_the_house_metrics_take_own_tokens_and_those_of_service_accounts() {
+    if !maru_tests::can_run(&["busybox", "nft", "curl", "kubectl"]) {
+        return;
+    }
+    let system = maru_tests::System::start();
+    let ask = |token: &str, path: &str| {
+        let header = format!("Authorization: Bearer {token}");
+        system.http(&format!("https://127.0.0.1:9090{path}"), &["-H", &header])
+    };
+    let query = "/api/v1/query?query=1%2B1";
+    assert_eq!(system.http(&format!("https://127.0.0.1:9090{query}"), &[]).0, 401);
+    let own = system.maru(&["metrics", "token", "create", "--name", "ops", "--scope", "read"]);
+    let (status, answer) = ask(own.trim(), query);
+    assert!(status == 200 && answer.contains("\"2\""), "{status} {answer}");
+    // What all rooms count is there as well.
+    let (status, counted) = ask(own.trim(), "/metrics");
+    assert!(status == 200 && counted.contains("apiserver_request_total"), "{status} {counted}");
+    system.apply(READER);
+    let token = system.kubectl(&["create", "token", "dashboards"]);
+    system.wait("the role to hold", || ask(token.trim(), query).0 == 200);
+    assert_eq!(ask(token.trim(), "/api/v1/read").0, 405);
+    let write = system.http(
+        "https://127.0.0.1:9090/api/v1/write",
+        &["-X", "POST", "-H", &format!("Authorization: Bearer {}", token.trim())],
+    );
+    assert_eq!(write.0, 403, "{}", write.1);
+    let other = system.kubectl(&["create", "token", "default"]);
+    assert_eq!(ask(other.trim(), query).0, 403);
+}
