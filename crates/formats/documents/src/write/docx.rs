@@ -226,6 +226,11 @@ impl<'a> Writer<'_, 'a> {
         }
         self.xml.close();
         self.xml.empty("w:tblLayout", &[("w:type", &"fixed")]);
+        self.xml.open("w:tblCellMar", &[]);
+        for (side, space) in [("w:top", 50), ("w:left", 90), ("w:bottom", 50), ("w:right", 90)] {
+            self.xml.empty(side, &[("w:w", &space), ("w:type", &"dxa")]);
+        }
+        self.xml.close();
         self.xml.close();
         self.xml.open("w:tblGrid", &[]);
         for width in &widths {
@@ -237,7 +242,7 @@ impl<'a> Writer<'_, 'a> {
             self.xml.markup(if index < table.header_rows {
                 "<w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>"
             } else {
-                "<w:trPr/>"
+                "<w:trPr><w:cantSplit/></w:trPr>"
             });
             for (column, slot) in row.iter().enumerate() {
                 self.slot(slot, index < table.header_rows, widths.get(column..).unwrap_or_default());
@@ -380,7 +385,10 @@ impl<'a> Writer<'_, 'a> {
             xml.close();
         }
         xml.markup("</w:drawing></w:r></w:p>");
-        let caption = self.cursor.figure(image.caption.as_deref()).unwrap_or_else(|| image.description.clone());
-        self.paragraph("Caption", None, &[Run::plain(caption)]);
+        if let Some(caption) = self.cursor.figure(image.caption.as_deref()) {
+            self.paragraph("Caption", None, &[Run::plain(caption)]);
+        }
+        // Readers that know no SVG show nothing in the picture's place: the description says what it shows.
+        self.paragraph("Note", None, &[Run::plain(&*image.description)]);
     }
 }

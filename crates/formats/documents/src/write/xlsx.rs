@@ -26,6 +26,10 @@ const TEXT_COLUMN_CHARACTERS: u32 = 18;
 /// The characters of a wide sheet, shared among its columns.
 const SHEET_CHARACTERS: u32 = 200;
 
+/// What a row is high at most.
+const ROW_POINTS_MAX: usize = 409;
+const POINTS_PER_LINE: usize = 14;
+
 #[derive(Default)]
 struct Sheet {
     name: String,
@@ -184,16 +188,23 @@ impl<'a> Writer<'a> {
     fn line(&mut self, sheet: &mut Sheet, text: &str, look: Look) {
         let row = sheet.rows.len() + 1;
         let per_line = usize::try_from(TEXT_COLUMN_CHARACTERS).unwrap_or(1) * TEXT_COLUMNS;
-        // Readers do not fit the height of merged cells to their text: 409 points are the most that a row has.
-        let lines: usize = text.split('\n').map(|line| 1 + units(line) * 2 / per_line).sum();
+        // Readers do not fit the height of merged cells to their text.
+        let lines: usize = text.split('\n').map(|line| 1 + columns(line) / per_line).sum();
         let points = match look {
             Look::Title => 30,
             Look::Heading => 22,
-            Look::Plain | Look::Text | Look::Note | Look::Header | Look::Data => 16,
-            Look::Good | Look::Bad | Look::Open | Look::Link => 16,
+            Look::Plain
+            | Look::Text
+            | Look::Note
+            | Look::Header
+            | Look::Data
+            | Look::Good
+            | Look::Bad
+            | Look::Open
+            | Look::Link => 16,
         };
         let value = self.value(text, &sheet.name, row, 0);
-        sheet.rows.push(Line { cells: vec![(0, value, look)], height: Some((points * lines).min(409)) });
+        sheet.rows.push(Line { cells: vec![(0, value, look)], height: Some((points * lines).min(ROW_POINTS_MAX)) });
         sheet.merges.push(format!("A{row}:{}{row}", column_name(TEXT_COLUMNS - 1)));
     }
 
@@ -318,6 +329,11 @@ fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
+/// The columns of fixed width that a text takes: letters of East Asia take two.
+fn columns(text: &str) -> usize {
+    text.chars().map(|character| if character >= '\u{1100}' { 2 } else { 1 }).sum()
+}
+
 /// Splits a text into parts that a cell holds.
 fn split(text: &str) -> impl Iterator<Item = String> {
     let mut parts = vec![String::new()];
@@ -428,6 +444,16 @@ impl Sheet {
         xml.markup("<sheetFormatPr defaultRowHeight=\"16\"/>");
     }
 
+    /// Returns an estimate of the row's height in points, for readers that do not fit rows to their text.
+    fn height(&self, line: &Line) -> usize {
+        let lines = line.cells.iter().map(|(column, value, _)| {
+            let Value::Text(text) = value else { return 1 };
+            let width = self.widths.get(*column).and_then(|width| usize::try_from(*width).ok()).unwrap_or(1);
+            text.split('\n').map(|line| 1 + columns(line) / width.max(1)).sum()
+        });
+        (POINTS_PER_LINE * lines.max().unwrap_or(1) + 2).min(ROW_POINTS_MAX)
+    }
+
     fn data(&self, xml: &mut Xml, strings: &mut Strings) {
         xml.open("sheetData", &[]);
         for (index, line) in self.rows.iter().enumerate() {
@@ -435,7 +461,7 @@ impl Sheet {
             if let Some(height) = line.height {
                 xml.open("row", &[("r", &row), ("ht", &height), ("customHeight", &1)]);
             } else {
-                xml.open("row", &[("r", &row)]);
+                xml.open("row", &[("r", &row), ("ht", &self.height(line))]);
             }
             for (column, value, look) in &line.cells {
                 let place = format!("{}{row}", column_name(*column));
