@@ -600,6 +600,74 @@ mod tests {
         assert_eq!(shown, ["Verdict", "Class", "Reason", "Age"]);
     }
 
+    fn schema_of(kind: &str) -> (maru_kube::Schema, maru_kube::table::Columns) {
+        let all = crds();
+        let version =
+            all.iter().find(|one| one["spec"]["names"]["kind"] == kind).unwrap()["spec"]["versions"][0].clone();
+        let schema = maru_kube::Schema::from_crd(&version["schema"]["openAPIV3Schema"]).unwrap();
+        (schema, maru_kube::table::Columns::from_crd(&version["additionalPrinterColumns"]).unwrap())
+    }
+
+    #[test]
+    fn the_server_reads_every_schema_and_column() {
+        for definition in crds() {
+            schema_of(definition["spec"]["names"]["kind"].as_str().unwrap());
+        }
+    }
+
+    #[test]
+    fn schemas_keep_and_accept_what_types_write() {
+        let digest = crate::Digest::of(b"x");
+        let objects = [
+            json!({"kind": "Requirement", "spec": {
+                "title": "주문", "statement": {"ko": "주문", "en": "order"}, "priority": "must", "stakeholders": ["a"],
+                "source": {"document": "RFP", "clause": "3.2"}, "derivedFrom": [{"name": "g", "fingerprint": digest}],
+                "allocatedTo": ["orders"],
+                "criterion": {"indicator": "latency", "of": {"service": "orders", "route": "POST /orders"},
+                              "quantile": 0.999, "atMost": "100ms", "window": "1d", "atLoad": "50/s"},
+                "verify": [{"slo": "l", "in": "prod", "confidence": "99%"}, {"test": {"suite": "s", "case": "c/*"}},
+                           {"approval": {"role": "customer"}}]},
+                "status": {"fingerprint": digest, "verdict": "Conforming", "reason": "met", "reasonText": {"ko": "충족", "en": "met"},
+                           "class": {"kind": "nonFunctional", "category": "performance", "why": "latency"},
+                           "checks": [{"check": 0, "outcome": "Met", "reason": "met", "evidence": digest}]}}),
+            json!({"kind": "Evidence", "spec": {
+                "envelope": digest, "predicateType": "https://maru.dev/slo-window/v1", "name": "l",
+                "subjects": [{"kind": "image", "name": "orders", "digest": digest}], "environment": "prod",
+                "producer": {"tool": "maru", "version": "1", "parameters": digest},
+                "window": {"from": "2026-11-22T09:00:00Z", "to": "2026-11-22T10:00:00Z"},
+                "result": {"outcome": "Met", "value": 0.99951, "low": 0.9991, "high": 0.9998, "confidence": 0.95,
+                           "samples": 48_210, "unit": "ratio", "threshold": 0.1},
+                "raw": digest, "validUntil": "2026-11-23T10:00:00Z", "previous": digest}}),
+            json!({"kind": "Architecture", "spec": {
+                "contexts": [{"name": "ordering", "team": "blue", "terms": ["order"],
+                              "relations": [{"to": "payment", "type": "customer-supplier"}]}],
+                "services": [{"name": "orders", "context": "ordering", "database": "orders-db",
+                    "calls": [{"to": "payments", "per": "request", "critical": true}],
+                    "options": [{"name": "small-2", "node": "c2m8", "replicas": 2, "availability": 0.9995,
+                        "latency": {"p99": "40ms"}, "capacity": "120/s", "cost": "90000 KRW/month", "from": "estimate"}]}]}}),
+        ];
+        for mut object in objects {
+            object["apiVersion"] = json!(crate::API_VERSION);
+            object["metadata"] = json!({"name": "x", "namespace": "shop"});
+            let (schema, _) = schema_of(object["kind"].as_str().unwrap());
+            assert_eq!(schema.validate(&object), vec![], "{object}");
+            assert_eq!(schema.unknown_fields(&object), Vec::<String>::new());
+            let back = match object["kind"].as_str().unwrap() {
+                "Requirement" => {
+                    serde_json::to_value(serde_json::from_value::<crate::Requirement>(object.clone()).unwrap())
+                }
+                "Evidence" => serde_json::to_value(serde_json::from_value::<crate::Evidence>(object.clone()).unwrap()),
+                _ => serde_json::to_value(serde_json::from_value::<crate::Architecture>(object.clone()).unwrap()),
+            }
+            .unwrap();
+            assert_eq!(schema.validate(&back), vec![], "{back}");
+            assert_eq!(schema.unknown_fields(&back), Vec::<String>::new());
+        }
+        let (schema, _) = schema_of("Requirement");
+        let wrong = json!({"spec": {"statement": "x", "criterion": {"indicator": "speed"}}});
+        assert!(!schema.validate(&wrong).is_empty());
+    }
+
     #[test]
     fn every_kind_of_ours_is_defined() {
         fn defined<S: Spec>() {
