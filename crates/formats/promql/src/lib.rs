@@ -9,8 +9,8 @@ mod language;
 mod source;
 
 pub use engine::{
-    Annotations, Answer, Cancel, Engine, EngineOptions, EvaluateError, Evaluation, MemorySource, Sample, SampleRow, SampleValue, Statistics,
-    Stopwatch, Value, When,
+    Annotations, Answer, Cancel, Engine, EngineOptions, EvaluateError, Evaluation, MemorySource, Sample, SampleRow,
+    SampleValue, Statistics, Stopwatch, Value, When,
 };
 pub use language::{
     Aggregation, Aggregator, At, Binary, BinaryOperator, Call, Candidate, Cardinality, Completion, CompletionKind,

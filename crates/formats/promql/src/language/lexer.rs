@@ -18,8 +18,7 @@ pub(super) fn lex(text: &str) -> Lexed {
     let mut lexer = Lexer { text, ..Lexer::default() };
     let error = lexer.run().err();
     if error.is_some() {
-        let span = Span::new(lexer.start, text.len());
-        lexer.tokens.push(Token { kind: TokenKind::Error, span });
+        lexer.tokens.push(Token { kind: TokenKind::Error, span: Span::new(lexer.start, text.len()) });
     }
     Lexed { tokens: lexer.tokens, error }
 }
