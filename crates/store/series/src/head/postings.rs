@@ -144,7 +144,18 @@ fn matching_pairs(index: &Index, cache: &PatternCache, name: u32, matcher: &Matc
         let pairs: HashSet<u32> = pairs.into_iter().collect();
         index.pairs_of_name(name).iter().copied().filter(|pair| !pairs.contains(pair)).collect()
     };
+    // Patterns such as a|b|c name their values: nothing else is looked at.
+    let listed = matcher.alternatives().map(|values| {
+        let mut pairs: Vec<u32> = values.iter().filter_map(|value| one(value)).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+    });
     match matcher.operator() {
+        MatcherOperator::Matches | MatcherOperator::NotMatches if listed.is_some() => {
+            let pairs = listed.unwrap_or_default();
+            if matcher.operator() == MatcherOperator::Matches { pairs } else { others(pairs) }
+        }
         MatcherOperator::Equal => one(matcher.value()).into_iter().collect(),
         MatcherOperator::NotEqual => others(one(matcher.value()).into_iter().collect()),
         MatcherOperator::Matches => cache.pairs(index, name, matcher, false),
