@@ -80,6 +80,9 @@ pub struct Appender {
     scope: u32,
     samples: Vec<Sample>,
     histograms: Vec<HistogramSample>,
+    /// Beside `samples` and `histograms`, up to the last one that is known.
+    starts: Vec<i64>,
+    histogram_starts: Vec<i64>,
     exemplars: Vec<(u32, Exemplar)>,
     metadata: Vec<(String, Metadata)>,
     /// The first labels that were refused, for limits and for themselves.
@@ -95,6 +98,8 @@ impl Appender {
             scope,
             samples: Vec::new(),
             histograms: Vec::new(),
+            starts: Vec::new(),
+            histogram_starts: Vec::new(),
             exemplars: Vec::new(),
             metadata: Vec::new(),
             refused_labels: [None, None],
@@ -155,6 +160,30 @@ impl Appender {
         self.samples.push(Sample { series: series.0, timestamp_ms, value });
     }
 
+    /// Adds a float and when the counter behind it started, in milliseconds since 1970; 0: nobody knows.
+    pub fn append_with_start(&mut self, series: SeriesRef, timestamp_ms: i64, value: f64, start_ms: i64) {
+        if start_ms != 0 {
+            self.starts.resize(self.samples.len(), 0);
+            self.starts.push(start_ms);
+        }
+        self.append(series, timestamp_ms, value);
+    }
+
+    /// Adds a native histogram and when its counters started, see [`Appender::append_with_start`].
+    pub fn append_histogram_with_start(
+        &mut self,
+        series: SeriesRef,
+        timestamp_ms: i64,
+        histogram: &Histogram,
+        start_ms: i64,
+    ) {
+        if start_ms != 0 {
+            self.histogram_starts.resize(self.histograms.len(), 0);
+            self.histogram_starts.push(start_ms);
+        }
+        self.append_histogram(series, timestamp_ms, histogram);
+    }
+
     /// Adds a native histogram.
     pub fn append_histogram(&mut self, series: SeriesRef, timestamp_ms: i64, histogram: &Histogram) {
         let histogram = Arc::new(histogram.clone());
@@ -181,6 +210,8 @@ impl Appender {
     pub fn rollback(&mut self) {
         self.samples.clear();
         self.histograms.clear();
+        self.starts.clear();
+        self.histogram_starts.clear();
         self.exemplars.clear();
         self.metadata.clear();
         self.refused_labels = [None, None];
@@ -232,8 +263,8 @@ impl Appender {
         let mut work =
             Work { store: &store, report: CommitReport::default(), newest_ms: i64::MIN, refused: Vec::new() };
         self.batch.clear();
-        work.samples(&self.samples, &mut self.batch);
-        work.histograms(&mut self.histograms, &mut self.batch);
+        work.samples(&self.samples, &self.starts, &mut self.batch);
+        work.histograms(&mut self.histograms, &self.histogram_starts, &mut self.batch);
         let accepted = work.report.samples + work.report.histograms;
         store.head.saw(work.newest_ms, accepted);
         work.exemplars(&mut self.exemplars);
@@ -303,18 +334,19 @@ impl Work<'_> {
         }
     }
 
-    fn samples(&mut self, samples: &[Sample], batch: &mut Batch) {
+    fn samples(&mut self, samples: &[Sample], starts: &[i64], batch: &mut Batch) {
         let mut again = Vec::new();
-        self.samples_once(samples, batch, &mut again);
+        self.samples_once(samples, starts, batch, &mut again);
         if !again.is_empty() {
+            let (mut again, starts): (Vec<Sample>, Vec<i64>) = again.into_iter().unzip();
             for sample in &mut again {
                 sample.series = self.store.head.revive(sample.series);
             }
-            self.samples_once(&again, batch, &mut Vec::new());
+            self.samples_once(&again, &starts, batch, &mut Vec::new());
         }
     }
 
-    fn samples_once(&mut self, samples: &[Sample], batch: &mut Batch, again: &mut Vec<Sample>) {
+    fn samples_once(&mut self, samples: &[Sample], starts: &[i64], batch: &mut Batch, again: &mut Vec<(Sample, i64)>) {
         if samples.is_empty() {
             return;
         }
@@ -330,8 +362,9 @@ impl Work<'_> {
                 }
                 return;
             };
+            let start_ms = starts.get(place).copied().unwrap_or_default();
             if series.is_retired {
-                again.push(*sample);
+                again.push((*sample, start_ms));
                 return;
             }
             if let Some(reason) = out_of_bounds(sample.timestamp_ms, earliest, latest) {
@@ -344,19 +377,23 @@ impl Work<'_> {
                     self.newest_ms = self.newest_ms.max(sample.timestamp_ms);
                 }
                 Outcome::Late => batch.late.push(*sample),
-                Outcome::Same => {}
+                Outcome::Same => {
+                    self.report.samples += 1;
+                    return;
+                }
                 Outcome::Refused(reason) => {
                     self.refuse(reason, id, sample.timestamp_ms);
                     return;
                 }
             }
             self.report.samples += 1;
+            batch.starts.extend(series.set_start(id, sample.timestamp_ms, start_ms));
         });
     }
 
-    fn histograms(&mut self, samples: &mut [HistogramSample], batch: &mut Batch) {
+    fn histograms(&mut self, samples: &mut [HistogramSample], starts: &[i64], batch: &mut Batch) {
         let (earliest, latest) = self.store.accepted_times();
-        for sample in samples {
+        for (place, sample) in samples.iter_mut().enumerate() {
             if sample.series >= BAD_LABELS {
                 continue;
             }
@@ -382,7 +419,10 @@ impl Work<'_> {
                     self.newest_ms = self.newest_ms.max(timestamp_ms);
                 }
                 Some(Outcome::Late) => batch.late_histograms.push(sample.clone()),
-                Some(Outcome::Same) => {}
+                Some(Outcome::Same) => {
+                    self.report.histograms += 1;
+                    continue;
+                }
                 Some(Outcome::Refused(reason)) => {
                     self.refuse(reason, sample.series, timestamp_ms);
                     continue;
@@ -393,6 +433,9 @@ impl Work<'_> {
                 }
             }
             self.report.histograms += 1;
+            let start_ms = starts.get(place).copied().unwrap_or_default();
+            let set = |series: &mut Series| series.set_start(sample.series, timestamp_ms, start_ms);
+            batch.starts.extend(head.with(sample.series, set).flatten());
         }
     }
 

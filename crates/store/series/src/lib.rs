@@ -14,6 +14,7 @@ mod ingest;
 mod limits;
 mod log;
 mod select;
+mod starts;
 mod statistics;
 mod store;
 

@@ -8,6 +8,7 @@ use super::piece::Kind;
 use super::series::ChunkPlace;
 use super::{Damage, Samples, TimeRange, times};
 use crate::chunk::{self, Column, EncodedChunk};
+use crate::starts::Starts;
 
 impl Block {
     /// Appends the samples of `series` within `range` to `into`: those of `column` (`Floats` and `Histograms` give both kinds), deleted ones left out.
@@ -18,7 +19,9 @@ impl Block {
                 self.read_column(series, range, Column::Floats, into)
                     + self.read_column(series, range, Column::Histograms, into)
             }
-            Column::Count | Column::Sum | Column::Min | Column::Max => self.read_column(series, range, column, into),
+            Column::Count | Column::Sum | Column::Min | Column::Max | Column::Starts => {
+                self.read_column(series, range, column, into)
+            }
         }
     }
 
@@ -42,6 +45,19 @@ impl Block {
             }
         }
         missing
+    }
+
+    /// Returns when the counters behind a series' samples started.
+    pub(crate) fn starts(&self, series: &BlockSeries) -> Starts {
+        let mut starts = Starts::default();
+        for place in series.chunks().iter().filter(|place| place.column == Column::Starts) {
+            let mut changes = Samples::default();
+            // What is damaged is named; its samples have no starts then.
+            if self.read_chunk(place, TimeRange::all(), &[], &mut changes).is_some() {
+                changes.timestamps.iter().zip(&changes.values).for_each(|(at, start)| starts.push(*at, *start));
+            }
+        }
+        starts
     }
 
     /// Appends the samples of one chunk; `None` when it is damaged, nothing is appended then.
@@ -127,7 +143,7 @@ impl Block {
         for ordinal in 0..u32::try_from(self.contents.info.series).unwrap_or(u32::MAX) {
             let Some(piece) = self.series_piece(ordinal) else { continue };
             let Some(series) = self.series_at(ordinal, &piece, &mut memo) else { continue };
-            for column in [Column::Floats, Column::Count, Column::Sum, Column::Min, Column::Max] {
+            for column in [Column::Floats, Column::Count, Column::Sum, Column::Min, Column::Max, Column::Starts] {
                 samples.clear();
                 self.read(&series, TimeRange::all(), column, &mut samples);
             }

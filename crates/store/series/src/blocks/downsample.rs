@@ -13,6 +13,7 @@ use super::merge::{self, for_each_series};
 use super::{Cancel, plan};
 use crate::block::{Block, BlockError, BlockId, BlockInfo, BlockWriter, Samples, WriteOptions};
 use crate::chunk::{Column, EncodedChunk};
+use crate::starts::Starts;
 
 /// A series that falls more often than once in so many samples is no counter: its falls are no resets.
 const FALLS_ARE_RESETS_UP_TO: usize = 8;
@@ -61,8 +62,12 @@ pub(crate) fn run(
             return Ok(());
         }
         total += (samples.timestamps.len() + samples.histograms.len()) as u64;
+        let starts = merge::starts(holders, planned.window)?;
+        let packed_starts = starts.encode().map_err(merge::refused)?;
         for (writer, resolution_ms) in &mut writers {
-            writer.add(labels, &thin(&samples, *resolution_ms).pack()?)?;
+            let mut chunks = thin(&samples, &starts, *resolution_ms).pack()?;
+            chunks.extend(packed_starts.iter().cloned());
+            writer.add(labels, &chunks)?;
         }
         Ok(())
     })?;
@@ -79,28 +84,28 @@ fn interval(at_ms: i64, resolution_ms: i64) -> i64 {
     at_ms.saturating_sub(1).div_euclid(resolution_ms)
 }
 
-fn thin(samples: &Samples, resolution_ms: i64) -> Thinned {
+fn thin(samples: &Samples, starts: &Starts, resolution_ms: i64) -> Thinned {
     let mut thinned = Thinned::default();
     let falls = samples.values.windows(2).filter(|pair| pair[1] < pair[0]).count();
     let is_counter = falls * FALLS_ARE_RESETS_UP_TO <= samples.values.len();
     let mut start = 0;
     for group in samples.timestamps.chunk_by(|a, b| interval(*a, resolution_ms) == interval(*b, resolution_ms)) {
         let end = start + group.len();
-        thinned.floats(group, &samples.values[start..end], is_counter);
+        thinned.floats(group, &samples.values[start..end], is_counter, starts);
         start = end;
     }
     let same = |a: &(i64, Arc<Histogram>), b: &(i64, Arc<Histogram>)| {
         interval(a.0, resolution_ms) == interval(b.0, resolution_ms)
     };
     for group in samples.histograms.chunk_by(same) {
-        thinned.histograms(group);
+        thinned.histograms(group, starts);
     }
     thinned
 }
 
 impl Thinned {
     /// Adds the floats of one interval.
-    fn floats(&mut self, timestamps: &[i64], values: &[f64], is_counter: bool) {
+    fn floats(&mut self, timestamps: &[i64], values: &[f64], is_counter: bool, starts: &Starts) {
         let (mut count, mut sum, mut lost) = (0.0, 0.0, 0.0);
         let (mut least, mut most) = (f64::NAN, f64::NAN);
         for value in values.iter().copied().filter(|value| !is_stale_marker(*value)) {
@@ -127,7 +132,8 @@ impl Thinned {
             // A series that ends and begins again keeps its gap.
             let at_gap = is_stale_marker(*value) || at > 0 && values.get(at - 1).is_some_and(|v| is_stale_marker(*v));
             let before_gap = values.get(at + 1).is_some_and(|next| is_stale_marker(*next));
-            if at == 0 || at == last || before_reset || after_reset || at_gap || before_gap {
+            let at_start = is_at_start(starts, at, |place| timestamps.get(place).copied());
+            if at == 0 || at == last || before_reset || after_reset || at_gap || before_gap || at_start {
                 self.kept.timestamps.extend(timestamps.get(at));
                 self.kept.values.push(*value);
             }
@@ -135,7 +141,7 @@ impl Thinned {
     }
 
     /// Adds the histograms of one interval.
-    fn histograms(&mut self, group: &[(i64, Arc<Histogram>)]) {
+    fn histograms(&mut self, group: &[(i64, Arc<Histogram>)], starts: &Starts) {
         let last = group.len().saturating_sub(1);
         let falls = |a: Option<&(i64, Arc<Histogram>)>, b: Option<&(i64, Arc<Histogram>)>| match (a, b) {
             (Some((_, a)), Some((_, b))) => is_reset(a, b),
@@ -144,7 +150,8 @@ impl Thinned {
         for (at, sample) in group.iter().enumerate() {
             let before_reset = falls(Some(sample), group.get(at + 1));
             let after_reset = at > 0 && falls(group.get(at - 1), Some(sample));
-            if at == 0 || at == last || before_reset || after_reset {
+            let at_start = is_at_start(starts, at, |place| group.get(place).map(|(at, _)| *at));
+            if at == 0 || at == last || before_reset || after_reset || at_start {
                 self.kept.histograms.push(sample.clone());
             }
         }
@@ -166,6 +173,16 @@ impl Thinned {
         }
         Ok(chunks)
     }
+}
+
+/// Tells whether the counter behind a sample started anew before or behind it.
+fn is_at_start(starts: &Starts, at: usize, moment: impl Fn(usize) -> Option<i64>) -> bool {
+    if starts.is_empty() {
+        return false;
+    }
+    let start = |place: Option<usize>| place.and_then(&moment).map(|at| starts.at(at));
+    let own = start(Some(at));
+    [at.checked_sub(1), at.checked_add(1)].into_iter().any(|other| start(other).is_some_and(|other| Some(other) != own))
 }
 
 /// Tells whether the counter behind two histograms started again between them, or whether that cannot be ruled out.
@@ -204,7 +221,7 @@ mod tests {
         let mut values: Vec<f64> = (0..40).map(f64::from).collect();
         values[5] = 2.0;
         values[6] = maru_prom::stale_marker();
-        let thinned = thin(&samples(&values), 300_000);
+        let thinned = thin(&samples(&values), &Starts::default(), 300_000);
         assert_eq!(thinned.ends, [300_000, 600_000]);
         assert_eq!(thinned.counts, [19.0, 20.0]);
         let all: Vec<f64> = values[..20].iter().copied().filter(|value| !is_stale_marker(*value)).collect();
@@ -217,6 +234,6 @@ mod tests {
     #[test]
     fn falls_of_a_gauge_are_no_resets() {
         let values: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
-        assert_eq!(thin(&samples(&values), 300_000).kept.timestamps.len(), 4);
+        assert_eq!(thin(&samples(&values), &Starts::default(), 300_000).kept.timestamps.len(), 4);
     }
 }

@@ -11,6 +11,7 @@ use crate::block::{
     Block, BlockError, BlockId, BlockInfo, BlockSeries, BlockWriter, NameMemo, Samples, TimeRange, WriteOptions,
 };
 use crate::chunk::{self, Column, EncodedChunk};
+use crate::starts::{Starts, StartsOfSamples};
 
 /// Samples in one chunk of a merged block: a smaller one than two thirds of it is packed anew with its neighbours.
 pub(crate) const CHUNK_SAMPLES: usize = 1440;
@@ -104,7 +105,11 @@ pub(crate) fn run(
         for column in [Column::Floats, Column::Histograms, Column::Count, Column::Sum, Column::Min, Column::Max] {
             merge_column(holders, column, &mut chunks)?;
         }
-        if chunks.is_empty() { Ok(()) } else { writer.add(labels, &chunks) }
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        chunks.extend(starts(holders, TimeRange::all())?.encode().map_err(refused)?);
+        writer.add(labels, &chunks)
     })?;
     if planned.resolution_ms > 0 {
         writer.set_samples(infos().map(|info| info.samples).sum());
@@ -146,13 +151,36 @@ fn merge_column(
     Ok(())
 }
 
+/// Returns when the counters behind all samples of a series started.
+pub(crate) fn starts(holders: &[(&Block, &BlockSeries)], range: TimeRange) -> Result<Starts, BlockError> {
+    let has_any = |(_, series): &(&Block, &BlockSeries)| series.chunks().iter().any(|c| c.column == Column::Starts);
+    if !holders.iter().any(has_any) {
+        return Ok(Starts::default());
+    }
+    let mut all = StartsOfSamples::default();
+    for (block, series) in holders {
+        let mut own = Samples::default();
+        if block.read(series, range, Column::Floats, &mut own) > 0 {
+            return Err(damaged(block));
+        }
+        let moments = own.timestamps.iter().copied().chain(own.histograms.iter().map(|(at, _)| *at));
+        all.add(&block.starts(series), moments);
+    }
+    all.tidy();
+    Ok(all.changes())
+}
+
+/// Says that a chunk cannot be packed.
+pub(crate) fn refused(error: chunk::ChunkError) -> BlockError {
+    BlockError::Limit(format!("this chunk: {error}"))
+}
+
 fn is_large(place: &ChunkPlace) -> bool {
     usize::try_from(place.samples).unwrap_or_default() >= CHUNK_SAMPLES * 2 / 3
 }
 
 /// Packs samples into chunks of about equal size.
 pub(crate) fn pack(samples: &Samples, column: Column) -> Result<Vec<EncodedChunk>, BlockError> {
-    let refused = |error: chunk::ChunkError| BlockError::Limit(format!("this chunk: {error}"));
     let mut chunks = Vec::new();
     let size = |count: usize| count.div_ceil(count.div_ceil(CHUNK_SAMPLES).max(1)).max(1);
     let length = size(samples.timestamps.len());

@@ -40,6 +40,9 @@ pub enum Column {
     Min = 4,
     /// Of downsampled floats: the largest of each interval.
     Max = 5,
+    /// When the counters behind the samples started, where that changes: the first sample's time, and the start in milliseconds
+    /// since 1970 as a float (0: none).
+    Starts = 6,
 }
 
 /// Why bytes are no chunk, or samples cannot become one.
@@ -85,7 +88,7 @@ pub struct EncodedChunk {
 impl Column {
     /// Returns the column with this number.
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        [Self::Floats, Self::Histograms, Self::Count, Self::Sum, Self::Min, Self::Max]
+        [Self::Floats, Self::Histograms, Self::Count, Self::Sum, Self::Min, Self::Max, Self::Starts]
             .into_iter()
             .find(|c| *c as u8 == number)
     }

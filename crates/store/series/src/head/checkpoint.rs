@@ -15,6 +15,7 @@ use crate::log::frame;
 use crate::log::record::{self, SeriesEntry, put_histogram, read_histogram};
 use crate::log::sync_directory;
 use crate::log::varint::{Reader, put, put_bytes, put_float, put_signed, put_size};
+use crate::starts::Starts;
 
 pub(crate) const MAGIC: &[u8; 8] = b"maruCKP1";
 /// Bytes after which a frame ends.
@@ -93,11 +94,13 @@ pub(crate) struct State {
     pub(crate) late_histograms: Vec<HistogramAt>,
     pub(crate) packed_histograms: Vec<Vec<u8>>,
     pub(crate) histograms: Vec<HistogramAt>,
+    pub(crate) starts: Starts,
 }
 
 const HAS_BITS: u8 = 1;
 const IS_HISTOGRAM: u8 = 2;
 const HAS_MORE: u8 = 4;
+const HAS_STARTS: u8 = 8;
 
 fn put_state(out: &mut Vec<u8>, id: u32, series: &Series) {
     let (last, unsaved) = (series.last(), series.unsaved());
@@ -109,7 +112,12 @@ fn put_state(out: &mut Vec<u8>, id: u32, series: &Series) {
     // The open chunk tells the newest sample too.
     let bits = last.bits.filter(|_| unsaved.open.is_empty());
     let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-    out.push(flag(bits.is_some(), HAS_BITS) | flag(last.is_histogram, IS_HISTOGRAM) | flag(has_more, HAS_MORE));
+    out.push(
+        flag(bits.is_some(), HAS_BITS)
+            | flag(last.is_histogram, IS_HISTOGRAM)
+            | flag(has_more, HAS_MORE)
+            | flag(!unsaved.starts.is_empty(), HAS_STARTS),
+    );
     put_signed(out, last.timestamp_ms);
     if let Some(bits) = bits {
         put_float(out, f64::from_bits(bits));
@@ -133,6 +141,17 @@ fn put_state(out: &mut Vec<u8>, id: u32, series: &Series) {
             }
         }
     }
+    if !unsaved.starts.is_empty() {
+        put_starts(out, unsaved.starts);
+    }
+}
+
+fn put_starts(out: &mut Vec<u8>, starts: &[(i64, i64)]) {
+    put_size(out, starts.len());
+    for (timestamp_ms, start_ms) in starts {
+        put_signed(out, *timestamp_ms);
+        put_signed(out, *start_ms);
+    }
 }
 
 /// Reads the states of a frame; `None` when it is damaged.
@@ -153,6 +172,7 @@ pub(crate) fn read_states(content: &[u8], mut each: impl FnMut(State)) -> Option
             late_histograms: Vec::new(),
             packed_histograms: Vec::new(),
             histograms: Vec::new(),
+            starts: Starts::default(),
         };
         if flags & HAS_MORE != 0 {
             for _ in 0..reader.size()? {
@@ -166,6 +186,13 @@ pub(crate) fn read_states(content: &[u8], mut each: impl FnMut(State)) -> Option
                     histograms.push((reader.signed()?, read_histogram(&mut reader)?.into()));
                 }
             }
+        }
+        if flags & HAS_STARTS != 0 {
+            let mut changes = Vec::new();
+            for _ in 0..reader.size()? {
+                changes.push((reader.signed()?, reader.signed()?));
+            }
+            state.starts = Starts::restore(changes)?;
         }
         each(state);
     }

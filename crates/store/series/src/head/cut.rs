@@ -12,6 +12,7 @@ use crate::block::{BlockError, BlockInfo, BlockWriter, TimeRange};
 use crate::chunk::{ChunkError, EncodedChunk, SAMPLES_MAX, encode_floats, encode_histograms};
 use crate::limits::SetAside;
 use crate::select::merge;
+use crate::starts::{Starts, StartsOfSamples};
 
 /// What was cut.
 #[derive(Debug)]
@@ -38,12 +39,14 @@ struct Buffers {
     timestamps: Vec<i64>,
     values: Vec<f64>,
     histograms: Vec<HistogramAt>,
+    starts: Starts,
 }
 
 impl Buffers {
     /// Reads copied samples of a series, tidied, without what is hidden.
     fn read(&mut self, head: &Head, copy: &HeadSamples, reader: &ChunkReader) {
-        let Self { frame, timestamps, values, histograms } = self;
+        let Self { frame, timestamps, values, histograms, starts } = self;
+        starts.clone_from(&copy.starts);
         timestamps.clear();
         values.clear();
         histograms.clear();
@@ -138,6 +141,7 @@ impl Head {
             }));
             if !copy.chunks.is_empty() {
                 copy.deleted = series.deleted().to_vec();
+                copy.starts = series.starts();
             }
             copy
         });
@@ -234,8 +238,15 @@ impl Head {
 
 /// Packs the samples of a series and adds them to a block.
 fn add(labels: &Labels, samples: &Buffers, writer: &mut BlockWriter) -> Result<(), CutError> {
-    let chunks = pack(&samples.timestamps, &samples.values, &samples.histograms)
-        .map_err(|source| CutError::Chunk { series: labels.clone(), source })?;
+    let refused = |source| CutError::Chunk { series: labels.clone(), source };
+    let mut chunks = pack(&samples.timestamps, &samples.values, &samples.histograms).map_err(refused)?;
+    if !samples.starts.is_empty() {
+        let mut all = StartsOfSamples::default();
+        let floats = samples.timestamps.iter().copied();
+        all.add(&samples.starts, floats.chain(samples.histograms.iter().map(|(at, _)| *at)));
+        all.tidy();
+        chunks.extend(all.changes().encode().map_err(refused)?);
+    }
     if !chunks.is_empty() {
         writer.add(labels, &chunks)?;
     }

@@ -219,7 +219,7 @@ impl Loading<'_> {
                     head.with(*series, |series| series.restore_deleted(*range));
                 }
             }
-            Section::Samples { .. } | Section::Histograms { .. } => {}
+            Section::Samples { .. } | Section::Histograms { .. } | Section::Starts(_) => {}
         }
     }
 
@@ -309,6 +309,11 @@ impl Loading<'_> {
             Section::Deleted { series, range } => {
                 head.with(series, |series| series.restore_deleted(range));
             }
+            Section::Starts(changes) => {
+                for change in changes {
+                    head.with(change.series, |series| series.restore_start(&change));
+                }
+            }
             Section::Pair { .. } | Section::Series(_) | Section::Scope { .. } | Section::Metadata { .. } => {}
         }
     }
@@ -317,6 +322,7 @@ impl Loading<'_> {
 fn restore(series: &mut Series, state: State, adding: &mut Adding<'_>, range_ms: i64) {
     let id = state.id;
     let floor = series.last_ms;
+    series.restore_starts(state.starts);
     let mut histograms = Vec::new();
     for packed in &state.packed_histograms {
         // What cannot be decoded was damaged before its checksum was made; nothing can be done.

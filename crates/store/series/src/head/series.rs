@@ -11,6 +11,7 @@ use super::open::{self, OpenChunk};
 use crate::block::TimeRange;
 use crate::chunk::{EncodedChunk, decode_floats, decode_histograms, encode_floats, encode_histograms};
 use crate::ingest::RefusalReason;
+use crate::starts::{Extent, StartChange, Starts};
 
 /// Samples of a full chunk.
 const CHUNK_SAMPLES: u8 = 120;
@@ -88,6 +89,7 @@ struct More {
     histograms_first_ms: i64,
     histograms: usize,
     deleted: Vec<TimeRange>,
+    starts: Starts,
 }
 
 /// Samples that are not in a file, copied out of a series.
@@ -100,6 +102,7 @@ pub(crate) struct HeadSamples {
     pub(crate) histograms: Vec<HistogramAt>,
     pub(crate) late_histograms: Vec<HistogramAt>,
     pub(crate) deleted: Vec<TimeRange>,
+    pub(crate) starts: Starts,
 }
 
 /// What is at some moment already.
@@ -370,6 +373,7 @@ impl Series {
                 copied.histograms.clone_from(&more.raw_histograms);
             }
             copied.deleted.clone_from(&more.deleted);
+            copied.starts.clone_from(&more.starts);
         }
         copied
     }
@@ -431,6 +435,35 @@ impl Series {
         self.more.as_ref().map_or(&[], |more| &more.deleted)
     }
 
+    /// Says when the counter behind the sample at a moment, which was just added, started (0: nobody knows); returns what the log must tell.
+    pub(crate) fn set_start(&mut self, id: u32, timestamp_ms: i64, start_ms: i64) -> Option<StartChange> {
+        if start_ms == 0 && self.more.as_ref().is_none_or(|more| more.starts.is_empty()) {
+            return None;
+        }
+        let extent = if timestamp_ms >= self.last_ms { Extent::On } else { Extent::Only };
+        let more = self.more.get_or_insert_default();
+        let is_new = more.starts.set(timestamp_ms, start_ms, extent);
+        self.drop_more();
+        is_new.then_some(StartChange { series: id, timestamp_ms, start_ms, extent })
+    }
+
+    /// Takes back what the log told.
+    pub(crate) fn restore_start(&mut self, change: &StartChange) {
+        self.more.get_or_insert_default().starts.set(change.timestamp_ms, change.start_ms, change.extent);
+        self.drop_more();
+    }
+
+    /// Takes back what a checkpoint told.
+    pub(crate) fn restore_starts(&mut self, starts: Starts) {
+        if !starts.is_empty() {
+            self.more.get_or_insert_default().starts = starts;
+        }
+    }
+
+    pub(crate) fn starts(&self) -> Starts {
+        self.more.as_ref().map(|more| more.starts.clone()).unwrap_or_default()
+    }
+
     /// Packs all that is before `end_ms` into files.
     pub(crate) fn close_before(&mut self, id: u32, end_ms: i64, adding: &mut Adding<'_>) {
         if self.open.count > 0 && self.open.first_ms < end_ms {
@@ -458,6 +491,13 @@ impl Series {
         if let Some(more) = &mut self.more {
             more.deleted.retain(|range| range.end_ms >= end_ms);
         }
+        // What came late meanwhile may be older.
+        let needed_ms = self.first_ms().map_or(end_ms, |first| first.min(end_ms));
+        if let Some(more) = &mut self.more
+            && !more.starts.is_empty()
+        {
+            more.starts.forget_before(needed_ms);
+        }
         self.drop_more();
     }
 
@@ -470,6 +510,7 @@ impl Series {
             late_histograms: more.map_or(&[], |more| &more.late_histograms),
             packed_histograms: more.map_or(&[], |more| &more.packed_histograms),
             histograms: more.map_or(&[], |more| &more.raw_histograms),
+            starts: more.map_or(&[], |more| more.starts.changes()),
         }
     }
 
@@ -516,7 +557,10 @@ impl Series {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.open.heap_bytes()
             + self.chunks.capacity() * size_of::<ChunkRef>()
-            + self.more.as_ref().map_or(0, |more| size_of::<More>() + more.late.capacity() * 16)
+            + self
+                .more
+                .as_ref()
+                .map_or(0, |more| size_of::<More>() + more.late.capacity() * 16 + more.starts.heap_bytes())
     }
 }
 
@@ -537,11 +581,16 @@ pub(crate) struct Unsaved<'a> {
     pub(crate) late_histograms: &'a [HistogramAt],
     pub(crate) packed_histograms: &'a [Vec<u8>],
     pub(crate) histograms: &'a [HistogramAt],
+    pub(crate) starts: &'a [(i64, i64)],
 }
 
 impl More {
     fn is_empty(&self) -> bool {
-        self.late.is_empty() && self.late_histograms.is_empty() && self.histograms == 0 && self.deleted.is_empty()
+        self.late.is_empty()
+            && self.late_histograms.is_empty()
+            && self.histograms == 0
+            && self.deleted.is_empty()
+            && self.starts.is_empty()
     }
 }
 

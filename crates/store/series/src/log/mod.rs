@@ -17,6 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use record::{Chain, HistogramSample, Sample};
 
+use crate::starts::StartChange;
+
 /// What a segment begins with.
 pub(crate) const MAGIC: &[u8; 8] = b"maruLOG1";
 /// Bytes before the first frame: the magic, four zeros, number of the segment before, its length, checksum.
@@ -82,6 +84,7 @@ pub(crate) struct Batch {
     pub(crate) late: Vec<Sample>,
     pub(crate) histograms: Vec<HistogramSample>,
     pub(crate) late_histograms: Vec<HistogramSample>,
+    pub(crate) starts: Vec<StartChange>,
 }
 
 impl Batch {
@@ -94,6 +97,7 @@ impl Batch {
         self.late.clear();
         self.histograms.clear();
         self.late_histograms.clear();
+        self.starts.clear();
     }
 }
 
@@ -157,6 +161,7 @@ impl Log {
         record::put_samples(&mut state.waiting, &mut state.chain, true, &batch.late);
         record::put_histograms(&mut state.waiting, false, &batch.histograms);
         record::put_histograms(&mut state.waiting, true, &batch.late_histograms);
+        record::put_starts(&mut state.waiting, &batch.starts);
         frame::end(&mut state.waiting, start);
         state.added += 1;
         Ok(state.added)

@@ -10,6 +10,7 @@ use maru_prom::{Histogram, Labels, Metadata, MetricType, ResetHint, Span};
 use super::varint::{Reader, put, put_bytes, put_float, put_signed, put_size, put_text};
 use crate::block::TimeRange;
 use crate::head::value::ValueState;
+use crate::starts::{Extent, StartChange};
 
 /// Kinds of sections.
 const PAIR: u8 = 1;
@@ -21,6 +22,7 @@ const SAMPLES: u8 = 6;
 const LATE_SAMPLES: u8 = 7;
 const HISTOGRAMS: u8 = 8;
 const LATE_HISTOGRAMS: u8 = 9;
+const STARTS: u8 = 10;
 
 /// One float of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +60,7 @@ pub(crate) enum Section<'a> {
     Deleted { series: u32, range: TimeRange },
     Samples { is_late: bool, samples: Vec<Sample> },
     Histograms { is_late: bool, samples: Vec<HistogramSample> },
+    Starts(Vec<StartChange>),
 }
 
 fn section(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
@@ -294,6 +297,38 @@ pub(crate) fn put_histograms(out: &mut Vec<u8>, is_late: bool, samples: &[Histog
     });
 }
 
+/// Appends starts: each relative to the one before.
+pub(crate) fn put_starts(out: &mut Vec<u8>, changes: &[StartChange]) {
+    if changes.is_empty() {
+        return;
+    }
+    section(out, STARTS, |out| {
+        let mut before = (0_i64, 0_i64);
+        for change in changes {
+            put(out, u64::from(change.series) * 2 + u64::from(change.extent == Extent::Only));
+            put_signed(out, change.timestamp_ms.wrapping_sub(before.0));
+            put_signed(out, change.start_ms.wrapping_sub(before.1));
+            before = (change.timestamp_ms, change.start_ms);
+        }
+    });
+}
+
+fn read_starts(mut reader: Reader<'_>) -> Option<Vec<StartChange>> {
+    let mut changes = Vec::new();
+    let mut before = (0_i64, 0_i64);
+    while !reader.is_empty() {
+        let number = reader.number()?;
+        before = (before.0.wrapping_add(reader.signed()?), before.1.wrapping_add(reader.signed()?));
+        changes.push(StartChange {
+            series: u32::try_from(number / 2).ok()?,
+            timestamp_ms: before.0,
+            start_ms: before.1,
+            extent: if number % 2 == 1 { Extent::Only } else { Extent::On },
+        });
+    }
+    Some(changes)
+}
+
 fn read_histograms(body: &[u8]) -> Option<Vec<HistogramSample>> {
     let mut reader = Reader::new(body);
     let count = reader.size().filter(|count| *count <= SAMPLES_MAX)?;
@@ -459,6 +494,7 @@ fn read_name(kind: u8, body: &[u8]) -> Option<Section<'_>> {
             series: reader.small()?,
             range: TimeRange { start_ms: reader.signed()?, end_ms: reader.signed()? },
         },
+        STARTS => Section::Starts(read_starts(reader)?),
         _ => return None,
     })
 }
@@ -527,6 +563,25 @@ mod tests {
             lengths.push(out.len());
         }
         assert!(lengths[1..].iter().all(|length| *length < 3100), "{lengths:?}");
+    }
+
+    #[test]
+    fn starts_come_back() {
+        let change = |series, timestamp_ms, start_ms, extent| StartChange { series, timestamp_ms, start_ms, extent };
+        let changes = [
+            change(7, 1_000_000, 999_000, Extent::On),
+            change(3, 900_000, 0, Extent::Only),
+            change(u32::MAX - 2, i64::MIN, i64::MAX, Extent::On),
+        ];
+        let mut out = Vec::new();
+        put_starts(&mut out, &changes);
+        let mut seen = Vec::new();
+        read(&out, None, |section| {
+            let Section::Starts(changes) = section else { panic!("{section:?}") };
+            seen = changes;
+        })
+        .unwrap();
+        assert_eq!(seen, changes);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::head::chunks::{ChunkReader, ChunkView};
 use crate::head::cut::wanted;
 use crate::head::series::HeadSamples;
 use crate::limits::SetAside;
+use crate::starts::{Starts, StartsOfSamples};
 use crate::store::Inner;
 
 /// What the reader is going to do, from which the store chooses what to read.
@@ -76,6 +77,45 @@ impl SelectedSeries {
         values: &mut Vec<f64>,
         histograms: &mut Vec<(i64, Arc<Histogram>)>,
     ) -> Result<(), SelectError> {
+        self.read_parts(timestamps, values, histograms, None);
+        Ok(())
+    }
+
+    /// As [`SelectedSeries::read`], and tells when the counters behind the samples started, in milliseconds since 1970: `starts` beside the floats,
+    /// `histogram_starts` beside the histograms, 0 where nobody knows; both stay empty when no start is known at all.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn read_with_starts(
+        &self,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        histograms: &mut Vec<(i64, Arc<Histogram>)>,
+        starts: &mut Vec<i64>,
+        histogram_starts: &mut Vec<i64>,
+    ) -> Result<(), SelectError> {
+        let mut all = StartsOfSamples::default();
+        self.read_parts(timestamps, values, histograms, Some(&mut all));
+        all.tidy();
+        all.of(timestamps.iter().copied(), starts);
+        all.of(histograms.iter().map(|(at, _)| *at), histogram_starts);
+        Ok(())
+    }
+
+    fn read_parts(
+        &self,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        histograms: &mut Vec<(i64, Arc<Histogram>)>,
+        mut starts: Option<&mut StartsOfSamples>,
+    ) {
+        let mut add = |own: &Starts, timestamps: &[i64], histograms: &[(i64, Arc<Histogram>)]| {
+            if let Some(starts) = &mut starts
+                && !own.is_empty()
+            {
+                starts.add(own, timestamps.iter().copied().chain(histograms.iter().map(|(at, _)| *at)));
+            }
+        };
         if !self.blocks.is_empty() {
             let mut samples = Samples {
                 timestamps: std::mem::take(timestamps),
@@ -83,8 +123,14 @@ impl SelectedSeries {
                 histograms: std::mem::take(histograms),
             };
             for part in &self.blocks {
+                let (floats, with_buckets) = (samples.timestamps.len(), samples.histograms.len());
                 // Missing samples are named by the block's damage.
                 part.block.read(&part.series, part.range, part.column, &mut samples);
+                let own = part.block.starts(&part.series);
+                let new = |all: usize, before: usize| before.min(all)..all;
+                let timestamps = samples.timestamps.get(new(samples.timestamps.len(), floats)).unwrap_or_default();
+                let histograms = samples.histograms.get(new(samples.histograms.len(), with_buckets));
+                add(&own, timestamps, histograms.unwrap_or_default());
             }
             *timestamps = samples.timestamps;
             *values = samples.values;
@@ -93,16 +139,17 @@ impl SelectedSeries {
         if let Some(part) = &self.head {
             if timestamps.is_empty() && histograms.is_empty() {
                 self.read_head(part, timestamps, values, histograms);
+                add(&part.samples.starts, timestamps, histograms);
             } else {
                 let (mut own_timestamps, mut own_values, mut own_histograms) = (Vec::new(), Vec::new(), Vec::new());
                 self.read_head(part, &mut own_timestamps, &mut own_values, &mut own_histograms);
+                add(&part.samples.starts, &own_timestamps, &own_histograms);
                 timestamps.append(&mut own_timestamps);
                 values.append(&mut own_values);
                 histograms.append(&mut own_histograms);
             }
         }
         merge::tidy(timestamps, values, histograms);
-        Ok(())
     }
 
     fn read_head(

@@ -6,13 +6,14 @@ mod faults;
 mod limits;
 mod reads;
 mod restart;
+mod starts;
 mod writes;
 
 use std::path::Path;
 use std::time::Duration;
 
 use maru_prom::{Labels, Matcher, MatcherOperator};
-use maru_series::{Appender, OpenReport, SelectHints, SeriesStore, StoreOptions, TimeRange, WriteScope};
+use maru_series::{Appender, OpenError, OpenReport, SelectHints, SeriesStore, StoreOptions, TimeRange, WriteScope};
 use maru_time::TestClock;
 
 /// A day at noon, on the border of a block.
@@ -27,7 +28,14 @@ pub(crate) fn options(directory: &Path) -> StoreOptions {
 }
 
 pub(crate) fn open(directory: &Path) -> (SeriesStore, OpenReport) {
-    SeriesStore::open(options(directory)).unwrap()
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        match SeriesStore::open(options(directory)) {
+            // A child that another test starts has the lock too, until it runs its own program.
+            Err(OpenError::InUse { .. }) if tokio::time::Instant::now() < end => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 pub(crate) fn late(directory: &Path) -> StoreOptions {
