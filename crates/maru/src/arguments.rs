@@ -55,9 +55,9 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Run the time-series store with Prometheus' API alone, or manage its tokens
     Metrics(Box<MetricsArguments>),
-    /// Show requirements and the verdicts that evidence gives them
+    /// Show requirements and the verdicts that evidence gives them; check those of a folder
     #[command(subcommand)]
-    Req(RequirementCommand),
+    Req(ReqCommand),
     /// Record what was measured, check what was recorded, hand it over
     #[command(subcommand)]
     Evidence(EvidenceCommand),
@@ -66,6 +66,14 @@ pub(crate) enum Command {
     Project(ProjectCommand),
     #[command(flatten)]
     Client(maru_cli::Command),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReqCommand {
+    #[command(flatten)]
+    Project(RequirementCommand),
+    #[command(flatten)]
+    Folder(crate::requirements::FolderCommand),
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,6 +11,7 @@ mod kubeconfig;
 mod metrics;
 mod preflight;
 mod report;
+mod requirements;
 mod settings;
 mod spine;
 mod up;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use maru_telemetry::LogFormat;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, ReqCommand};
 use crate::report::Report;
 
 fn main() -> ExitCode {
@@ -80,7 +81,8 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Image(image) => image::run(global, image, report).await,
         Command::Metrics(metrics) => metrics::run(global, *metrics, report).await,
         Command::Demo(demo) => demo::run(global, &demo, report).await,
-        Command::Req(command) => spine::requirements(global, command, report).await,
+        Command::Req(ReqCommand::Project(command)) => spine::requirements(global, command, report).await,
+        Command::Req(ReqCommand::Folder(command)) => requirements::run(command, global.json, report).await,
         Command::Evidence(command) => spine::evidence(global, command, report).await,
         Command::Project(command) => spine::project(global, command, report).await,
         Command::Client(command) => client::run(global, command, report).await,
