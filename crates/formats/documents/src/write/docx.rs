@@ -18,6 +18,8 @@ const PAGE_LONG: u32 = 16_838;
 const MARGIN: u32 = 1_134;
 /// English metric units per millimetre.
 const EMU_PER_MM: u64 = 36_000;
+/// The text of a cell in a row that stays on one page.
+const UNBROKEN_BYTES_MAX: usize = 600;
 const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 const DRAWING: &str = "http://schemas.openxmlformats.org/drawingml/2006/main";
 const PICTURE: &str = "http://schemas.openxmlformats.org/drawingml/2006/picture";
@@ -83,6 +85,12 @@ fn document_relationships(images: usize) -> String {
         .collect();
     let all = fixed.into_iter().map(|(id, kind, target)| (id.to_owned(), kind, target));
     parts::relationships(all.chain(targets.iter().map(|(id, target)| (id.clone(), kind, target.as_str()))))
+}
+
+/// Whether a cell leaves room on a page: a row that is longer than one must break.
+fn is_short(slot: &Slot<'_>) -> bool {
+    let Slot::Cell(cell) = slot else { return true };
+    cell.runs.iter().map(|run| run.text.len()).sum::<usize>() <= UNBROKEN_BYTES_MAX
 }
 
 impl<'a> Writer<'_, 'a> {
@@ -241,8 +249,10 @@ impl<'a> Writer<'_, 'a> {
             self.xml.open("w:tr", &[]);
             self.xml.markup(if index < table.header_rows {
                 "<w:trPr><w:cantSplit/><w:tblHeader/></w:trPr>"
-            } else {
+            } else if row.iter().all(is_short) {
                 "<w:trPr><w:cantSplit/></w:trPr>"
+            } else {
+                "<w:trPr/>"
             });
             for (column, slot) in row.iter().enumerate() {
                 self.slot(slot, index < table.header_rows, widths.get(column..).unwrap_or_default());
