@@ -15,10 +15,13 @@ pub struct Certificate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Claim {
-    /// These options keep to all bounds and no selection that does is cheaper. The proof refutes "cheaper".
+    /// These options keep to all bounds and no selection that does is cheaper by more than `within`.
+    /// The proof refutes "cheaper by more".
     Cheapest {
         /// The option of each choice.
         options: Vec<usize>,
+        /// Zero when none is cheaper at all.
+        within: u64,
     },
     /// These options keep to the bounds `under`, and no selection that does comes nearer to the limit of `bound`.
     Nearest {
@@ -105,7 +108,7 @@ pub struct Multiplier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Term {
-    /// "Better than claimed", by at least the greatest number that divides all values of what is optimised.
+    /// "Better than claimed": by more than `within`, and by at least the greatest number that divides all values.
     Better,
     /// A bound of the model.
     Bound(usize),

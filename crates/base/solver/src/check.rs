@@ -66,9 +66,13 @@ type Left = Vec<Vec<usize>>;
 pub fn check(model: &Model, certificate: &Certificate) -> Result<(), Doubt> {
     model.validate()?;
     let all = || (0..model.bounds.len()).collect();
+    let mut within = 0;
     let (under, aim, options): (Vec<usize>, Option<(Quantity, &Scope, i64)>, &[usize]) = match &certificate.claim {
         Claim::Conflict { bounds } => (bounds.clone(), None, &[]),
-        Claim::Cheapest { options } => (all(), Some((Quantity::Cost, &Scope::All, 1)), options),
+        Claim::Cheapest { options, within: claimed } => {
+            within = *claimed;
+            (all(), Some((Quantity::Cost, &Scope::All, 1)), options)
+        }
         Claim::Nearest { bound, under, options } => {
             let bound = model.bounds.get(*bound).ok_or(Doubt::Selection)?;
             (under.clone(), Some((bound.quantity, &bound.scope, bound.limit.sign())), options)
@@ -86,7 +90,7 @@ pub fn check(model: &Model, certificate: &Certificate) -> Result<(), Doubt> {
                 return Err(Doubt::Selection);
             }
             let reached = i128::from(sign) * i128::from(model.sum(quantity, scope, options));
-            let limit = reached - i128::from(step(model, quantity, scope));
+            let limit = reached - i128::from(step(model, quantity, scope)).max(i128::from(within) + 1);
             Some(Row { quantity, scope, sign: i128::from(sign), limit })
         }
     };

@@ -11,6 +11,8 @@ use crate::search::{Budget, Ended, Search, Wanted};
 use crate::solve::{Conflict, Conflicts, Limits};
 use crate::table::Table;
 
+/// How many nodes are looked at to answer one question, unless all that is left may be spent on it.
+const QUESTION_NODES: u64 = 300;
 /// How many steps one look into the map may take.
 const MAP_STEPS_MAX: u64 = 200_000;
 
@@ -19,6 +21,9 @@ pub(crate) struct Explorer<'a> {
     table: &'a Table,
     limits: &'a Limits,
     searches: u64,
+    nodes: u64,
+    /// How many of them one question may cost.
+    question: u64,
     multipliers: Rc<Vec<u64>>,
     /// The last selection that kept to a set.
     witness: Option<Vec<usize>>,
@@ -34,7 +39,17 @@ enum Answer {
 impl<'a> Explorer<'a> {
     pub(crate) fn new(model: &'a Model, table: &'a Table, limits: &'a Limits, multipliers: Rc<Vec<u64>>) -> Self {
         let map = Map { size: model.bounds.len(), clauses: Vec::new() };
-        Self { model, table, limits, searches: limits.searches, multipliers, witness: None, map }
+        Self {
+            model,
+            table,
+            limits,
+            searches: limits.searches,
+            nodes: limits.nodes,
+            question: QUESTION_NODES,
+            multipliers,
+            witness: None,
+            map,
+        }
     }
 
     /// Explores from a proof that all bounds cannot be kept.
@@ -82,7 +97,7 @@ impl<'a> Explorer<'a> {
     fn shrink(&mut self, proof: Proof) -> Conflict {
         let mut proof = proof;
         let mut members = proof.support();
-        let mut minimal = true;
+        let mut doubtful = Vec::new();
         let mut needed = vec![false; self.model.bounds.len()];
         // Bounds on one choice are many and tell little: they go first.
         let size = |bound: usize| match &self.model.bounds[bound].scope {
@@ -91,7 +106,16 @@ impl<'a> Explorer<'a> {
         };
         loop {
             let candidates = members.iter().copied().filter(|bound| !needed[*bound]);
-            let Some(candidate) = candidates.min_by_key(|bound| (size(*bound), usize::MAX - bound)) else { break };
+            let Some(candidate) = candidates.min_by_key(|bound| (size(*bound), usize::MAX - bound)) else {
+                doubtful.retain(|bound| members.contains(bound));
+                if doubtful.is_empty() || self.question > QUESTION_NODES || self.nodes == 0 {
+                    break;
+                }
+                // Hard questions are asked again when what is left can be spent on them.
+                self.question = (self.nodes / 2).max(QUESTION_NODES + 1);
+                doubtful.drain(..).for_each(|bound: usize| needed[bound] = false);
+                continue;
+            };
             let mut set = vec![false; self.model.bounds.len()];
             members.iter().filter(|bound| **bound != candidate).for_each(|bound| set[*bound] = true);
             match self.ask(&set) {
@@ -110,10 +134,12 @@ impl<'a> Explorer<'a> {
                 }
                 Answer::Unknown => {
                     needed[candidate] = true;
-                    minimal = false;
+                    doubtful.push(candidate);
                 }
             }
         }
+        self.question = QUESTION_NODES;
+        let minimal = doubtful.is_empty();
         let certificate = Certificate { claim: Claim::Conflict { bounds: members.clone() }, proof };
         Conflict { bounds: members, minimal, certificate }
     }
@@ -128,9 +154,12 @@ impl<'a> Explorer<'a> {
         let Some(searches) = self.searches.checked_sub(1) else { return Answer::Unknown };
         self.searches = searches;
         let active: Vec<bool> = std::iter::once(false).chain(set.iter().copied()).collect();
-        let mut budget = Budget { nodes: self.limits.nodes };
+        let nodes = self.nodes.min(self.question);
+        let mut budget = Budget { nodes };
         let search = Search::new(self.table, &active, Wanted::Any);
-        match search.run(&mut budget, Some(&self.multipliers), self.witness.as_deref()) {
+        let ended = search.run(&mut budget, Some(&self.multipliers), self.witness.as_deref());
+        self.nodes -= nodes - budget.nodes;
+        match ended {
             Ended::Found(selection, _) => {
                 self.witness = Some(selection);
                 Answer::Kept
@@ -139,7 +168,7 @@ impl<'a> Explorer<'a> {
                 self.multipliers = multipliers;
                 Answer::Broken(proof)
             }
-            Ended::Spent(_) => Answer::Unknown,
+            Ended::Spent { .. } => Answer::Unknown,
         }
     }
 }

@@ -236,9 +236,10 @@ impl Model {
         }
         self.validate_bounds()?;
         self.validate_total("cost", Quantity::Cost)?;
-        self.metrics.iter().enumerate().try_for_each(|(metric, name)| {
-            self.validate_total(&format!("metric \"{name}\""), Quantity::Metric(metric))
-        })
+        self.metrics
+            .iter()
+            .enumerate()
+            .try_for_each(|(metric, name)| self.validate_total(&format!("metric \"{name}\""), Quantity::Metric(metric)))
     }
 
     fn validate_bounds(&self) -> Result<(), ModelError> {

@@ -48,7 +48,7 @@ fn nearest(model: &Model, bound: usize, under: Vec<usize>, limits: &Limits) -> R
     let mut budget = Budget { nodes: limits.nodes };
     Ok(match Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None) {
         Ended::Refuted(..) => Relaxation::NoUse,
-        Ended::Spent(_) => Relaxation::Unknown(Why::Nodes { nodes: limits.nodes }),
+        Ended::Spent { .. } => Relaxation::Unknown(Why::Nodes { nodes: limits.nodes }),
         Ended::Found(selection, proof) => {
             let options = table.selection(&selection);
             let reached = model.sum(line.quantity, &line.scope, &options);
@@ -141,12 +141,9 @@ pub fn relax_by_priority(
         }
     }
     Ok(match solve(&relaxed, limits)? {
-        Outcome::Feasible(solution) => Ok(Agreement {
-            changes,
-            options: solution.options,
-            cost: solution.cost,
-            certificate: solution.certificate,
-        }),
+        Outcome::Feasible(solution) => {
+            Ok(Agreement { changes, options: solution.options, cost: solution.cost, certificate: solution.certificate })
+        }
         Outcome::Infeasible(_) => Err(Why::Refused { doubt: "relaxed bounds are still in conflict".to_owned() }),
         Outcome::Unknown { why, .. } => Err(why),
     })
@@ -160,7 +157,7 @@ fn can_keep(model: &Model, bounds: &[usize], limits: &Limits) -> Result<bool, Wh
     match Search::new(&table, &active, Wanted::Any).run(&mut budget, None, None) {
         Ended::Found(..) => Ok(true),
         Ended::Refuted(..) => Ok(false),
-        Ended::Spent(_) => Err(Why::Nodes { nodes: limits.nodes }),
+        Ended::Spent { .. } => Err(Why::Nodes { nodes: limits.nodes }),
     }
 }
 
@@ -218,13 +215,7 @@ pub fn curve(model: &Model, along: &Bound, points_max: usize, limits: &Limits) -
 }
 
 /// Goes along the curve from its cheap end, each point better by `stride` or more.
-fn walk(
-    model: &Model,
-    along: &Bound,
-    stride: i64,
-    points_max: usize,
-    limits: &Limits,
-) -> Result<Curve, ModelError> {
+fn walk(model: &Model, along: &Bound, stride: i64, points_max: usize, limits: &Limits) -> Result<Curve, ModelError> {
     let mut curve = Curve { points: Vec::new(), complete: false, unknown: None };
     let sign = along.limit.sign();
     let mut limit = sign * LIMIT_MAX;
@@ -254,11 +245,16 @@ fn walk(
 }
 
 /// Finds the cheapest selection within a limit, and of those the best in the metric.
-fn point_at(model: &Model, along: &Bound, limit: i64, limits: &Limits) -> Result<Result<Option<Point>, Why>, ModelError> {
+fn point_at(
+    model: &Model,
+    along: &Bound,
+    limit: i64,
+    limits: &Limits,
+) -> Result<Result<Option<Point>, Why>, ModelError> {
     let mut model = model.clone();
     let place = model.bounds.len();
     model.bounds.push(Bound { limit: along.limit.with_value(limit), ..along.clone() });
-    let quick = Limits { conflicts: 1, searches: 0, ..*limits };
+    let quick = Limits { within_millionths: 0, conflicts: 1, searches: 0, ..*limits };
     let cost = match solve(&model, &quick)? {
         Outcome::Feasible(solution) => solution.cost,
         Outcome::Infeasible(_) => return Ok(Ok(None)),

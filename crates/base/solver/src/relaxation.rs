@@ -14,6 +14,8 @@ pub(crate) struct Group {
     /// Row-wise values of option 0, then of option 1 …
     pub(crate) values: Vec<f64>,
     pub(crate) costs: Vec<f64>,
+    /// The option to begin with, when one is thought to be near the answer.
+    pub(crate) start: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -39,15 +41,18 @@ struct Simplex<'a> {
     rows: usize,
     keys: Vec<usize>,
     basics: Vec<Basic>,
+    /// What each row may hold before the artificial comes in.
+    limit: f64,
     /// Whether costs count, or only the artificial.
     optimise: bool,
 }
 
-/// Solves the relaxation; without `optimise`, only whether it has a solution.
+/// Solves the relaxation: the cheapest mixture, or, without `optimise`, the one whose fullest row is least full.
 pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
-    let keys = groups.iter().map(|group| lightest(group, rows)).collect();
+    let keys = groups.iter().map(|group| group.start.unwrap_or_else(|| lightest(group, rows))).collect();
     let basics = (0..rows).map(Basic::Slack).collect();
-    let mut simplex = Simplex { groups, rows, keys, basics, optimise: false };
+    let limit = if optimise { 1.0 } else { 0.0 };
+    let mut simplex = Simplex { groups, rows, keys, basics, limit, optimise: false };
     let start = simplex.limits_left();
     let worst = (0..rows).min_by(|a, b| start[*a].total_cmp(&start[*b]));
     let mut multipliers = vec![0.0; rows];
@@ -56,13 +61,15 @@ pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
         multipliers = simplex.run();
         let amounts = simplex.amounts();
         let artificial = simplex.basics.iter().position(|basic| *basic == Basic::Artificial);
-        if artificial.is_some_and(|at| amounts[at] > TINY) {
+        if artificial.is_some_and(|at| amounts[at] + limit > 1.0 + TINY) {
             return Relaxed { infeasible: true, multipliers, shares: simplex.shares() };
         }
     }
     if optimise {
         simplex.optimise = true;
         multipliers = simplex.run();
+    } else {
+        multipliers.fill(0.0);
     }
     Relaxed { infeasible: false, multipliers, shares: simplex.shares() }
 }
@@ -90,7 +97,7 @@ impl Simplex<'_> {
 
     /// What the key options leave of each limit.
     fn limits_left(&self) -> Vec<f64> {
-        let mut left = vec![1.0; self.rows];
+        let mut left = vec![self.limit; self.rows];
         for (group, key) in self.keys.iter().enumerate() {
             for (left, value) in left.iter_mut().zip(self.values(group, *key)) {
                 *left -= value;
@@ -114,7 +121,13 @@ impl Simplex<'_> {
         match basic {
             Basic::Slack(_) => 0.0,
             // In the second phase it must stay at zero.
-            Basic::Artificial => if self.optimise { 1e6 } else { 1.0 },
+            Basic::Artificial => {
+                if self.optimise {
+                    1e6
+                } else {
+                    1.0
+                }
+            }
             Basic::Mixed(group, option) => self.cost(group, option) - self.cost(group, self.keys[group]),
         }
     }

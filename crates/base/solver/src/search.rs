@@ -13,6 +13,8 @@ use crate::table::{BETTER, Table};
 const RELAXED_ROWS_MAX: usize = 48;
 /// How often a node is bounded anew after options were struck out.
 const ROUNDS_MAX: usize = 6;
+/// More exchanges than this are not tried in pairs.
+const PAIRED_MOVES_MAX: usize = 1_500;
 
 /// Counts down; deterministic, unlike a clock.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +29,13 @@ pub(crate) enum Ended {
     Found(Vec<usize>, Option<Proof>),
     /// Nothing can be selected.
     Refuted(Proof, Rc<Vec<u64>>),
-    /// The budget is spent; with the best selection so far.
-    Spent(Option<Vec<usize>>),
+    /// The budget is spent.
+    Spent {
+        /// The best selection so far.
+        best: Option<Vec<usize>>,
+        /// What none undercuts.
+        at_least: Option<i64>,
+    },
 }
 
 /// What is asked of a search.
@@ -47,8 +54,12 @@ pub(crate) struct Search<'a> {
     table: &'a Table,
     active: &'a [bool],
     wanted: Wanted,
+    /// By how much a selection must be better to count.
+    step: i64,
     limits: Vec<i64>,
     best: Option<Vec<usize>>,
+    /// What the root proves that none undercuts.
+    at_least: Option<i64>,
     nodes: Vec<Node>,
     /// The multipliers that closed the last node.
     closing: Rc<Vec<u64>>,
@@ -58,12 +69,18 @@ struct Task {
     node: usize,
     left: Left,
     multipliers: Rc<Vec<u64>>,
+    /// What the relaxation of the parent preferred, by choice.
+    preferred: Rc<Vec<usize>>,
 }
 
 /// What becomes of a node.
 enum Fate {
     Closed(Vec<Multiplier>),
-    Split { choice: usize, near: Vec<usize>, far: Vec<usize>, multipliers: Rc<Vec<u64>> },
+    Split {
+        choice: usize,
+        near: Vec<usize>,
+        far: Vec<usize>,
+    },
     /// A selection was found and any was wanted.
     Done,
 }
@@ -72,11 +89,32 @@ impl<'a> Search<'a> {
     /// `active` tells for each row whether it counts; [`BETTER`] always does, when the best is wanted.
     pub(crate) fn new(table: &'a Table, active: &'a [bool], wanted: Wanted) -> Self {
         let closing = Rc::new(vec![0; table.limits.len()]);
-        Self { table, active, wanted, limits: table.limits.clone(), best: None, nodes: Vec::new(), closing }
+        Self {
+            table,
+            active,
+            wanted,
+            step: table.step,
+            limits: table.limits.clone(),
+            best: None,
+            at_least: None,
+            nodes: Vec::new(),
+            closing,
+        }
+    }
+
+    /// Looks only for what is better by more than this.
+    pub(crate) fn within(mut self, within: i64) -> Self {
+        self.step = self.step.max(within.saturating_add(1));
+        self
     }
 
     /// Searches. `multipliers` and `hint` come from a similar search, when there was one.
-    pub(crate) fn run(mut self, budget: &mut Budget, multipliers: Option<&Rc<Vec<u64>>>, hint: Option<&[usize]>) -> Ended {
+    pub(crate) fn run(
+        mut self,
+        budget: &mut Budget,
+        multipliers: Option<&Rc<Vec<u64>>>,
+        hint: Option<&[usize]>,
+    ) -> Ended {
         let zero = || Rc::new(vec![0; self.limits.len()]);
         let mut multipliers = multipliers.map_or_else(zero, Rc::clone);
         if multipliers.iter().enumerate().any(|(row, times)| *times > 0 && !self.counts(row)) {
@@ -91,9 +129,11 @@ impl<'a> Search<'a> {
             }
         }
         self.nodes.push(Node::default());
-        let mut open = vec![Task { node: 0, left, multipliers }];
+        let mut open = vec![Task { node: 0, left, multipliers, preferred: Rc::default() }];
         while let Some(mut task) = open.pop() {
-            let Some(nodes) = budget.nodes.checked_sub(1) else { return Ended::Spent(self.best) };
+            let Some(nodes) = budget.nodes.checked_sub(1) else {
+                return Ended::Spent { best: self.best, at_least: self.at_least };
+            };
             budget.nodes = nodes;
             let mut steps = Vec::new();
             let fate = self.process(&mut task, &mut steps);
@@ -101,7 +141,7 @@ impl<'a> Search<'a> {
             match fate {
                 Fate::Closed(multipliers) => self.nodes[task.node].end = End::Combination(multipliers),
                 Fate::Done => break,
-                Fate::Split { choice, near, far, multipliers } => {
+                Fate::Split { choice, near, far } => {
                     let child = self.nodes.len();
                     self.nodes.extend([Node::default(), Node::default()]);
                     let options = |options: &[usize]| self.table.part(choice, options.iter().copied()).options;
@@ -110,8 +150,9 @@ impl<'a> Search<'a> {
                     let mut other = task.left.clone();
                     other[choice] = far;
                     task.left[choice] = near;
-                    open.push(Task { node: child + 1, left: other, multipliers: Rc::clone(&multipliers) });
-                    open.push(Task { node: child, left: task.left, multipliers });
+                    let (multipliers, preferred) = (Rc::clone(&task.multipliers), Rc::clone(&task.preferred));
+                    open.push(Task { node: child + 1, left: other, multipliers, preferred });
+                    open.push(Task { node: child, ..task });
                 }
             }
         }
@@ -129,7 +170,6 @@ impl<'a> Search<'a> {
     }
 
     fn process(&mut self, task: &mut Task, steps: &mut Vec<Step>) -> Fate {
-        let mut latest = Rc::clone(&task.multipliers);
         let mut round = 0;
         loop {
             round += 1;
@@ -146,16 +186,20 @@ impl<'a> Search<'a> {
                 }
                 continue;
             }
-            if round == 1 && latest.iter().any(|times| *times > 0) {
-                match self.bound(&mut task.left, &latest, steps) {
-                    Bounded::Broken => return self.close(latest.to_vec()),
+            if round == 1 && task.multipliers.iter().any(|times| *times > 0) {
+                match self.bound(&mut task.left, &task.multipliers, steps) {
+                    Bounded::Broken => return self.close(task.multipliers.to_vec()),
                     Bounded::Narrowed => continue,
                     Bounded::Open => {}
                 }
             }
-            let (rows, relaxed) = self.relax(&task.left);
-            let times = self.whole(&rows, &relaxed);
-            latest = Rc::new(times);
+            let (rows, relaxed) = self.relax(&task.left, &task.preferred);
+            task.preferred = Rc::new(most(&task.left, &relaxed.shares));
+            let latest = Rc::new(self.whole(&rows, &relaxed));
+            task.multipliers = Rc::clone(&latest);
+            if task.node == 0 {
+                self.at_least = self.at_least.max(self.floor(&task.left, &latest));
+            }
             // Bounding anew must end also where each round strikes out little: then only the sum is looked at.
             let bounded = if round < ROUNDS_MAX {
                 self.bound(&mut task.left, &latest, steps)
@@ -172,13 +216,13 @@ impl<'a> Search<'a> {
             }
             let before = self.limits[BETTER];
             let worth_a_try = self.wanted == Wanted::Any || task.node % 8 == 0 || is_pure(&relaxed);
-            if worth_a_try && self.try_selection(&task.left, most(&task.left, &relaxed.shares)) {
+            if worth_a_try && self.try_selection(&task.left, task.preferred.to_vec()) {
                 return Fate::Done;
             }
             if self.limits[BETTER] != before && round < ROUNDS_MAX {
                 continue;
             }
-            return self.split(&task.left, &relaxed, latest);
+            return self.split(&task.left, &relaxed);
         }
     }
 
@@ -195,7 +239,7 @@ impl<'a> Search<'a> {
         if self.best.is_none() || sum <= self.limits[BETTER] {
             self.best = Some(selection);
             if self.wanted == Wanted::Best {
-                self.limits[BETTER] = sum - self.table.step;
+                self.limits[BETTER] = sum - self.step;
             }
         }
         self.wanted == Wanted::Any
@@ -252,7 +296,8 @@ impl<'a> Search<'a> {
         for (column, options) in self.table.columns.iter().zip(left) {
             for (at, row) in column.rows.iter().enumerate() {
                 let values = options.iter().map(|option| column.values(*option)[at]);
-                let (low, high) = values.fold((i64::MAX, i64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+                let (low, high) =
+                    values.fold((i64::MAX, i64::MIN), |(low, high), value| (low.min(value), high.max(value)));
                 lows[*row] += low;
                 highs[*row] += high;
             }
@@ -305,8 +350,19 @@ impl<'a> Search<'a> {
         (mins.iter().sum::<i128>() - limit, mins)
     }
 
+    /// Returns what multipliers prove that no selection undercuts.
+    fn floor(&self, left: &Left, times: &[u64]) -> Option<i64> {
+        let unit = i128::from(times[BETTER]);
+        if unit == 0 {
+            return None;
+        }
+        let (excess, _) = self.excess(left, times);
+        let proved = (excess + unit * i128::from(self.limits[BETTER])).div_euclid(unit);
+        i64::try_from(proved).ok()
+    }
+
     /// Solves the linear relaxation of what is left; returns which rows it knew, in original units.
-    fn relax(&self, left: &Left) -> (Vec<(usize, f64)>, Relaxed) {
+    fn relax(&self, left: &Left, preferred: &[usize]) -> (Vec<(usize, f64)>, Relaxed) {
         let (lows, highs) = self.ranges(left);
         let mut rows: Vec<(usize, f64)> = Vec::new();
         for row in 1..self.limits.len() {
@@ -325,8 +381,11 @@ impl<'a> Search<'a> {
         let mut place = vec![usize::MAX; self.limits.len()];
         rows.iter().enumerate().for_each(|(at, (row, _))| place[*row] = at);
         let mut groups = Vec::new();
-        for (column, options) in self.table.columns.iter().zip(left).filter(|(_, options)| options.len() > 1) {
-            let mut group = Group { values: vec![0.0; options.len() * rows.len()], costs: Vec::new() };
+        let open = left.iter().enumerate().filter(|(_, options)| options.len() > 1);
+        for (choice, options) in open {
+            let column = &self.table.columns[choice];
+            let start = preferred.get(choice).and_then(|start| options.iter().position(|option| option == start));
+            let mut group = Group { values: vec![0.0; options.len() * rows.len()], costs: Vec::new(), start };
             for (at, row) in column.rows.iter().enumerate() {
                 let min = options.iter().map(|option| column.values(*option)[at]).min().unwrap_or(0);
                 for (slot, option) in options.iter().enumerate() {
@@ -396,7 +455,7 @@ impl<'a> Search<'a> {
     }
 
     /// Splits the options of the choice that is mixed most evenly, so that the mixture ends.
-    fn split(&self, left: &Left, relaxed: &Relaxed, multipliers: Rc<Vec<u64>>) -> Fate {
+    fn split(&self, left: &Left, relaxed: &Relaxed) -> Fate {
         let open = left.iter().enumerate().filter(|(_, options)| options.len() > 1);
         let mut chosen: Option<(f64, usize, &Vec<f64>)> = None;
         for ((choice, _), shares) in open.zip(&relaxed.shares) {
@@ -412,7 +471,7 @@ impl<'a> Search<'a> {
         if most > 1.0 - 1e-6 {
             // Nothing is mixed: the relaxation is no help any more.
             let (near, far) = options.iter().partition(|option| **option == options[top]);
-            return Fate::Split { choice, near, far, multipliers };
+            return Fate::Split { choice, near, far };
         }
         // Options are in the order of what is optimised: cut there where half of the mixture is on each side.
         let mut below = 0.0;
@@ -428,7 +487,7 @@ impl<'a> Search<'a> {
         let cut = cut.clamp(1, options.len() - 1);
         let (cheap, dear) = options.split_at(cut);
         let (near, far) = if top < cut { (cheap, dear) } else { (dear, cheap) };
-        Fate::Split { choice, near: near.to_vec(), far: far.to_vec(), multipliers }
+        Fate::Split { choice, near: near.to_vec(), far: far.to_vec() }
     }
 
     /// Repairs and improves a selection; returns whether one was found and any was wanted.
@@ -449,8 +508,13 @@ impl<'a> Search<'a> {
         }
         if self.wanted == Wanted::Best {
             for _ in 0..4 * selection.len() {
-                let Some((choice, option)) = self.improve(left, &selection, &sums) else { break };
-                self.exchange(&mut selection, &mut sums, choice, option);
+                match self.improve(left, &selection, &sums) {
+                    Some((choice, option)) => self.exchange(&mut selection, &mut sums, choice, option),
+                    None => {
+                        let Some(pair) = self.improve_by_two(left, &selection, &sums) else { break };
+                        pair.into_iter().for_each(|(at, option)| self.exchange(&mut selection, &mut sums, at, option));
+                    }
+                }
             }
         }
         self.accept(selection)
@@ -468,7 +532,11 @@ impl<'a> Search<'a> {
     fn violation(&self, sums: &[i64], rows: &[usize], old: &[i64], new: &[i64]) -> f64 {
         let broken = |row: usize, sum: i64| {
             let over = sum.saturating_sub(self.limits[row]);
-            if row == BETTER || !self.active[row] || over <= 0 { 0.0 } else { real(over) / self.table.totals[row].max(1.0) }
+            if row == BETTER || !self.active[row] || over <= 0 {
+                0.0
+            } else {
+                real(over) / self.table.totals[row].max(1.0)
+            }
         };
         if rows.is_empty() {
             return sums.iter().enumerate().map(|(row, sum)| broken(row, *sum)).sum();
@@ -519,6 +587,54 @@ impl<'a> Search<'a> {
             }
         }
         best.map(|(_, choice, option)| (choice, option))
+    }
+}
+
+/// Looks for two exchanges that together save and break nothing, where one alone does not.
+impl Search<'_> {
+    fn improve_by_two(&self, left: &Left, selection: &[usize], sums: &[i64]) -> Option<[(usize, usize); 2]> {
+        let mut moves: Vec<(i64, usize, usize)> = Vec::new();
+        for (choice, options) in left.iter().enumerate().filter(|(_, options)| options.len() > 1) {
+            let column = &self.table.columns[choice];
+            let old = column.values(selection[choice])[BETTER];
+            let others = options.iter().filter(|option| **option != selection[choice]);
+            moves.extend(others.map(|option| (column.values(*option)[BETTER] - old, choice, *option)));
+        }
+        if moves.len() > PAIRED_MOVES_MAX {
+            return None;
+        }
+        moves.sort_unstable();
+        let mut best: Option<(i64, [(usize, usize); 2])> = None;
+        let mut after = sums.to_vec();
+        for (change, choice, option) in moves.iter().take_while(|(change, ..)| *change < 0) {
+            let column = &self.table.columns[*choice];
+            let deltas = || {
+                let pairs = column.values(selection[*choice]).iter().zip(column.values(*option));
+                column.rows.iter().zip(pairs.map(|(old, new)| new - old))
+            };
+            deltas().for_each(|(row, delta)| after[*row] += delta);
+            let broken = |row: usize| row != BETTER && self.active[row] && after[row] > self.limits[row];
+            let broken_rows: Vec<usize> = column.rows.iter().copied().filter(|row| broken(*row)).collect();
+            let least = best.map_or(0, |(least, _)| least);
+            for (other_change, other, with) in moves.iter().take_while(|(other, ..)| change + other < least) {
+                if other == choice {
+                    continue;
+                }
+                let column = &self.table.columns[*other];
+                let pairs = column.values(selection[*other]).iter().zip(column.values(*with));
+                let keeps = column.rows.iter().zip(pairs).all(|(row, (old, new))| {
+                    *row == BETTER || !self.active[*row] || after[*row] + new - old <= self.limits[*row]
+                });
+                if keeps && broken_rows.iter().all(|row| column.rows.contains(row)) {
+                    let least = best.map_or(0, |(least, _)| least);
+                    if change + other_change < least {
+                        best = Some((change + other_change, [(*choice, *option), (*other, *with)]));
+                    }
+                }
+            }
+            deltas().for_each(|(row, delta)| after[*row] -= delta);
+        }
+        best.map(|(_, pair)| pair)
     }
 }
 

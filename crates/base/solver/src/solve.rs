@@ -10,8 +10,11 @@ use crate::table::{Aim, Table};
 /// How much work is done before the answer is [`Outcome::Unknown`]. Counts, so that answers do not depend on a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many nodes one search looks at.
+    /// How many nodes a search looks at, and all searches for conflicts together.
     pub nodes: u64,
+    /// When the cheapest is not known after so many nodes, one that is at most this much dearer will do, in millionths
+    /// of its cost; the certificate says so. Zero: only the cheapest will.
+    pub within_millionths: u32,
     /// How many conflicts are told.
     pub conflicts: usize,
     /// How many searches are made for conflicts.
@@ -20,7 +23,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 200_000, conflicts: 8, searches: 5_000 }
+        Self { nodes: 20_000, within_millionths: 0, conflicts: 8, searches: 2_000 }
     }
 }
 
@@ -37,6 +40,8 @@ pub enum Outcome {
         why: Why,
         /// A selection that keeps to all bounds, when one was found: perhaps not the cheapest.
         found: Option<Vec<usize>>,
+        /// No selection costs less.
+        cost_at_least: Option<i64>,
     },
 }
 
@@ -47,6 +52,8 @@ pub struct Solution {
     pub options: Vec<usize>,
     /// What they cost.
     pub cost: i64,
+    /// None is cheaper by more than this; zero: none is cheaper.
+    pub within: i64,
     /// Why none is cheaper.
     pub certificate: Certificate,
 }
@@ -100,27 +107,45 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
     let table = Table::new(model, Aim::Cost);
     let active = vec![true; table.limits.len()];
     let mut budget = Budget { nodes: limits.nodes };
-    match Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None) {
+    let mut within = 0;
+    let mut ended = Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None);
+    if let (Ended::Spent { best: Some(best), .. }, 1..) = (&ended, limits.within_millionths) {
+        let cost = model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(best));
+        let part = i128::from(cost).abs() * i128::from(limits.within_millionths) / 1_000_000;
+        within = i64::try_from(part).unwrap_or(0);
+        let mut budget = Budget { nodes: limits.nodes };
+        ended = Search::new(&table, &active, Wanted::Best).within(within).run(&mut budget, None, Some(best));
+    }
+    match ended {
         Ended::Found(selection, proof) => {
             let options = table.selection(&selection);
             let cost = model.sum(crate::Quantity::Cost, &crate::Scope::All, &options);
-            let claim = Claim::Cheapest { options: options.clone() };
+            let claim = Claim::Cheapest { options: options.clone(), within: within.unsigned_abs() };
             let certificate = Certificate { claim, proof: proof.unwrap_or_default() };
             if let Err(doubt) = check(model, &certificate) {
-                return Ok(Outcome::Unknown { why: Why::Refused { doubt: doubt.to_string() }, found: Some(options) });
+                return Ok(Outcome::Unknown {
+                    why: Why::Refused { doubt: doubt.to_string() },
+                    found: Some(options),
+                    cost_at_least: None,
+                });
             }
-            Ok(Outcome::Feasible(Solution { options, cost, certificate }))
+            Ok(Outcome::Feasible(Solution { options, cost, within, certificate }))
         }
         Ended::Refuted(proof, multipliers) => {
             let conflicts = Explorer::new(model, &table, limits, multipliers).explore(proof);
             let doubt = conflicts.conflicts.iter().find_map(|conflict| check(model, &conflict.certificate).err());
             Ok(match doubt {
-                Some(doubt) => Outcome::Unknown { why: Why::Refused { doubt: doubt.to_string() }, found: None },
+                Some(doubt) => Outcome::Unknown {
+                    why: Why::Refused { doubt: doubt.to_string() },
+                    found: None,
+                    cost_at_least: None,
+                },
                 None => Outcome::Infeasible(conflicts),
             })
         }
-        Ended::Spent(found) => Ok(Outcome::Unknown {
+        Ended::Spent { best: found, at_least } => Ok(Outcome::Unknown {
             why: Why::Nodes { nodes: limits.nodes },
+            cost_at_least: at_least,
             found: found.map(|selection| table.selection(&selection)),
         }),
     }

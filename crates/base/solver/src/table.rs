@@ -133,13 +133,7 @@ fn touching(model: &Model, lines: &[(Quantity, &Scope, i64)]) -> Vec<Vec<usize>>
     touching
 }
 
-fn column(
-    model: &Model,
-    choice: usize,
-    rows: Vec<usize>,
-    lines: &[(Quantity, &Scope, i64)],
-    limits: &[i64],
-) -> Column {
+fn column(model: &Model, choice: usize, rows: Vec<usize>, lines: &[(Quantity, &Scope, i64)], limits: &[i64]) -> Column {
     let alone =
         |row: usize| row != BETTER && matches!(lines[row].1, Scope::Only(choices) if choices.as_slice() == [choice]);
     let values_of = |option: usize| -> Vec<i64> {

@@ -58,7 +58,8 @@ pub(crate) fn models() -> impl Strategy<Value = Model> {
             .prop_map(|(cost, metrics)| Candidate { name: String::new(), cost, metrics });
         let options = prop::collection::vec(option, 1..5).prop_map(|options| Choice { name: String::new(), options });
         let reach = spread * 4;
-        let bound = (0..=metrics, prop::collection::vec(any::<bool>(), choices), any::<bool>(), any::<bool>(), -reach..=reach);
+        let bound =
+            (0..=metrics, prop::collection::vec(any::<bool>(), choices), any::<bool>(), any::<bool>(), -reach..=reach);
         let bound = bound.prop_map(move |(quantity, members, all, at_most, value)| Bound {
             name: String::new(),
             quantity: quantity.checked_sub(1).map_or(Quantity::Cost, Quantity::Metric),

@@ -20,11 +20,13 @@ fn is_true(model: &Model, claim: &Claim) -> bool {
             let set = crate::brute::bits(bounds);
             conflicts(model).iter().any(|conflict| conflict & set == *conflict)
         }
-        Claim::Cheapest { options } => {
+        Claim::Cheapest { options, within } => {
             let all = kept(model);
             let mine = all.iter().find(|(other, _)| other == options);
             mine.is_some_and(|(_, bits)| *bits == full)
-                && all.iter().all(|(other, bits)| *bits != full || cost(other) >= cost(options))
+                && all.iter().all(|(other, bits)| {
+                    *bits != full || cost(other) + i64::try_from(*within).unwrap() >= cost(options)
+                })
         }
         Claim::Nearest { .. } => unreachable!("not made here"),
     }
@@ -54,7 +56,7 @@ fn corrupt(certificate: &mut Certificate, what: u8, seed: usize) {
         8 | 9 => multipliers.push(Multiplier { of: Term::Bound(seed % 9), times: 1 }),
         10 => match &mut certificate.claim {
             Claim::Conflict { bounds } => drop(bounds.pop()),
-            Claim::Cheapest { options } | Claim::Nearest { options, .. } => {
+            Claim::Cheapest { options, .. } | Claim::Nearest { options, .. } => {
                 options.iter_mut().for_each(|option| *option += 1);
             }
         },

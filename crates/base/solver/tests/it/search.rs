@@ -1,11 +1,9 @@
-use maru_solver::{
-    Bound, Candidate, Choice, Limit, Limits, Model, ModelError, Outcome, Quantity, Scope, check, solve,
-};
+use maru_solver::{Bound, Candidate, Choice, Limit, Limits, Model, ModelError, Outcome, Quantity, Scope, check, solve};
 use proptest::prelude::*;
 
 use crate::brute::{bits, conflicts, kept, models};
 
-const ALL: Limits = Limits { nodes: 1_000_000, conflicts: 1_000, searches: 1_000_000 };
+const ALL: Limits = Limits { nodes: 1_000_000, within_millionths: 0, conflicts: 1_000, searches: 1_000_000 };
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
@@ -40,7 +38,7 @@ proptest! {
     fn limits_make_the_answer_unknown_and_never_wrong(model in models(), nodes in 0_u64..4, searches in 0_u64..4) {
         let full = (1_u32 << model.bounds.len()) - 1;
         let feasible = kept(&model).into_iter().any(|(_, bits)| bits == full);
-        match solve(&model, &Limits { nodes, conflicts: 2, searches }).unwrap() {
+        match solve(&model, &Limits { nodes, within_millionths: 0, conflicts: 2, searches }).unwrap() {
             Outcome::Feasible(solution) => {
                 prop_assert!(feasible);
                 prop_assert_eq!(check(&model, &solution.certificate), Ok(()));
@@ -53,10 +51,24 @@ proptest! {
                     prop_assert!(minimal.contains(&bits(&conflict.bounds)));
                 }
             }
-            Outcome::Unknown { found, .. } => {
+            Outcome::Unknown { found, cost_at_least, .. } => {
+                let cost = |options: &Vec<usize>| model.sum(Quantity::Cost, &Scope::All, options);
+                prop_assert!(kept(&model).iter().all(|(options, bits)| *bits != full || Some(cost(options)) >= cost_at_least));
                 let keeps = |options: &Vec<usize>| (0..model.bounds.len()).all(|bound| model.keeps(bound, options));
                 prop_assert!(found.iter().all(keeps));
             }
+        }
+    }
+
+    #[test]
+    fn a_tolerance_is_kept_and_told(model in models(), nodes in 1_u64..3, within_millionths in 1_u32..600_000) {
+        let full = (1_u32 << model.bounds.len()) - 1;
+        let costs = kept(&model).into_iter().filter(|(_, bits)| *bits == full);
+        let cheapest = costs.map(|(options, _)| model.sum(Quantity::Cost, &Scope::All, &options)).min();
+        let limits = Limits { nodes, within_millionths, ..Limits::default() };
+        if let Outcome::Feasible(solution) = solve(&model, &limits).unwrap() {
+            prop_assert!(cheapest.is_some_and(|cheapest| solution.cost - cheapest <= solution.within));
+            prop_assert_eq!(check(&model, &solution.certificate), Ok(()));
         }
     }
 
