@@ -10,6 +10,7 @@ mod life;
 mod metrics;
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod metrics_differential;
+// Takes in the runner of scripts beside the language, which uses maru_promql and regex.
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod scripts;
 #[expect(clippy::print_stdout, reason = "a test tells how long it took")]
