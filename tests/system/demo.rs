@@ -41,6 +41,14 @@ fn the_shop_answers_through_the_gateway_and_the_second_demo_keeps_what_is_there(
     let demo = ["demo", "--shop", &folder.to_string_lossy(), "--node-name", "node"];
     let first = system.maru(&demo);
     assert!(first.contains("the shop runs") && first.contains("KRW"), "{first}");
+    let row = |name: &str| first.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_default();
+    assert!(row("fr-004").contains("적합") && !row("fr-004").contains("부적합"), "{first}");
+    assert!(row("nfr-002").contains("부적합") && row("nfr-002").contains("위반"), "{first}");
+    assert!(row("nfr-006").contains("미측정"), "{first}");
+    let documents = system.data().join("documents/shop");
+    for ending in ["html", "docx", "xlsx", "hwpx"] {
+        assert!(documents.join(format!("traceability-matrix.{ending}")).exists(), "{ending}");
+    }
     let (status, page) = system.http("http://shop.localhost:8080/", &["--resolve", "shop.localhost:8080:127.0.0.1"]);
     assert_eq!(status, 200, "{page}");
     let pods = system.maru(&["get", "pods", "-n", "shop"]);

@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Show how far a project is
     #[command(subcommand)]
     Project(ProjectCommand),
+    /// Write a project's documents: requirements definition, traceability matrix, test result, audit matrix
+    #[command(after_help = "Example:\n  sudo maru -n shop export documents --language ko --format hwpx --format xlsx")]
+    Export(ExportArguments),
     #[command(flatten)]
     Client(maru_cli::Command),
 }
@@ -104,7 +107,7 @@ pub(crate) enum EvidenceCommand {
     Attest(Box<AttestArguments>),
     /// Check signatures, digests and the chain: of this machine's evidence, or of an exported folder
     Verify {
-        /// An exported folder; without it, the evidence of the project on this machine
+        /// An exported folder or .tar file; without it, the evidence of the project on this machine
         folder: Option<PathBuf>,
         /// The public key to trust, instead of the one in the folder
         #[arg(long, value_name = "FILE", requires = "folder")]
@@ -113,9 +116,9 @@ pub(crate) enum EvidenceCommand {
     /// List evidence
     #[command(visible_alias = "ls")]
     List,
-    /// Write all evidence into a folder that can be checked without Maru
+    /// Write all evidence into a folder or a .tar file that can be checked without Maru
     Export {
-        /// The folder; it must be new or empty
+        /// The folder or the .tar file; it must be new
         folder: PathBuf,
     },
 }
@@ -126,7 +129,11 @@ pub(crate) struct AttestArguments {
     /// The report as the tool wrote it (- is standard input)
     pub(crate) report: PathBuf,
     /// How the report is read
-    #[arg(long, value_name = "KIND", help = "How the report is read: junit, sarif, cyclonedx, k6, wrk, load, slo, drill or approval; by default it is guessed")]
+    #[arg(
+        long,
+        value_name = "KIND",
+        help = "How the report is read: junit, sarif, cyclonedx, k6, wrk, load, slo, drill or approval; by default it is guessed"
+    )]
     pub(crate) kind: Option<String>,
     /// A requirement that it is about; may be given several times; without it, all whose checks ask for this report
     #[arg(long, value_name = "NAME")]
@@ -143,6 +150,22 @@ pub(crate) struct AttestArguments {
     /// How long it counts, such as 30d
     #[arg(long, value_name = "TIME")]
     pub(crate) valid_for: Option<String>,
+}
+
+/// What `maru export` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The folder for the files
+    pub(crate) folder: PathBuf,
+    /// The language of the documents
+    #[arg(long, value_parser = ["ko", "en"], default_value = "ko")]
+    pub(crate) language: String,
+    /// html, docx, xlsx or hwpx; may be given several times; by default all
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Vec<String>,
+    /// Write the evidence into the folder as well
+    #[arg(long)]
+    pub(crate) evidence: bool,
 }
 
 #[derive(Debug, Subcommand)]

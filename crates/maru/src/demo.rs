@@ -7,14 +7,15 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::acceptance;
 use crate::arguments::{DemoArguments, GlobalArguments};
 use crate::image;
 use crate::instance::Instance;
 use crate::report::Report;
 use crate::settings::Paths;
 
-const NAMESPACE: &str = "shop";
-const HOST: &str = "shop.localhost";
+pub(crate) const NAMESPACE: &str = "shop";
+pub(crate) const HOST: &str = "shop.localhost";
 /// How long the shop's services may take until they are ready; PostgreSQL makes its database first.
 const READY_TIME_MAX: Duration = Duration::from_secs(180);
 
@@ -49,6 +50,9 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
     let step = steps.begin("order something through the gateway");
     let order = order(&running.http).await?;
     steps.end(step);
+    let step = steps.begin("measure what the requirements ask for");
+    let accepted = acceptance::run(&context, &paths, &running.http, &demo.shop.join(".maru")).await?;
+    steps.end(step);
     let page = format!("http://{HOST}:{}/", running.http.rsplit(':').next().unwrap_or("8080"));
     report.line(format_args!("\nthe shop runs after {:.1} s: {page}", started.elapsed().as_secs_f64()));
     report.line(format_args!(
@@ -56,9 +60,17 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
         order["id"], order["total"], order["payment"]
     ));
     report.line(format_args!(
-        "\ntry:\n  curl {page}\n  maru get pods -n {NAMESPACE}\n  maru logs -n {NAMESPACE} deploy/orders -f\n  maru describe -n {NAMESPACE} statefulset/orders-db\n  maru down"
+        "\n{} requirements, judged by what this run measured: {}\n\n{}\n\ndocuments: {}",
+        accepted.requirements.len(),
+        acceptance::summary(&accepted.requirements),
+        acceptance::table(&accepted.requirements),
+        accepted.documents.display()
+    ));
+    report.line(format_args!(
+        "\ntry:\n  curl {page}\n  maru get pods -n {NAMESPACE}\n  maru logs -n {NAMESPACE} deploy/orders -f\n  maru describe -n {NAMESPACE} statefulset/orders-db\n  maru -n {NAMESPACE} req show nfr-002\n  maru -n {NAMESPACE} evidence list\n  maru down"
     ));
     report.value(&json!({"page": page, "order": order, "seconds": started.elapsed().as_secs_f64(),
+        "requirements": accepted.requirements, "documents": accepted.documents,
         "steps": steps.done.iter().map(|(name, took)| json!({"step": name, "seconds": took.as_secs_f64()})).collect::<Vec<_>>()}));
     Ok(0)
 }

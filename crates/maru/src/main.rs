@@ -1,10 +1,12 @@
 //! The binary: reads flags, checks the machine, wires the rooms, starts and stops them in order.
 
+mod acceptance;
 mod arguments;
 mod client;
 mod demo;
 mod detach;
 mod down;
+mod export;
 mod image;
 mod instance;
 mod kubeconfig;
@@ -85,6 +87,7 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Req(ReqCommand::Folder(command)) => requirements::run(command, global.json, report).await,
         Command::Evidence(command) => spine::evidence(global, command, report).await,
         Command::Project(command) => spine::project(global, command, report).await,
+        Command::Export(arguments) => export::run(global, arguments, report).await,
         Command::Client(command) => client::run(global, command, report).await,
     }
 }

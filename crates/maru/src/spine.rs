@@ -19,11 +19,14 @@ use crate::settings::Paths;
 /// Letters of a reason in a table.
 const REASON_LETTERS: usize = 96;
 
-async fn desk(global: &GlobalArguments, report: Report) -> anyhow::Result<Desk> {
+pub(crate) async fn desk(global: &GlobalArguments, report: Report) -> anyhow::Result<Desk> {
     let context = crate::client::connect(global, report).await?;
     let folder = Paths::new(&global.data).evidence();
     let ledger = Ledger::open(&folder).with_context(|| {
-        format!("the evidence in \"{}\" cannot be used; it is on the machine that Maru runs on, and root's", folder.display())
+        format!(
+            "the evidence in \"{}\" cannot be used; it is on the machine that Maru runs on, and root's",
+            folder.display()
+        )
     })?;
     Ok(Desk::new(context.client, ledger, &global.namespace))
 }
@@ -43,7 +46,10 @@ pub(crate) async fn requirements(
         }
         RequirementCommand::Show { name } => {
             let one = all.iter().find(|one| one.metadata.name == name).with_context(|| {
-                format!("project \"{}\" has no requirement \"{name}\"; \"maru req list\" shows what there is", desk.name())
+                format!(
+                    "project \"{}\" has no requirement \"{name}\"; \"maru req list\" shows what there is",
+                    desk.name()
+                )
             })?;
             report.line(show(one, &all));
             report.value(&serde_json::to_value(one)?);
@@ -183,11 +189,7 @@ fn trace_row(depth: usize, one: &Requirement, language: Language) -> Vec<String>
     ]
 }
 
-pub(crate) async fn evidence(
-    global: &GlobalArguments,
-    command: EvidenceCommand,
-    report: Report,
-) -> anyhow::Result<u8> {
+pub(crate) async fn evidence(global: &GlobalArguments, command: EvidenceCommand, report: Report) -> anyhow::Result<u8> {
     match command {
         EvidenceCommand::Attest(arguments) => attest(global, *arguments, report).await,
         EvidenceCommand::Verify { folder: Some(folder), key } => {
@@ -318,7 +320,8 @@ fn format_of(kind: Option<&str>, content: &[u8]) -> anyhow::Result<Format> {
     match kind {
         Some("slo") => Ok(Format::SloWindow),
         Some(kind) => Format::of_name(kind).with_context(|| format!("\"{kind}\" is no kind of report: write {KINDS}")),
-        None => Format::guess(content).with_context(|| format!("what wrote the report is not clear: say it with --kind {KINDS}")),
+        None => Format::guess(content)
+            .with_context(|| format!("what wrote the report is not clear: say it with --kind {KINDS}")),
     }
 }
 
@@ -330,11 +333,7 @@ fn read_image(text: &str) -> anyhow::Result<Subject> {
     Ok(Subject { kind: SubjectKind::Image, name: name.to_owned(), digest })
 }
 
-pub(crate) async fn project(
-    global: &GlobalArguments,
-    command: ProjectCommand,
-    report: Report,
-) -> anyhow::Result<u8> {
+pub(crate) async fn project(global: &GlobalArguments, command: ProjectCommand, report: Report) -> anyhow::Result<u8> {
     let ProjectCommand::Status = command;
     let desk = desk(global, report).await?;
     let requirements = desk.requirements().await?;

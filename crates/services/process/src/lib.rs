@@ -4,18 +4,22 @@
 //! Never: measures anything itself; lets anybody type a verdict.
 //! Source: docs/guide/spine.md.
 
+mod analysis;
 mod control;
 mod desk;
 mod follow;
 mod ledger;
 mod merge;
 mod pack;
+mod papers;
 mod plan;
 mod running;
 mod seal;
 
+pub use analysis::{Analysis, AnalysisError, Asked, Measurement, NotAnalysed, analyse, replace_estimates};
 pub use control::{ProcessOptions, start};
 pub use desk::{Attestation, Desk, DeskError};
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;
 pub use pack::{Checked, PackError, Problem, export, verify, verify_folder};
+pub use papers::Material;

@@ -1,7 +1,6 @@
 //! A project's evidence as a folder that is checked without Maru: envelopes, reports, the public key, the chain's end.
 //!
-//! `project.json`, `key.pem`, `head.json`, `envelopes/HEX.json`, `reports/HEX`, and the requirements with their verdicts
-//! in `requirements.json`. See docs/formats/evidence.md.
+//! The files are those of docs/formats/evidence.md, and `requirements.json`: the requirements with their verdicts.
 
 use std::fs;
 use std::io;
@@ -9,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use maru_api::Digest;
-use maru_evidence::{PublicKey, Replay, Verifier, check_raw, replay};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use maru_evidence::export as archive;
+use maru_evidence::{PublicKey, Verifier, check_raw, replay};
+use serde::Serialize;
 
 use crate::desk::{Desk, DeskError, seen};
-use crate::ledger::{BLOB_BYTES_MAX, Head, LedgerError};
+use crate::ledger::{BLOB_BYTES_MAX, LedgerError};
 use crate::plan::View;
 use crate::seal::{Seals, chain_of};
 
@@ -28,6 +27,9 @@ pub enum PackError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] archive::ArchiveError),
     /// The disk failed.
     #[error("could not {action} \"{}\"", path.display())]
     Io {
@@ -40,7 +42,7 @@ pub enum PackError {
         source: io::Error,
     },
     /// Something is in the way.
-    #[error("\"{}\" is not empty; name a folder that is new", .0.display())]
+    #[error("\"{}\" is there already; name a folder or a .tar file that is new", .0.display())]
     NotEmpty(PathBuf),
     /// A file of the folder is not what it should be.
     #[error("\"{}\" is damaged: {why}", path.display())]
@@ -75,11 +77,6 @@ pub struct Problem {
     pub what: String,
     /// Why.
     pub why: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ProjectFile {
-    project: String,
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PackError {
@@ -124,101 +121,78 @@ pub async fn verify(desk: &Desk) -> Result<Checked, PackError> {
     Ok(checked)
 }
 
-/// Writes all evidence of a project into a new folder; returns how many records there are.
+/// Writes all evidence of a project, and its requirements with their verdicts, into a new folder, or into a tar file when
+/// the path ends with `.tar`; returns how many records there are.
 ///
 /// # Errors
-/// When the folder is in use, the API server or a disk fails, or a record of the chain cannot be read.
-pub async fn export(desk: &Desk, folder: &Path) -> Result<u64, PackError> {
-    if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(PackError::NotEmpty(folder.to_owned()));
+/// When the place is in use, the API server or a disk fails.
+pub async fn export(desk: &Desk, place: &Path) -> Result<u64, PackError> {
+    let is_used = fs::read_dir(place).map_or(place.exists(), |mut entries| entries.next().is_some());
+    if is_used {
+        return Err(PackError::NotEmpty(place.to_owned()));
     }
     let (project, ledger) = (desk.name(), desk.ledger());
-    for part in ["envelopes", "reports"] {
-        let path = folder.join(part);
-        fs::create_dir_all(&path).map_err(io_error("create", &path))?;
-    }
-    let write = |name: &str, content: &[u8]| {
-        let path = folder.join(name);
-        fs::write(&path, content).map_err(io_error("write", &path))
-    };
-    let head = ledger.head(project)?;
     let verifier = ledger.verifier(project)?;
-    let mut next = head.head;
-    let mut records = 0;
+    let mut blobs = Vec::new();
+    let mut next = ledger.head(project)?.head;
     while let Some(digest) = next {
         let envelope = ledger.get(digest)?;
-        write(&format!("envelopes/{}.json", digest.hex()), &envelope)?;
-        let verified = maru_evidence::open(&verifier, digest, &envelope).map_err(|error| PackError::Damaged {
-            path: PathBuf::from(format!("envelopes/{}.json", digest.hex())),
-            why: chain_of(&error),
-        })?;
-        if let Some(raw) = verified.statement.record.raw {
-            write(&format!("reports/{}", raw.hex()), &ledger.get(raw)?)?;
-        }
-        records += 1;
+        let verified = maru_evidence::open(&verifier, digest, &envelope)
+            .map_err(|error| PackError::Damaged { path: PathBuf::from(digest.to_string()), why: chain_of(&error) })?;
         next = verified.statement.record.previous;
+        blobs.push((digest, envelope));
     }
-    if let Some(key) = ledger.public_key(project)? {
-        write("key.pem", key.to_pem().as_bytes())?;
-    }
+    blobs.reverse();
+    let replay = replay(project, &verifier, &blobs);
+    let mut files = archive::export(&replay, &verifier, |digest| ledger.get(digest).ok());
     let requirements = desk.requirements().await?;
-    write("requirements.json", &serde_json::to_vec_pretty(&requirements).unwrap_or_default())?;
-    write("project.json", json!({"project": project}).to_string().as_bytes())?;
-    let head = Head { pending: false, ..head };
-    write("head.json", &serde_json::to_vec(&head).unwrap_or_default())?;
-    Ok(records)
+    files.insert("requirements.json".to_owned(), serde_json::to_vec_pretty(&requirements).unwrap_or_default());
+    if is_archive(place) {
+        let content = archive::to_tar(&files)?;
+        fs::write(place, content).map_err(io_error("write", place))?;
+    } else {
+        for (name, content) in &files {
+            let path = place.join(name);
+            let folder = path.parent().unwrap_or(place);
+            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+            fs::write(&path, content).map_err(io_error("write", &path))?;
+        }
+    }
+    Ok(replay.chain.length())
 }
 
-/// Checks an exported folder: envelopes, signatures, the chain from its first record to its end, and the reports.
-/// With `trusted` the folder's own key is not believed.
+fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tar")
+}
+
+/// Checks an exported folder or tar file: envelopes, signatures, the chain from its first record to its end, the reports.
+/// With `trusted` the keys that came along are not believed.
 ///
 /// # Errors
-/// When the folder is none of an export; what does not stand is no error but told.
-pub fn verify_folder(folder: &Path, trusted: Option<PublicKey>) -> Result<Checked, PackError> {
-    let ProjectFile { project } = read_json(&folder.join("project.json"))?;
-    let head: Head = read_json(&folder.join("head.json"))?;
-    let key = match trusted {
-        Some(key) => key,
-        None => {
-            let path = folder.join("key.pem");
-            let pem = fs::read_to_string(&path).map_err(io_error("read", &path))?;
-            PublicKey::from_pem(&pem).map_err(|error| PackError::Damaged { path, why: chain_of(&error) })?
+/// When it cannot be read; what does not stand is no error but told.
+pub fn verify_folder(place: &Path, trusted: Option<PublicKey>) -> Result<Checked, PackError> {
+    let files = if is_archive(place) {
+        archive::from_tar(&fs::read(place).map_err(io_error("read", place))?)?
+    } else {
+        let mut files = archive::Files::new();
+        for part in ["envelopes", "raw", "keys"] {
+            for path in files_of(&place.join(part))? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                files.insert(format!("{part}/{name}"), read_limited(&path)?);
+            }
         }
+        files.insert("chain.json".to_owned(), read_limited(&place.join("chain.json"))?);
+        files
     };
-    let mut checked = Checked { project: project.clone(), key_id: key.id(), head: head.head, ..Checked::default() };
-    let mut blobs = Vec::new();
-    for path in files_of(&folder.join("envelopes"))? {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        match Digest::from_hex(&stem) {
-            Ok(named) => blobs.push((named, read_limited(&path)?)),
-            Err(error) => checked.problems.push(Problem { what: path.display().to_string(), why: error.to_string() }),
-        }
-    }
-    let Replay { chain, records, refused } = replay(&project, &Verifier::new([key]), &blobs);
-    for (digest, refusal) in refused {
-        checked.problems.push(Problem { what: digest.to_string(), why: chain_of(&refusal) });
-    }
-    if let Some(why) = chain.missing_at_end(head.head) {
-        checked.problems.push(Problem { what: "chain".to_owned(), why });
-    }
-    for verified in &records {
-        let Some(raw) = verified.statement.record.raw else { continue };
-        let path = folder.join("reports").join(raw.hex());
-        let result = read_limited(&path)
-            .map_err(|error| chain_of(&error))
-            .and_then(|content| check_raw(&verified.statement.record, &content).map_err(|error| chain_of(&error)));
-        if let Err(why) = result {
-            checked.problems.push(Problem { what: verified.digest.to_string(), why });
-        }
-    }
-    checked.records = records.len() as u64;
-    Ok(checked)
-}
-
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, PackError> {
-    let content = read_limited(path)?;
-    serde_json::from_slice(&content)
-        .map_err(|error| PackError::Damaged { path: path.to_owned(), why: error.to_string() })
+    let trusted = trusted.map(|key| Verifier::new([key]));
+    let found = archive::check(&files, trusted.as_ref());
+    Ok(Checked {
+        project: found.project,
+        key_id: found.keys.join(", "),
+        head: found.records.last().map(|record| record.digest),
+        records: found.records.len() as u64,
+        problems: found.problems.into_iter().map(|why| Problem { what: "export".to_owned(), why }).collect(),
+    })
 }
 
 fn read_limited(path: &Path) -> Result<Vec<u8>, PackError> {
@@ -231,7 +205,11 @@ fn read_limited(path: &Path) -> Result<Vec<u8>, PackError> {
 }
 
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>, PackError> {
-    let entries = fs::read_dir(folder).map_err(io_error("list", folder))?;
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("list", folder)(error)),
+    };
     let mut files = Vec::new();
     for entry in entries {
         files.push(entry.map_err(io_error("list", folder))?.path());

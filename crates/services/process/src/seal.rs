@@ -6,7 +6,7 @@ use std::sync::Arc;
 use maru_api::{Digest, EvidenceSpec};
 use maru_evidence::{Verified, Verifier, open};
 
-use crate::follow::Key;
+use crate::follow::{Key, Seen};
 use crate::ledger::{Head, Ledger};
 use crate::plan::View;
 
@@ -41,6 +41,8 @@ pub(crate) struct Seals {
     verifiers: HashMap<String, (String, Verifier)>,
     opened: HashMap<Digest, Arc<Verified>>,
     walked: HashMap<String, Walked>,
+    /// Objects that stood when they were looked at last; they stand as long as their chain only grows.
+    known: BTreeMap<Key, (Arc<Seen<EvidenceSpec>>, Arc<Verified>)>,
 }
 
 impl Seals {
@@ -53,22 +55,29 @@ impl Seals {
         let Some(ledger) = self.ledger.clone() else { return Sealed::default() };
         let mut sealed = Sealed::default();
         let mut seen: HashMap<&str, HashSet<Digest>> = HashMap::new();
+        self.known.retain(|key, _| view.evidence.contains_key(key));
         for (key, one) in &view.evidence {
             let (project, _) = key;
             if !sealed.chains.contains_key(project) {
                 let state = self.walk(&ledger, project);
                 sealed.chains.insert(project.clone(), state);
             }
-            let result = match &one.object {
-                Err(error) => Err(format!("the object cannot be read: {error}")),
-                Ok(object) => self.stands(&ledger, project, &object.spec).and_then(|verified| {
-                    if seen.entry(project).or_default().insert(verified.digest) {
-                        Ok(verified)
-                    } else {
-                        Err("the envelope is replayed: another object has it already".to_owned())
-                    }
-                }),
+            let known = self.known.get(key).filter(|(object, _)| Arc::ptr_eq(object, one));
+            let result = match (known, &one.object) {
+                (Some((_, verified)), _) => Ok(Arc::clone(verified)),
+                (None, Err(error)) => Err(format!("the object cannot be read: {error}")),
+                (None, Ok(object)) => self.stands(&ledger, project, &object.spec),
             };
+            let result = result.and_then(|verified| {
+                if seen.entry(project).or_default().insert(verified.digest) {
+                    Ok(verified)
+                } else {
+                    Err("the envelope is replayed: another object has it already".to_owned())
+                }
+            });
+            if let Ok(verified) = &result {
+                self.known.insert(key.clone(), (Arc::clone(one), Arc::clone(verified)));
+            }
             sealed.records.insert(key.clone(), result);
         }
         for (project, state) in &mut sealed.chains {
@@ -164,6 +173,9 @@ impl Seals {
         }
         if walked.broken.is_none() && expected != 0 {
             walked.broken = Some(format!("its first {expected} records are missing"));
+        }
+        if walked.broken.is_some() || before.head.is_some_and(|head| !walked.reached.contains(&head)) {
+            self.known.retain(|(namespace, _), _| namespace != project);
         }
         let reason = walked.broken.as_ref().map(|broken| format!("the chain is broken: {broken}")).unwrap_or_default();
         self.walked.insert(project.to_owned(), walked);

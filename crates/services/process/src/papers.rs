@@ -1,0 +1,368 @@
+//! The four documents of a project, from its requirements and what evidence says about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maru_api::{Digest, Language, Priority, Requirement, SubjectKind, Verdict};
+use maru_documents as documents;
+use maru_evidence::{EvidenceKind, Statement};
+use maru_time::{Timestamp, rfc3339_seconds};
+
+use crate::desk::{Desk, DeskError};
+use crate::seal::chain_of;
+
+/// What documents are made of.
+#[derive(Debug, Clone, Default)]
+pub struct Material {
+    /// The project's name.
+    pub project: String,
+    /// Its name for people.
+    pub title: String,
+    /// The requirements with their statuses.
+    pub requirements: Vec<Requirement>,
+    /// The evidence that statuses name, by envelope.
+    pub statements: BTreeMap<Digest, Statement>,
+}
+
+impl Material {
+    /// Gathers what a project has now.
+    ///
+    /// # Errors
+    /// When the API server or the disk fails. Evidence that does not stand is left out: no status rests on it.
+    pub async fn gather(desk: &Desk, language: Language) -> Result<Self, DeskError> {
+        let requirements = desk.requirements().await?;
+        let title = desk.project().await?.map(|one| one.spec.title.get(language).to_owned()).unwrap_or_default();
+        let verifier = desk.ledger().verifier(desk.name())?;
+        let mut statements = BTreeMap::new();
+        let named: BTreeSet<Digest> = requirements
+            .iter()
+            .filter_map(|one| one.status.as_ref())
+            .flat_map(|status| status.checks.iter().filter_map(|check| check.evidence))
+            .collect();
+        for digest in named {
+            let opened = desk.ledger().get(digest).map_err(|error| chain_of(&error)).and_then(|envelope| {
+                maru_evidence::open(&verifier, digest, &envelope).map_err(|error| chain_of(&error))
+            });
+            match opened {
+                Ok(verified) => drop(statements.insert(digest, verified.statement)),
+                Err(error) => tracing::warn!(%digest, error, "evidence is left out of the documents"),
+            }
+        }
+        Ok(Self { project: desk.name().to_owned(), title, requirements, statements })
+    }
+
+    /// Returns the four documents with the names of their files. Pure: the same material and day give the same documents.
+    #[must_use]
+    pub fn documents(&self, language: Language, day: documents::Date) -> Vec<(&'static str, documents::Document)> {
+        let paper = Paper { material: self, language, day };
+        let words = match language {
+            Language::Ko => documents::Language::Ko,
+            Language::En => documents::Language::En,
+        };
+        vec![
+            ("requirements-definition", documents::requirements_definition(&paper.definition(), words)),
+            ("traceability-matrix", documents::traceability_matrix(&paper.matrix(), words)),
+            ("test-result", documents::test_result(&paper.tests(), words)),
+            ("audit-matrix", documents::audit_matrix(&paper.audit(), words)),
+        ]
+    }
+}
+
+struct Paper<'a> {
+    material: &'a Material,
+    language: Language,
+    day: documents::Date,
+}
+
+fn priority(of: Priority) -> documents::Priority {
+    match of {
+        Priority::Must => documents::Priority::Must,
+        Priority::Should => documents::Priority::Should,
+        Priority::Could => documents::Priority::Could,
+        Priority::Wont => documents::Priority::Wont,
+    }
+}
+
+fn verdict(of: Verdict) -> documents::Verdict {
+    match of {
+        Verdict::Conforming => documents::Verdict::Conforming,
+        Verdict::Nonconforming => documents::Verdict::Nonconforming,
+        Verdict::NotMeasured => documents::Verdict::NotMeasured,
+    }
+}
+
+fn verdict_of(one: &Requirement) -> Option<documents::Verdict> {
+    one.status.as_ref().and_then(|status| status.verdict).map(verdict)
+}
+
+fn source_of(one: &Requirement) -> String {
+    let Some(source) = &one.spec.source else { return String::new() };
+    match &source.clause {
+        Some(clause) => format!("{} §{clause}", source.document),
+        None => source.document.clone(),
+    }
+}
+
+fn parents_of(one: &Requirement) -> Vec<String> {
+    one.spec.derived_from.iter().map(|link| link.name.clone()).collect()
+}
+
+/// Returns a criterion as people read it: its indicator and its fields.
+fn criterion_of(one: &Requirement) -> String {
+    let Some(criterion) = &one.spec.criterion else { return String::new() };
+    let fields = serde_json::to_value(criterion).unwrap_or_default();
+    let mut parts = vec![criterion.indicator().to_owned()];
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        if name == "indicator" {
+            continue;
+        }
+        let text = match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Object(fields) => {
+                fields.values().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join(" ")
+            }
+            other => other.to_string(),
+        };
+        parts.push(format!("{name} {text}"));
+    }
+    parts.join(", ")
+}
+
+impl Paper<'_> {
+    fn cover(&self, number: &str) -> documents::Cover {
+        let material = self.material;
+        let project = if material.title.is_empty() { material.project.clone() } else { material.title.clone() };
+        documents::Cover {
+            project,
+            number: format!("{}-{number}", material.project.to_uppercase()),
+            version: String::new(),
+            date: self.day,
+            organisation: String::new(),
+            author: String::new(),
+            baseline: None,
+            approvers: Vec::new(),
+        }
+    }
+
+    fn title(&self, one: &Requirement) -> String {
+        one.spec.title.get(self.language).to_owned()
+    }
+
+    fn reason(&self, one: &Requirement) -> String {
+        let status = one.status.as_ref();
+        let text = status.and_then(|status| status.reason_text.as_ref());
+        text.map(|text| text.get(self.language).to_owned()).unwrap_or_default()
+    }
+
+    fn definition(&self) -> documents::RequirementsDefinition {
+        let entry = |one: &Requirement| {
+            let status = one.status.clone().unwrap_or_default();
+            let class = status.class.unwrap_or_default();
+            let is_functional = class.kind != "nonFunctional";
+            documents::RequirementEntry {
+                id: one.metadata.name.clone(),
+                title: self.title(one),
+                statement: one.spec.statement.get(self.language).to_owned(),
+                kind: if is_functional { documents::Kind::Functional } else { documents::Kind::NonFunctional },
+                category: class.category.unwrap_or_default(),
+                priority: priority(one.spec.priority),
+                source: source_of(one),
+                stakeholders: one.spec.stakeholders.clone(),
+                derived_from: parents_of(one),
+                allocated_to: one.spec.allocated_to.clone(),
+                criterion: criterion_of(one),
+                verification: one.spec.verify.iter().map(|check| check.by.to_string()).collect(),
+                fingerprint: one.fingerprint().to_string(),
+                findings: status.lint.iter().map(|finding| finding.message.get(self.language).to_owned()).collect(),
+                conflicts: status.conflicts.iter().map(|names| names.join(", ")).collect(),
+            }
+        };
+        documents::RequirementsDefinition {
+            cover: self.cover("RD"),
+            purpose: Vec::new(),
+            scope: Vec::new(),
+            figures: Vec::new(),
+            requirements: self.material.requirements.iter().map(entry).collect(),
+            glossary: Vec::new(),
+        }
+    }
+
+    fn evidence_of(&self, one: &Requirement) -> Vec<documents::EvidenceRef> {
+        let checks = one.status.iter().flat_map(|status| &status.checks);
+        checks
+            .filter_map(|check| {
+                let digest = check.evidence?;
+                let statement = self.material.statements.get(&digest);
+                let time = |at: Option<Timestamp>| at.map(rfc3339_seconds).unwrap_or_default();
+                Some(documents::EvidenceRef {
+                    digest: digest.to_string(),
+                    kind: statement.map(|found| found.kind.word().to_owned()).unwrap_or_default(),
+                    at: time(check.at),
+                    valid_until: time(check.expires),
+                    summary: check.reason.get(self.language).to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    fn matrix(&self) -> documents::TraceabilityMatrix {
+        let of_kind = |one: &Requirement, kinds: &[&str]| {
+            let checks = one.spec.verify.iter().filter(|check| kinds.contains(&check.by.kind()));
+            checks.map(|check| check.by.to_string()).collect::<Vec<_>>()
+        };
+        let row = |one: &Requirement| documents::TraceRow {
+            requirement: one.metadata.name.clone(),
+            title: self.title(one),
+            priority: priority(one.spec.priority),
+            source: source_of(one),
+            derived_from: parents_of(one),
+            components: one.spec.allocated_to.clone(),
+            models: Vec::new(),
+            code: Vec::new(),
+            tests: of_kind(
+                one,
+                &["test", "load", "drill", "scan", "bom", "install", "survey", "experiment", "approval"],
+            ),
+            objectives: of_kind(one, &["slo"]),
+            evidence: self.evidence_of(one),
+            verdict: verdict_of(one),
+            reason: self.reason(one),
+            suspect: one.status.iter().flat_map(|status| &status.suspect).map(|link| link.name.clone()).collect(),
+        };
+        documents::TraceabilityMatrix {
+            cover: self.cover("TM"),
+            rows: self.material.requirements.iter().map(row).collect(),
+            orphans: Vec::new(),
+        }
+    }
+
+    fn tests(&self) -> documents::TestResult {
+        let statements = &self.material.statements;
+        let about = |statement: &Statement| -> Vec<String> {
+            let requirements = statement.subjects.iter().filter(|one| one.kind == SubjectKind::Requirement);
+            requirements.map(|one| one.name.clone()).collect()
+        };
+        let suites = statements.values().filter(|one| one.kind == EvidenceKind::Test).map(|statement| {
+            let case = |case: &maru_evidence::Case| documents::Case {
+                name: case.name.clone(),
+                outcome: match case.outcome {
+                    maru_api::Outcome::Met => documents::CaseOutcome::Passed,
+                    maru_api::Outcome::Violated => documents::CaseOutcome::Failed,
+                    maru_api::Outcome::Insufficient => documents::CaseOutcome::Skipped,
+                },
+                requirements: self.asking(&statement.record.name, &case.name),
+                duration_ms: None,
+                message: case.note.clone(),
+            };
+            documents::Suite {
+                name: statement.record.name.clone(),
+                tool: statement.record.producer.tool.clone(),
+                started_at: rfc3339_seconds(statement.record.window.from),
+                cases: statement.record.cases.iter().map(case).collect(),
+            }
+        });
+        let mut subjects: Vec<(String, String)> = statements
+            .values()
+            .flat_map(|statement| &statement.subjects)
+            .filter(|one| one.kind == SubjectKind::Image)
+            .map(|one| (one.name.clone(), one.digest.to_string()))
+            .collect();
+        subjects.sort();
+        subjects.dedup();
+        let subject = |(name, digest)| documents::Subject { kind: "image".to_owned(), name, digest };
+        let mut places: Vec<String> = statements.values().filter_map(|one| one.record.environment.clone()).collect();
+        places.sort();
+        places.dedup();
+        let label = match self.language {
+            Language::Ko => "환경",
+            Language::En => "environment",
+        };
+        let evidence = statements.iter().map(|(digest, statement)| documents::EvidenceRef {
+            digest: digest.to_string(),
+            kind: statement.kind.word().to_owned(),
+            at: rfc3339_seconds(statement.record.window.to),
+            valid_until: statement.record.valid_until.map(rfc3339_seconds).unwrap_or_default(),
+            summary: format!("{} ({})", statement.record.name, about(statement).join(", ")),
+        });
+        documents::TestResult {
+            cover: self.cover("TR"),
+            environment: places
+                .into_iter()
+                .map(|value| documents::NamedValue { name: label.to_owned(), value })
+                .collect(),
+            subjects: subjects.into_iter().map(subject).collect(),
+            suites: suites.collect(),
+            measurements: self.measurements(),
+            defects: Vec::new(),
+            evidence: evidence.collect(),
+            conclusion: Vec::new(),
+        }
+    }
+
+    /// The requirements whose checks a case answers.
+    fn asking(&self, suite: &str, case: &str) -> Vec<String> {
+        let asks = |one: &&Requirement| {
+            one.spec.verify.iter().any(|check| match &check.by {
+                maru_api::Means::Test { suite: own, case: pattern } => {
+                    own == suite && pattern.as_deref().is_none_or(|glob| maru_evidence::matches(glob, case))
+                }
+                _ => false,
+            })
+        };
+        self.material.requirements.iter().filter(asks).map(|one| one.metadata.name.clone()).collect()
+    }
+
+    fn measurements(&self) -> Vec<documents::Measurement> {
+        let mut all = Vec::new();
+        for one in &self.material.requirements {
+            let (Some(criterion), Some(status)) = (&one.spec.criterion, &one.status) else { continue };
+            for check in &status.checks {
+                let statement = check.evidence.and_then(|digest| self.material.statements.get(&digest));
+                let Some(result) = statement.map(|statement| &statement.record.result) else { continue };
+                if result.value.is_none() && result.low.is_none() {
+                    continue;
+                }
+                let text = |value: f64| format!("{value:.6} {}", result.unit);
+                all.push(documents::Measurement {
+                    requirement: one.metadata.name.clone(),
+                    indicator: criterion.indicator().to_owned(),
+                    criterion: criterion_of(one),
+                    value: result.value.map(text),
+                    interval: result.low.zip(result.high).map(|(low, high)| (text(low), text(high))),
+                    confidence: result.confidence,
+                    samples: result.samples,
+                    verdict: match check.outcome {
+                        maru_api::Outcome::Met => documents::Verdict::Conforming,
+                        maru_api::Outcome::Violated => documents::Verdict::Nonconforming,
+                        maru_api::Outcome::Insufficient => documents::Verdict::NotMeasured,
+                    },
+                    reason: check.reason.get(self.language).to_owned(),
+                });
+            }
+        }
+        all
+    }
+
+    fn audit(&self) -> documents::AuditMatrix {
+        let item = |one: &Requirement| {
+            let class = one.status.as_ref().and_then(|status| status.class.clone()).unwrap_or_default();
+            Some(documents::AuditItem {
+                id: one.metadata.name.clone(),
+                area: class.category.unwrap_or(class.kind),
+                item: one.spec.statement.get(self.language).to_owned(),
+                basis: source_of(one),
+                requirements: vec![one.metadata.name.clone()],
+                verdict: verdict_of(one)?,
+                reason: self.reason(one),
+                evidence: self.evidence_of(one),
+                finding: String::new(),
+                action: String::new(),
+                owner: String::new(),
+                due: String::new(),
+            })
+        };
+        documents::AuditMatrix {
+            cover: self.cover("AM"),
+            items: self.material.requirements.iter().filter_map(item).collect(),
+        }
+    }
+}
