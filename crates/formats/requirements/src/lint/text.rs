@@ -126,7 +126,7 @@ static ACTOR: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\bby\s+(?:the|an?
 static KOREAN_ACTOR: LazyLock<Regex> = LazyLock::new(|| pattern(r"에\s?의해|에\s?의하여|으로부터|에\s?의한"));
 static SYSTEM: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:system|service|server|gateway|platform|application|app|module|component|node|cluster|controller|api|client|agent)s?\b|시스템|서비스|서버|게이트웨이|플랫폼|애플리케이션|모듈|컴포넌트|노드|클러스터",
+        r"(?i)\b(?:system|service|server|gateway|platform|application|app|module|component|container|node|cluster|controller|api|client|agent)s?\b|시스템|서비스|서버|게이트웨이|플랫폼|애플리케이션|모듈|컴포넌트|컨테이너|노드|클러스터",
     )
 });
 
