@@ -158,6 +158,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     engine.default_subquery_step_ms = i64::try_from(options.evaluation_interval.as_millis()).unwrap_or(i64::MAX);
     engine.threads = limits.query_threads;
     engine.delayed_name_removal = options.experimental_promql;
+    engine.start_timestamps = options.experimental_promql;
     let engine_lookback_ms = engine.lookback_ms;
     let telemetry = Telemetry::new(&options.registry);
     let jobs = |name, running, waiting| Jobs::new(scope.clone(), name, running, waiting, telemetry.work(name));

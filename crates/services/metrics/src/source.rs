@@ -35,7 +35,10 @@ impl Series for StoreSeries {
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), SourceError> {
-        self.0.read(&mut into.timestamps, &mut into.values, &mut into.histograms).map_err(source_error)
+        let Samples { timestamps, values, histograms, start_timestamps, histogram_starts } = into;
+        self.0
+            .read_with_starts(timestamps, values, histograms, start_timestamps, histogram_starts)
+            .map_err(source_error)
     }
 }
 

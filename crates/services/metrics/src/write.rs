@@ -243,13 +243,16 @@ fn append_series(
     };
     for sample in series.samples() {
         let sample = sample?;
-        appender.append(reference, sample.timestamp_ms, sample.value);
+        appender.append_with_start(reference, sample.timestamp_ms, sample.value, sample.start_timestamp_ms);
     }
     if counts.histograms > 0 {
         for sample in series.histograms() {
             let sample = sample?;
             match &sample.histogram {
-                Ok(histogram) => appender.append_histogram(reference, sample.timestamp_ms, histogram),
+                Ok(histogram) => {
+                    let start_ms = sample.start_timestamp_ms;
+                    appender.append_histogram_with_start(reference, sample.timestamp_ms, histogram, start_ms);
+                }
                 Err(why) => malformed.add(1, || format!("{why}, at {}", rfc3339_millis(sample.timestamp_ms))),
             }
         }
