@@ -89,11 +89,8 @@ fn choices(architecture: &ArchitectureSpec) -> Result<(Vec<Choice>, String), Ana
     for service in &architecture.services {
         let mut options = Vec::new();
         for option in &service.options {
-            let wrong = |problem| AnalysisError::Cost {
-                service: service.name.clone(),
-                option: option.name.clone(),
-                problem,
-            };
+            let wrong =
+                |problem| AnalysisError::Cost { service: service.name.clone(), option: option.name.clone(), problem };
             let cost = option.cost.ok_or_else(|| wrong("has no cost"))?;
             if !cost.is_comparable(*first.get_or_insert(cost)) {
                 return Err(wrong("has a cost in another currency or for another time than the first option"));
@@ -196,7 +193,8 @@ impl Builder<'_> {
             Criterion::RecoveryTime { of, at_most } => {
                 let entry = entry(of)?;
                 for place in self.visits(entry, Follow::Needed)?.into_keys() {
-                    let values = self.values(place, "recovery time", |option| Some(option.recovery_time?.as_nanos()))?;
+                    let values =
+                        self.values(place, "recovery time", |option| Some(option.recovery_time?.as_nanos()))?;
                     self.alone(&wish("recoveryTime"), place, values, at_most.as_nanos())?;
                 }
             }

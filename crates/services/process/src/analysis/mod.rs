@@ -62,7 +62,9 @@ pub enum AnalysisError {
         service: String,
     },
     /// Costs cannot be added.
-    #[error("option \"{option}\" of \"{service}\" {problem}; give all options a cost in one currency for the same time")]
+    #[error(
+        "option \"{option}\" of \"{service}\" {problem}; give all options a cost in one currency for the same time"
+    )]
     Cost {
         /// The service.
         service: String,
@@ -151,5 +153,114 @@ fn rank(priority: Priority) -> u8 {
         Priority::Should => 1,
         Priority::Could => 2,
         Priority::Wont => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maru_solver::{Certificate, check};
+    use serde_json::json;
+
+    use super::*;
+
+    fn shop() -> ArchitectureSpec {
+        let option = |name: &str, cost: u32, p999: &str, capacity: &str| {
+            json!({"name": name, "availability": "0.99", "replicas": 2, "commonCause": "0.01", "capacity": capacity,
+                "latency": {"p99": "1ms", "p9995": p999}, "cost": format!("{cost} KRW/month")})
+        };
+        serde_json::from_value(json!({"services": [
+            {"name": "orders", "calls": [{"to": "payments", "per": "request", "critical": true}],
+             "options": [option("small", 100, "60ms", "50/s"), option("large", 300, "20ms", "200/s")]},
+            {"name": "payments", "options": [option("small", 100, "60ms", "50/s"), option("large", 300, "20ms", "200/s")]},
+        ]}))
+        .unwrap()
+    }
+
+    fn requirement(name: &str, priority: &str, criterion: serde_json::Value) -> (String, RequirementSpec) {
+        let spec = json!({"statement": "…", "priority": priority, "criterion": criterion});
+        (name.to_owned(), serde_json::from_value(spec).unwrap())
+    }
+
+    fn latency(quantile: &str, at_most: &str) -> (String, RequirementSpec) {
+        let of = json!({"service": "orders"});
+        let criterion =
+            json!({"indicator": "latency", "of": of, "quantile": quantile, "atMost": at_most, "window": "1d"});
+        requirement("fast", "must", criterion)
+    }
+
+    fn cost(at_most: &str) -> (String, RequirementSpec) {
+        requirement("cheap", "should", json!({"indicator": "cost", "atMost": at_most}))
+    }
+
+    #[test]
+    fn the_cheapest_choice_keeps_the_split_tail() {
+        let analysis = analyse(&shop(), &[latency("0.999", "100ms")]).unwrap();
+        let Outcome::Feasible(solution) = &analysis.outcome else { panic!("{}", analysis.text()) };
+        assert_eq!((solution.cost, solution.within), (400_000_000, 0), "{}", analysis.text());
+        assert!(analysis.text().starts_with("feasible"), "{}", analysis.text());
+    }
+
+    #[test]
+    fn a_conflict_names_its_requirements_and_what_would_help() {
+        let analysis = analyse(&shop(), &[latency("0.999", "100ms"), cost("250 KRW/month")]).unwrap();
+        assert_eq!(analysis.conflicts(), [["cheap", "fast"]]);
+        let text = analysis.text();
+        assert!(text.contains("cheap (cost): at most 250 KRW/month → at most 400 KRW/month"), "{text}");
+        assert!(text.contains("fast (latency): at most 100 ms → at most 120 ms"), "{text}");
+        let agreement = analysis.agreement.as_ref().unwrap();
+        assert_eq!(agreement.changes.len(), 1);
+        assert_eq!(analysis.asked[agreement.changes[0].bound].requirement, "cheap");
+        // Another program has all that it needs.
+        let json: serde_json::Value = serde_json::from_str(&analysis.json().to_string()).unwrap();
+        let model: Model = serde_json::from_value(json["model"].clone()).unwrap();
+        let certificates: Vec<Certificate> = serde_json::from_value(json["certificates"].clone()).unwrap();
+        assert!(!certificates.is_empty() && certificates.iter().all(|certificate| check(&model, certificate).is_ok()));
+    }
+
+    #[test]
+    fn a_measurement_takes_the_place_of_an_estimate_and_can_end_feasibility() {
+        let mut shop = shop();
+        let latency_at = |span: &str| [("p9995".to_owned(), span.parse().unwrap())].into();
+        for service in ["orders", "payments"] {
+            let measurement = Measurement {
+                service: service.to_owned(),
+                option: "large".to_owned(),
+                availability: None,
+                latency: latency_at("70ms"),
+                capacity: None,
+                evidence: Digest::of(b"report"),
+            };
+            assert!(replace_estimates(&mut shop, &measurement));
+        }
+        let analysis = analyse(&shop, &[latency("0.999", "100ms")]).unwrap();
+        assert_eq!(analysis.conflicts(), [["fast"]]);
+        assert_eq!(analysis.measured, (2, 4));
+    }
+
+    #[test]
+    fn missing_numbers_are_told_and_not_guessed() {
+        let analysis = analyse(&shop(), &[latency("0.9999", "100ms")]).unwrap();
+        let why = "option \"small\" of \"orders\" has no latency at p99.995 or higher";
+        assert_eq!(analysis.not_analysed[0].why, why);
+        assert!(analysis.model.bounds.is_empty());
+    }
+
+    #[test]
+    fn circles_are_refused() {
+        let mut shop = shop();
+        shop.services[1].calls = shop.services[0].calls.clone();
+        shop.services[1].calls[0].to = "orders".to_owned();
+        assert!(matches!(analyse(&shop, &[latency("0.99", "1s")]), Err(AnalysisError::Circle { .. })));
+    }
+
+    #[test]
+    fn copies_with_a_common_cause() {
+        let mut option = shop().services[0].options[0].clone();
+        // 1 % down, of that 1 % together: 100,000 nano and about 0.0099².
+        assert_eq!(bounds::unavailability_nano(&option), Some(198_001));
+        option.needed = Some(2);
+        assert!(bounds::unavailability_nano(&option).unwrap() > 19_000_000);
+        option.replicas = None;
+        assert_eq!(bounds::unavailability_nano(&option), Some(10_000_000));
     }
 }

@@ -49,9 +49,10 @@ impl Analysis {
             }
             Outcome::Infeasible(found) => {
                 certificates.extend(found.conflicts.iter().map(|conflict| &conflict.certificate));
-                let conflicts = found.conflicts.iter().map(|conflict| {
-                    json!({"bounds": conflict.bounds, "minimal": conflict.minimal})
-                });
+                let conflicts = found
+                    .conflicts
+                    .iter()
+                    .map(|conflict| json!({"bounds": conflict.bounds, "minimal": conflict.minimal}));
                 json!({
                     "conflicts": conflicts.collect::<Vec<_>>(),
                     "complete": found.complete,
@@ -109,7 +110,10 @@ impl Analysis {
                 self.write_choice(out, &solution.options)?;
             }
             Outcome::Infeasible(found) => {
-                writeln!(out, "infeasible: these requirements cannot all be kept, whatever is chosen (proofs checked)")?;
+                writeln!(
+                    out,
+                    "infeasible: these requirements cannot all be kept, whatever is chosen (proofs checked)"
+                )?;
                 for (at, conflict) in found.conflicts.iter().enumerate() {
                     let minimal = if conflict.minimal { "" } else { " (perhaps not the smallest set)" };
                     writeln!(out, "conflict {}{minimal}:", at + 1)?;
@@ -155,7 +159,9 @@ impl Analysis {
         }
         for ((requirement, what), bounds) in rows {
             match bounds.as_slice() {
-                [only] => writeln!(out, "  {requirement}: {what} {}", self.limit(*only, self.model.bounds[*only].limit))?,
+                [only] => {
+                    writeln!(out, "  {requirement}: {what} {}", self.limit(*only, self.model.bounds[*only].limit))?
+                }
                 several => {
                     let services: Vec<&str> =
                         several.iter().filter_map(|bound| self.asked[*bound].service.as_deref()).collect();
@@ -193,7 +199,11 @@ impl Analysis {
             Limit::AtLeast(_) => "at least",
         };
         let value = self.value(self.model.bounds[bound].quantity, self.asked[bound].what, limit.value());
-        if self.asked[bound].what == "availability" { format!("{side} {value} down") } else { format!("{side} {value}") }
+        if self.asked[bound].what == "availability" {
+            format!("{side} {value} down")
+        } else {
+            format!("{side} {value}")
+        }
     }
 
     /// Writes a value of the model in the unit that people read.
