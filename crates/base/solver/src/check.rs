@@ -56,6 +56,9 @@ struct Given<'a> {
     better: Option<Row<'a>>,
 }
 
+/// Quantity, scope and sign of what is claimed to be best.
+type Aim<'a> = (Quantity, &'a Scope, i64);
+
 /// Options that are left, by choice.
 type Left = Vec<Vec<usize>>;
 
@@ -67,7 +70,7 @@ pub fn check(model: &Model, certificate: &Certificate) -> Result<(), Doubt> {
     model.validate()?;
     let all = || (0..model.bounds.len()).collect();
     let mut within = 0;
-    let (under, aim, options): (Vec<usize>, Option<(Quantity, &Scope, i64)>, &[usize]) = match &certificate.claim {
+    let (under, aim, options): (Vec<usize>, Option<Aim<'_>>, &[usize]) = match &certificate.claim {
         Claim::Conflict { bounds } => (bounds.clone(), None, &[]),
         Claim::Cheapest { options, within: claimed } => {
             within = *claimed;

@@ -206,10 +206,11 @@ pub fn curve(model: &Model, along: &Bound, points_max: usize, limits: &Limits) -
     all = walk(model, along, i64::try_from(stride).unwrap_or(i64::MAX).max(1), points_max + 1, limits)?;
     all.complete = false;
     let last = all.points.last().map(|point| point.metric);
-    if all.unknown.is_none() && last.is_some_and(|last| last != best) {
-        if let Ok(point) = point_at(model, along, best, limits)? {
-            all.points.extend(point);
-        }
+    if all.unknown.is_none()
+        && last.is_some_and(|last| last != best)
+        && let Ok(point) = point_at(model, along, best, limits)?
+    {
+        all.points.extend(point);
     }
     Ok(all)
 }

@@ -215,7 +215,7 @@ impl<'a> Search<'a> {
                 Bounded::Open => {}
             }
             let before = self.limits[BETTER];
-            let worth_a_try = self.wanted == Wanted::Any || task.node % 8 == 0 || is_pure(&relaxed);
+            let worth_a_try = self.wanted == Wanted::Any || task.node.is_multiple_of(8) || is_pure(&relaxed);
             if worth_a_try && self.try_selection(&task.left, task.preferred.to_vec()) {
                 return Fate::Done;
             }

@@ -142,7 +142,7 @@ pub fn replace_estimates(architecture: &mut ArchitectureSpec, measurement: &Meas
     option.capacity = measurement.capacity.or(option.capacity);
     option.latency.extend(measurement.latency.iter().map(|(quantile, span)| (quantile.clone(), *span)));
     option.from = Origin::Measured;
-    option.evidence = Some(measurement.evidence.clone());
+    option.evidence = Some(measurement.evidence);
     true
 }
 
