@@ -70,7 +70,7 @@ fn main() {
         for (tightness, seed) in [(20, 1), (10, 2), (5, 3)] {
             let mut model = architecture(services, options, chains, tightness, seed);
             let begin = Instant::now();
-            let outcome = solve(&model, &Limits { nodes: 300, within_millionths: 1_000, ..Limits::default() });
+            let outcome = solve(&model, &Limits { nodes: 500, within_millionths: 10_000, ..Limits::default() });
             let took = begin.elapsed();
             print!("{services} × {options}, {chains} chains, {tightness} %: ");
             let cost = match outcome {
