@@ -143,7 +143,16 @@ fn check_unused(package: &Value, findings: &mut Vec<Finding>) -> io::Result<()> 
     let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
     let folder = manifest.parent().unwrap_or(manifest);
     let mut words = BTreeSet::new();
-    for file in files_below(folder, &["rs"])? {
+    let mut files = files_below(folder, &["rs"])?;
+    // A module may live in another package's folder.
+    for file in files.clone() {
+        let text = std::fs::read_to_string(&file)?;
+        for outside in text.lines().filter_map(|line| line.strip_prefix("#[path = \"")?.strip_suffix("\"]")) {
+            let module = file.with_file_name(outside);
+            files.extend(files_below(module.parent().unwrap_or(&module), &["rs"])?);
+        }
+    }
+    for file in files {
         let text = std::fs::read_to_string(file)?;
         words.extend(text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').map(str::to_owned));
     }

@@ -103,7 +103,12 @@ fn main() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let (used, wall) = (cpu() - before_cpu, begin.elapsed().as_secs_f64());
-    println!("{} series x {steps}: {:.3} CPU-s per M samples, {:.0} k samples/s", rows.len(), used / samples * 1e6, samples / wall / 1e3);
+    println!(
+        "{} series x {steps}: {:.3} CPU-s per M samples, {:.0} k samples/s",
+        rows.len(),
+        used / samples * 1e6,
+        samples / wall / 1e3
+    );
     println!("memory {:.0} B a series", (rss() - before_rss) / rows.len() as f64);
     let statistics = store.statistics(3);
     println!(
@@ -115,16 +120,29 @@ fn main() {
         statistics.blocks,
         statistics.log_syncs
     );
-    println!("memory by use, B a series: {:?}", statistics.memory_bytes.iter().map(|(what, bytes)| (*what, bytes / rows.len() as u64)).collect::<Vec<_>>());
+    println!(
+        "memory by use, B a series: {:?}",
+        statistics.memory_bytes.iter().map(|(what, bytes)| (*what, bytes / rows.len() as u64)).collect::<Vec<_>>()
+    );
     queries(&store, steps);
     drop(store);
     let (begin, begin_cpu) = (Instant::now(), cpu());
     let (store, report) = SeriesStore::open(options(directory.path())).unwrap();
-    println!("open {:.0} ms ({:.0} ms CPU), {} samples read back, {:?}", begin.elapsed().as_secs_f64() * 1e3, (cpu() - begin_cpu) * 1e3, report.samples_replayed, report.set_aside);
+    println!(
+        "open {:.0} ms ({:.0} ms CPU), {} samples read back, {:?}",
+        begin.elapsed().as_secs_f64() * 1e3,
+        (cpu() - begin_cpu) * 1e3,
+        report.samples_replayed,
+        report.set_aside
+    );
     queries(&store, steps);
     let begin = (cpu(), Instant::now());
     store.flush().unwrap();
-    println!("flush {:.3} CPU-s per M samples of all; then {:.2} B a sample", (cpu() - begin.0) / samples * 1e6, size(directory.path()) as f64 / samples);
+    println!(
+        "flush {:.3} CPU-s per M samples of all; then {:.2} B a sample",
+        (cpu() - begin.0) / samples * 1e6,
+        size(directory.path()) as f64 / samples
+    );
     queries(&store, steps);
 }
 
@@ -161,6 +179,9 @@ fn queries(store: &SeriesStore, steps: usize) {
                 best = (whole, selected, found.len(), count);
             }
         }
-        println!("  {name} of {metric}: {} series, {} samples, select {:.2} ms, all {:.2} ms", best.2, best.3, best.1, best.0);
+        println!(
+            "  {name} of {metric}: {} series, {} samples, select {:.2} ms, all {:.2} ms",
+            best.2, best.3, best.1, best.0
+        );
     }
 }

@@ -1,4 +1,6 @@
 //! What a writer holds: samples are gathered in an [`Appender`] and acknowledged by its `commit`.
+//!
+//! Long because the appender is one path that a batch takes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

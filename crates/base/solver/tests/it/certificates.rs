@@ -1,3 +1,5 @@
+//! Certificates prove what they say and nothing else.
+
 use maru_solver::{Certificate, Claim, Doubt, End, Limits, Model, Multiplier, Outcome, Term, check, solve};
 use proptest::prelude::*;
 

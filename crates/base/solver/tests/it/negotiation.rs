@@ -1,3 +1,5 @@
+//! Relaxations and curves against brute force.
+
 use std::collections::BTreeMap;
 
 use maru_solver::{Bound, Limit, Limits, Quantity, Relaxation, Scope, check, curve, relax, relax_by_priority};

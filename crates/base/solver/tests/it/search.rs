@@ -1,3 +1,5 @@
+//! The search against brute force on small models.
+
 use maru_solver::{Bound, Candidate, Choice, Limit, Limits, Model, ModelError, Outcome, Quantity, Scope, check, solve};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Each rule with a sentence that breaks it and one that does not, in both languages.
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

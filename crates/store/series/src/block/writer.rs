@@ -1,4 +1,6 @@
 //! Writing a block: values go to the file of chunks as they come, the index follows at the end.
+//!
+//! Long because one block is written from its first byte to its last in one order.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

@@ -2,6 +2,8 @@
 //!
 //! A frame's content is a row of sections: a byte that tells the kind, the length, the body.
 //! Values are told relative to the value of the same series before in the same file, so samples behind a damaged frame cannot be read.
+//!
+//! Long because each section of a record is written and read side by side.
 
 use std::sync::Arc;
 
