@@ -1,6 +1,8 @@
 //! Requirements that verify themselves: the built binary, its API, kubectl, and reports as tools write them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use maru_tests::{System, can_run};
 use serde_json::Value;

@@ -242,6 +242,7 @@ fn discovery_roles() -> Vec<Value> {
 }
 
 /// What our own rooms may do; each acts as the user of the same name.
+#[expect(clippy::too_many_lines, reason = "a table of roles")]
 fn room_roles() -> Vec<Value> {
     let events = || rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]);
     vec![

@@ -56,6 +56,7 @@ fn options(path: &Path) -> StoreOptions {
     options
 }
 
+#[expect(clippy::too_many_lines, reason = "a measurement, told from its start to its end")]
 fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).map(|text| text.parse().unwrap()).collect();
     let (targets, steps) = (numbers[0], numbers[1]);
