@@ -11,34 +11,3 @@ pub fn bound_heaps(count: u8) {
     #[cfg(not(target_env = "gnu"))]
     let _ = count;
 }
-
-/// Gives memory that the allocator keeps free back to the kernel. Takes milliseconds when there is much.
-pub fn release_free_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim takes a number, looks at free memory alone and does so under the allocator's own locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn freed_memory_goes_back() {
-        let resident = || {
-            let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-            statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-        };
-        super::bound_heaps(2);
-        // Small pieces with one kept at the end: the heap cannot shrink by itself.
-        let mut pieces: Vec<Vec<u8>> = (0..100_000).map(|_| vec![1; 1000]).collect();
-        let last = pieces.pop();
-        let full = resident();
-        drop(pieces);
-        super::release_free_memory();
-        if cfg!(target_env = "gnu") {
-            assert!(resident() + 50_000_000 < full, "{} of {full}", resident());
-        }
-        drop(last);
-    }
-}

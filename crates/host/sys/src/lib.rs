@@ -23,7 +23,7 @@ pub use capability::{
 };
 pub use descriptor::{adopt_descriptor, set_terminal_size, terminal_size};
 pub use device_filter::{DEVICE_MKNOD, DEVICE_READ, DEVICE_WRITE, DeviceKind, DeviceRule, attach_device_rules};
-pub use heap::{bound_heaps, release_free_memory};
+pub use heap::bound_heaps;
 pub use passing::{PASSED_DESCRIPTORS_MAX, receive_packet, send_packet};
 pub use process::{Forked, ResourceLimit, fork_single_threaded, reset_signals, resource_limit, send_signal};
 pub use seccomp::{BpfInstruction, install_seccomp_filter};

@@ -1,7 +1,7 @@
 //! Work on blocking threads: so many at a time, so many waiting, given up when the client leaves.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
@@ -10,7 +10,6 @@ use maru_promql::Cancel;
 use maru_task::Scope;
 use maru_telemetry::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use crate::answer::{self, Sink, answering};
 use crate::fault::Fault;
@@ -152,26 +151,6 @@ impl Jobs {
         // From here on the work notices by itself when nobody takes the body.
         guard.has_answered = true;
         response.unwrap_or_else(|_| answer::error(&crashed()))
-    }
-}
-
-/// Gives memory back to the kernel, now and then.
-#[derive(Debug, Default)]
-pub(crate) struct Releaser(Mutex<Option<Instant>>);
-
-/// Between two times: looking through the heap costs.
-const RELEASE_PERIOD: Duration = Duration::from_secs(1);
-
-impl Releaser {
-    /// Gives free memory back, unless it was done a moment ago.
-    pub(crate) fn release(&self) {
-        let now = Instant::now();
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| now.duration_since(last) >= RELEASE_PERIOD) {
-            *last = Some(now);
-            drop(last);
-            maru_sys::release_free_memory();
-        }
     }
 }
 

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::access::{Caller, Gate};
 use crate::answer::{self, Sink, accepts_gzip};
 use crate::fault::Fault;
-use crate::jobs::{Jobs, Releaser};
+use crate::jobs::Jobs;
 use crate::options::{Limits, MetricsOptions};
 use crate::request::{Parameters, header_text, read_body};
 use crate::routes::{self, Call, Route};
@@ -68,7 +68,6 @@ pub(crate) struct State {
     /// Pieces of files that were damaged when the store was opened.
     pub(crate) set_aside: usize,
     pub(crate) is_stopping: AtomicBool,
-    pub(crate) releaser: Releaser,
 }
 
 impl State {
@@ -187,7 +186,6 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         clock: options.clock,
         set_aside: report.set_aside.len(),
         is_stopping: AtomicBool::new(false),
-        releaser: Releaser::default(),
     }
 }
 

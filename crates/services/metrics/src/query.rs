@@ -175,17 +175,8 @@ pub(crate) fn evaluate(state: &State, question: &Question, sink: &mut Sink, canc
     let times = Times { queued, total: watch.elapsed() };
     // A client that has gone gets no answer: there is nothing to tell anybody.
     write_answer(sink, question, &answer, &warnings, times, cancel).unwrap_or(());
-    let is_large = answer.statistics.samples_peak > LARGE_SAMPLES || answer.statistics.series > LARGE_SERIES;
-    drop(answer);
-    if is_large {
-        state.releaser.release();
-    }
     Ok(())
 }
-
-/// Queries that hold more samples, or find more series, have their memory given back to the kernel.
-const LARGE_SAMPLES: u64 = 2_000_000;
-const LARGE_SERIES: u64 = 20_000;
 
 fn type_name(kind: Type) -> &'static str {
     match kind {

@@ -8,7 +8,6 @@ mod contents;
 mod dictionary;
 pub(crate) mod files;
 mod open;
-mod pattern;
 pub(crate) mod piece;
 mod postings;
 mod read;

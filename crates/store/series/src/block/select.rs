@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use maru_prom::{Matcher, MatcherOperator};
+use maru_prom::Matcher;
 
 use super::contents::NamePlace;
 use super::dictionary::Dictionary;
 use super::open::{Block, BlockSeries, NameMemo, index_of};
-use super::pattern::Literals;
 use super::series::{self, SeriesPiece};
 use super::{TimeRange, postings};
 
@@ -95,23 +94,19 @@ impl Block {
     /// Returns the ordinals of the values of `name` whose answer to `matcher` is `wanted`.
     fn choose(&self, name: &NamePlace, matcher: &Matcher, wanted: bool) -> Chosen {
         let mut chosen = Chosen { ordinals: Vec::new(), damaged: false };
-        let negated = matches!(matcher.operator(), MatcherOperator::NotEqual | MatcherOperator::NotMatches);
         // The values that the bare text or pattern fits are few and near; the others are looked at one by one.
-        if negated != wanted {
-            match Literals::of(matcher) {
-                Literals::Exact(values) => {
-                    for value in values {
-                        self.find(name, &value, &mut chosen);
-                    }
-                    chosen.ordinals.sort_unstable();
-                    chosen.ordinals.dedup();
-                    return chosen;
+        if matcher.is_negative() != wanted {
+            if let Some(values) = matcher.alternatives() {
+                for value in values {
+                    self.find(name, value, &mut chosen);
                 }
-                Literals::Prefix(prefix) => {
-                    self.look(name, &prefix, &mut chosen, |value| matcher.matches(value) == wanted);
-                    return chosen;
-                }
+                chosen.ordinals.sort_unstable();
+                chosen.ordinals.dedup();
+                return chosen;
             }
+            let prefix = matcher.prefix().unwrap_or_default();
+            self.look(name, prefix, &mut chosen, |value| matcher.matches(value) == wanted);
+            return chosen;
         }
         self.look(name, "", &mut chosen, |value| matcher.matches(value) == wanted);
         chosen
