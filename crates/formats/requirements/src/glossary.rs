@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::read::{field, text_of};
 use crate::text::{LocalText, canonical_text};
-use crate::tree::{Data, Node, Position};
+use maru_yaml::{Data, Node, Position};
 
 /// A word with its meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

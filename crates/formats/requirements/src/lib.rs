@@ -19,7 +19,6 @@ mod sarif;
 mod sentence;
 mod state;
 mod text;
-mod tree;
 
 pub use class::{Class, Kind, Origin, classify};
 pub use decode::{Encoding, FILE_BYTES_MAX, decode};

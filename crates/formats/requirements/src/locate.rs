@@ -1,6 +1,6 @@
 //! Finds where a phrase of a value stands in the file that the value was read from.
 
-use crate::tree::Position;
+use maru_yaml::Position;
 
 /// Returns where `text[range]` stands in `source`, when `text` is the value that begins at or after `from`.
 ///

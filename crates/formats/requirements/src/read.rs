@@ -12,7 +12,7 @@ use crate::glossary::{self, Glossary};
 use crate::item::{Gap, Item, Link, Priority, Source, Written};
 use crate::quantity::{Measure, money};
 use crate::text::LocalText;
-use crate::tree::{self, Data, Node, Position};
+use maru_yaml::{Data, Node, Position};
 
 /// How many items one reading may give.
 pub(crate) const ITEMS_MAX: usize = 100_000;
@@ -151,7 +151,7 @@ impl Folder {
         for (lines_before, text) in documents {
             let stem = alone.then(|| canonical_name(stem));
             let document = Document { file: path.into(), text: text.into(), lines_before, stem };
-            match tree::parse(&document.text) {
+            match maru_yaml::parse(&document.text) {
                 Err(error) => self.error(&document, error.at, not_yaml(&error.message)),
                 Ok(node) => self.read_document(&document, &node, stem_is_glossary(path)),
             }
@@ -207,7 +207,7 @@ impl Folder {
             );
         };
         let front: String = lines.get(1..end).unwrap_or_default().iter().map(|line| format!("{line}\n")).collect();
-        let mut node = match tree::parse(&front) {
+        let mut node = match maru_yaml::parse(&front) {
             Ok(node) => node,
             Err(error) => {
                 let at = Position { line: error.at.line + 1, column: error.at.column };
@@ -216,7 +216,7 @@ impl Folder {
         };
         node.shift(1);
         if matches!(node.data, Data::Null) {
-            node = Node { at: start, data: Data::Map(Vec::new()) };
+            node = Node { at: start, length: 0, data: Data::Map(Vec::new()) };
         }
         let body = read_body(&lines, end + 1);
         if let Data::Map(fields) = &mut node.data {
@@ -320,7 +320,7 @@ fn read_body(lines: &[&str], from: usize) -> Body {
                 "ko" | "korean" | "한국어" | "국문" => "ko",
                 "en" | "english" | "영어" | "영문" => "en",
                 _ if title.is_none() && paragraphs.is_empty() => {
-                    title = Some(Node { at, data: Data::Text(heading_text.to_owned()) });
+                    title = Some(Node { at, length: 0, data: Data::Text(heading_text.to_owned()) });
                     ""
                 }
                 _ => "other",
@@ -337,7 +337,7 @@ fn read_body(lines: &[&str], from: usize) -> Body {
             open = true;
         }
     }
-    let node = |(at, text): (Position, String)| Node { at, data: Data::Text(text) };
+    let node = |(at, text): (Position, String)| Node { at, length: 0, data: Data::Text(text) };
     let mut local: Vec<(String, Position, Node)> = Vec::new();
     for language in ["ko", "en"] {
         if let Some(part) = paragraphs.remove(language) {
@@ -345,7 +345,7 @@ fn read_body(lines: &[&str], from: usize) -> Body {
         }
     }
     let statement = match local.first() {
-        Some((_, at, _)) => Some(Node { at: *at, data: Data::Map(local) }),
+        Some((_, at, _)) => Some(Node { at: *at, length: 0, data: Data::Map(local) }),
         None => paragraphs.remove("").map(node),
     };
     Body { title, statement }

@@ -8,31 +8,50 @@ use serde_saphyr::Spanned;
 
 /// A line and a column, both from 1; columns count characters. Zero: not from a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Position {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {}", self.line, self.column)
+    }
 }
 
 /// A value with the position where it is written.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Node {
-    pub(crate) at: Position,
-    pub(crate) data: Data,
+pub struct Node {
+    /// Where it begins.
+    pub at: Position,
+    /// How many characters of the file it takes; 0 when that is not known.
+    pub length: usize,
+    /// What it is.
+    pub data: Data,
 }
 
+/// What a value is.
 #[derive(Debug, Clone, Default)]
-pub(crate) enum Data {
+pub enum Data {
+    /// Nothing, `null` or `~`.
     #[default]
     Null,
+    /// A boolean or a number.
     Scalar(Value),
+    /// A text.
     Text(String),
+    /// A list.
     List(Vec<Node>),
+    /// Keys with their places, in the order of the file.
     Map(Vec<(String, Position, Node)>),
 }
 
 impl Node {
-    /// What is written here, for messages.
-    pub(crate) fn found(&self) -> String {
+    /// Returns what is written here, for messages.
+    #[must_use]
+    pub fn found(&self) -> String {
         match &self.data {
             Data::Null => "empty".to_owned(),
             Data::Scalar(value) => value.to_string(),
@@ -43,7 +62,7 @@ impl Node {
     }
 
     /// Moves all lines down: the tree was read from the middle of a file.
-    pub(crate) fn shift(&mut self, lines: usize) {
+    pub fn shift(&mut self, lines: usize) {
         self.at.line += lines;
         match &mut self.data {
             Data::List(list) => list.iter_mut().for_each(|node| node.shift(lines)),
@@ -57,8 +76,21 @@ impl Node {
         }
     }
 
+    /// Returns the tree as a JSON value, without positions.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        match &self.data {
+            Data::Null => Value::Null,
+            Data::Scalar(value) => value.clone(),
+            Data::Text(text) => Value::String(text.clone()),
+            Data::List(list) => list.iter().map(Self::to_value).collect(),
+            Data::Map(map) => map.iter().map(|(key, _, node)| (key.clone(), node.to_value())).collect(),
+        }
+    }
+
     /// Returns the tree of a JSON value, without positions.
-    pub(crate) fn from_value(value: &Value) -> Self {
+    #[must_use]
+    pub fn from_value(value: &Value) -> Self {
         let data = match value {
             Value::Null => Data::Null,
             Value::Bool(_) | Value::Number(_) => Data::Scalar(value.clone()),
@@ -68,24 +100,54 @@ impl Node {
                 map.iter().map(|(key, value)| (key.clone(), Position::default(), Self::from_value(value))).collect(),
             ),
         };
-        Self { at: Position::default(), data }
+        Self { data, ..Self::default() }
     }
 }
 
 /// Why a text is no YAML.
 #[derive(Debug)]
-pub(crate) struct TreeError {
-    pub(crate) at: Position,
-    pub(crate) message: String,
+pub struct TreeError {
+    /// Where.
+    pub at: Position,
+    /// What.
+    pub message: String,
+}
+
+/// How much a document may hold: a small file must not become a large tree.
+#[derive(Debug, Clone, Copy)]
+pub struct ParseLimits {
+    /// How deep values may nest.
+    pub depth: usize,
+    /// How many values there may be.
+    pub nodes: usize,
+    /// How many anchors and how many aliases there may be.
+    pub aliases: usize,
+}
+
+impl Default for ParseLimits {
+    fn default() -> Self {
+        Self { depth: 32, nodes: 200_000, aliases: 0 }
+    }
+}
+
+/// Reads one YAML document without anchors.
+///
+/// # Errors
+/// Where the text is no YAML, repeats a key, or holds more than the default limits.
+pub fn parse(text: &str) -> Result<Node, TreeError> {
+    parse_with(text, ParseLimits::default())
 }
 
 /// Reads one YAML document.
-pub(crate) fn parse(text: &str) -> Result<Node, TreeError> {
+///
+/// # Errors
+/// Where the text is no YAML, repeats a key, or holds more than `limits`.
+pub fn parse_with(text: &str, limits: ParseLimits) -> Result<Node, TreeError> {
     let budget = serde_saphyr::budget! {
-        max_depth: 32,
-        max_nodes: 200_000,
-        max_aliases: 0,
-        max_anchors: 0,
+        max_depth: limits.depth,
+        max_nodes: limits.nodes,
+        max_aliases: limits.aliases,
+        max_anchors: limits.aliases,
         max_documents: 1,
     };
     let options = serde_saphyr::options! { budget: budget, strict_booleans: true };
@@ -107,7 +169,8 @@ fn position(location: &serde_saphyr::Location) -> Position {
 }
 
 fn node(spanned: Spanned<Tree>) -> Node {
-    Node { at: position(&spanned.referenced), data: spanned.value.0 }
+    let length = usize::try_from(spanned.referenced.span().len()).unwrap_or_default();
+    Node { at: position(&spanned.referenced), length, data: spanned.value.0 }
 }
 
 /// What serde reads; the position is added by what is around it.
