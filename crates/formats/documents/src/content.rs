@@ -58,6 +58,12 @@ impl Date {
             Language::En => self.to_string(),
         }
     }
+
+    /// Returns year, month and day.
+    #[cfg(feature = "pdf")]
+    pub(crate) fn parts(self) -> (u16, u8, u8) {
+        (self.year, self.month, self.day)
+    }
 }
 
 impl fmt::Display for Date {

@@ -38,14 +38,20 @@ pub enum DocumentError {
         /// The limit, in the unit of what is counted.
         limit: u64,
     },
-    /// The format is not written.
-    #[error("{format} is not supported; write html and print it, or docx")]
+    /// The format is not in this build.
+    #[error("{format} is not supported by this build; build with `cargo build --release -p maru --features {format}`, or write html and print it")]
     NotSupported {
         /// The format.
         format: Format,
     },
+    /// Pages could not be laid out.
+    #[error("the pages could not be laid out: {why}; write html and print it")]
+    Layout {
+        /// What the typesetter says.
+        why: String,
+    },
     /// A word names no format.
-    #[error("format \"{text}\" is not known; use html, docx, xlsx or hwpx")]
+    #[error("format \"{text}\" is not known; use html, docx, xlsx, hwpx or pdf")]
     Format {
         /// What was given.
         text: String,

@@ -5,6 +5,8 @@ mod docx_parts;
 mod html;
 mod hwpx;
 mod hwpx_parts;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod xlsx;
 mod xlsx_parts;
 
@@ -28,13 +30,17 @@ pub enum Format {
     Xlsx,
     /// KS X 6101 (OWPML).
     Hwpx,
-    /// Not written yet.
+    /// PDF/A: in builds with the feature `pdf`.
     Pdf,
 }
 
 impl Format {
-    /// The formats that are written.
+    /// The formats that this build writes.
+    #[cfg(not(feature = "pdf"))]
     pub const ALL: [Self; 4] = [Self::Html, Self::Docx, Self::Xlsx, Self::Hwpx];
+    /// The formats that this build writes.
+    #[cfg(feature = "pdf")]
+    pub const ALL: [Self; 5] = [Self::Html, Self::Docx, Self::Xlsx, Self::Hwpx, Self::Pdf];
 
     /// Returns the ending of file names, without a dot.
     #[must_use]
@@ -93,6 +99,9 @@ pub fn write(document: &Document, format: Format) -> Result<Vec<u8>, DocumentErr
         Format::Docx => docx::write(document),
         Format::Xlsx => xlsx::write(document),
         Format::Hwpx => hwpx::write(document),
+        #[cfg(feature = "pdf")]
+        Format::Pdf => pdf::write(document),
+        #[cfg(not(feature = "pdf"))]
         Format::Pdf => Err(DocumentError::NotSupported { format }),
     }
 }
