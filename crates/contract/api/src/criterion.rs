@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::quantity::{Amount, Money, Per, QuantityError, Rate, Ratio, Span};
+use maru_requirements::{Amount, Money, Per, QuantityError, Rate, Ratio, Span};
 
 /// What is measured: a service, perhaps one route of it, a component, a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

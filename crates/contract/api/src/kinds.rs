@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::object::{Object, Spec};
-use crate::quantity::{Money, Rate, Ratio, Span};
 use crate::requirement::Outcome;
-use crate::text::{Language, LocalText};
+use maru_requirements::{Language, LocalText};
+use maru_requirements::{Money, Rate, Ratio, Span};
 
 macro_rules! kind {
     ($(#[$meta:meta])* $alias:ident = $spec:ident, $plural:literal, $status:ty) => {

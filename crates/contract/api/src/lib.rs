@@ -1,7 +1,7 @@
 //! The kinds of `maru.dev`: what their fields mean, as types and as schemas.
 //!
 //! Owns: Requirement, Evidence, Architecture, Project and their sisters; the CustomResourceDefinitions that serve them;
-//! quantities with units; the stages of a project.
+//! the stages of a project. Texts, quantities and canonical forms are those of `maru-requirements`.
 //! Never: talks to a server, decides a verdict (see `maru-evidence`).
 //! Source: OpenSLO 1.0 for `ServiceLevelObjective`; apiextensions.k8s.io/v1 for schemas.
 
@@ -11,9 +11,7 @@ mod digest;
 mod kinds;
 mod method;
 mod object;
-mod quantity;
 mod requirement;
-mod text;
 mod verify;
 
 pub use criterion::{Criterion, CriterionError, INDICATORS, Target};
@@ -27,14 +25,15 @@ pub use kinds::{
     ProjectSpec, ProjectStatus, Relation, Service, ServiceLevelObjective, ServiceLevelObjectiveSpec, ServiceOption,
     Subject, SubjectKind, Term, Window, WorkItem, WorkItemSpec,
 };
+pub use maru_requirements::{
+    Amount, Language, LocalText, Money, Per, Priority, QuantityError, Rate, Ratio, Source, Span, canonical_json,
+    canonical_text,
+};
 pub use method::{Method, Phase, Stage};
 pub use object::{Metadata, Object, Spec};
-pub use quantity::{Amount, Money, Per, QuantityError, Rate, Ratio, Span};
 pub use requirement::{
-    CheckStatus, Class, Link, LintFinding, Outcome, Priority, Requirement, RequirementSpec, RequirementStatus, Source,
-    Suspect, Verdict, canonical_json,
+    CheckStatus, Class, Link, LintFinding, Outcome, Requirement, RequirementSpec, RequirementStatus, Suspect, Verdict,
 };
-pub use text::{Language, LocalText, canonical_text};
 pub use verify::{Check, CheckError, Means};
 
 /// The API group of all our kinds.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::Term;
-use crate::text::LocalText;
+use maru_requirements::LocalText;
 
 /// A way of working: phases of stages with gates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ impl Method {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::Language;
+    use maru_requirements::Language;
 
     #[test]
     fn the_method_has_four_phases_and_eleven_stages_in_both_languages() {

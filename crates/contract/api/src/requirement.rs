@@ -1,43 +1,16 @@
 //! Requirements, and what their verdict is.
 
 use jiff::Timestamp;
+use maru_requirements::{LocalText, Meaning, Priority, Source};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::criterion::Criterion;
 use crate::digest::Digest;
 use crate::object::{Object, Spec};
-use crate::text::{LocalText, canonical_text};
 use crate::verify::Check;
 
 /// A requirement.
 pub type Requirement = Object<RequirementSpec>;
-
-/// How much a requirement matters.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Priority {
-    /// Without it the system is of no use.
-    #[default]
-    Must,
-    /// Important; it is said when it is left out.
-    Should,
-    /// Welcome.
-    Could,
-    /// Agreed that it is not done now: has no verdict.
-    Wont,
-}
-
-/// Where a requirement was taken from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    /// A document, a contract, a meeting.
-    pub document: String,
-    /// The place in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clause: Option<String>,
-}
 
 /// A link to another requirement, as it was when a person last looked at the link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,83 +57,24 @@ pub struct RequirementSpec {
 
 impl RequirementSpec {
     /// Returns what the fingerprint is taken of: canonical JSON of what a verdict depends on (docs/formats/evidence.md).
-    ///
-    /// Titles, stakeholders, sources and the fingerprints of links do not count: reviewing a link changes no meaning.
     #[must_use]
     pub fn canonical_form(&self) -> String {
-        let statement = match &self.statement {
-            LocalText::Plain(text) => json!(canonical_text(text)),
-            LocalText::Local { ko, en } => {
-                let part = |text: &Option<String>| text.as_deref().map(canonical_text);
-                without_nulls(json!({"ko": part(ko), "en": part(en)}))
-            }
+        let parents: Vec<&str> = self.derived_from.iter().map(|link| link.name.as_str()).collect();
+        let meaning = Meaning {
+            statement: &self.statement,
+            priority: self.priority,
+            criterion: self.criterion.as_ref(),
+            derived_from: &parents,
+            allocated_to: &self.allocated_to,
+            verify: &self.verify,
         };
-        let mut parents: Vec<&str> = self.derived_from.iter().map(|link| link.name.as_str()).collect();
-        parents.sort_unstable();
-        parents.dedup();
-        let mut components = self.allocated_to.clone();
-        components.sort();
-        components.dedup();
-        let form = without_nulls(json!({
-            "statement": statement,
-            "priority": self.priority,
-            "criterion": self.criterion,
-            "derivedFrom": parents,
-            "allocatedTo": components,
-            "verify": self.verify,
-        }));
-        canonical_json(&form)
+        meaning.canonical_form()
     }
 
     /// Returns the digest of the canonical form.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         Digest::of(self.canonical_form().as_bytes())
-    }
-}
-
-fn without_nulls(mut value: Value) -> Value {
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, field| !field.is_null());
-    }
-    value
-}
-
-/// Writes JSON with sorted keys and no white space (RFC 8785, for the texts and numbers that occur here).
-#[must_use]
-pub fn canonical_json(value: &Value) -> String {
-    let mut text = String::new();
-    write_canonical(value, &mut text);
-    text
-}
-
-fn write_canonical(value: &Value, text: &mut String) {
-    match value {
-        Value::Array(items) => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                write_canonical(item, text);
-            }
-            text.push(']');
-        }
-        Value::Object(fields) => {
-            let mut keys: Vec<&String> = fields.keys().collect();
-            keys.sort_unstable_by(|left, right| left.encode_utf16().cmp(right.encode_utf16()));
-            text.push('{');
-            for (index, key) in keys.into_iter().enumerate() {
-                if index > 0 {
-                    text.push(',');
-                }
-                text.push_str(&Value::String(key.clone()).to_string());
-                text.push(':');
-                write_canonical(&fields[key], text);
-            }
-            text.push('}');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => text.push_str(&value.to_string()),
     }
 }
 
@@ -337,6 +251,8 @@ pub struct CheckStatus {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn requirement() -> Requirement {
@@ -392,6 +308,24 @@ mod tests {
         spelled["spec"]["criterion"]["atMost"] = json!("0.1s");
         let spelled: Requirement = serde_json::from_value(spelled).unwrap();
         assert_eq!(spelled.fingerprint(), before.fingerprint());
+    }
+
+    #[test]
+    fn items_in_files_and_objects_have_one_fingerprint() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../examples/shop/.maru/requirements");
+        let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+            .collect();
+        files.sort();
+        let items = maru_requirements::read_folder(&files).unwrap().items;
+        assert!(items.len() >= 20, "{}", items.len());
+        for item in items {
+            let object: Requirement = serde_json::from_value(item.to_object("shop")).unwrap();
+            assert_eq!(object.spec.canonical_form(), item.canonical_form(), "{}", item.name);
+            assert_eq!(object.fingerprint().to_string(), item.fingerprint(), "{}", item.name);
+        }
     }
 
     #[test]

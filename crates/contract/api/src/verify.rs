@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::{Ratio, Span};
+use maru_requirements::{Ratio, Span};
 
 /// One entry of `verify`: what measures, where, and how sure it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

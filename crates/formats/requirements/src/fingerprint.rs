@@ -1,28 +1,46 @@
-//! The canonical form of an item and its digest, as `maru-api` defines them (docs/formats/evidence.md).
+//! The canonical form that fingerprints are taken of (docs/formats/evidence.md).
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::item::Item;
+use crate::item::{Item, Priority};
 use crate::text::{LocalText, canonical_text};
 
-impl Item {
-    /// Returns what the fingerprint is taken of: canonical JSON of what a verdict depends on.
-    ///
-    /// Titles, stakeholders, sources and the fingerprints of links do not count: reviewing a link changes no meaning.
+/// What a verdict depends on.
+///
+/// Titles, stakeholders, sources and the fingerprints of links do not count: reviewing a link changes no meaning.
+#[derive(Debug, Clone, Copy)]
+pub struct Meaning<'a, C, V> {
+    /// The sentence.
+    pub statement: &'a LocalText,
+    /// How much it matters.
+    pub priority: Priority,
+    /// What is asked for; quantities have their canonical spelling.
+    pub criterion: Option<&'a C>,
+    /// The names of the parents, in any order.
+    pub derived_from: &'a [&'a str],
+    /// The components, in any order.
+    pub allocated_to: &'a [String],
+    /// How it is checked.
+    pub verify: &'a [V],
+}
+
+impl<C: Serialize, V: Serialize> Meaning<'_, C, V> {
+    /// Returns what the fingerprint is the digest of: canonical JSON.
     #[must_use]
     pub fn canonical_form(&self) -> String {
-        let statement = match &self.statement {
+        let statement = match self.statement {
             LocalText::Plain(text) => json!(canonical_text(text)),
             LocalText::Local { ko, en } => {
                 let part = |text: &Option<String>| text.as_deref().map(canonical_text);
                 without_nulls(json!({"ko": part(ko), "en": part(en)}))
             }
         };
-        let mut parents: Vec<&str> = self.derived_from.iter().map(|link| link.name.as_str()).collect();
+        let mut parents = self.derived_from.to_vec();
         parents.sort_unstable();
         parents.dedup();
-        let mut components = self.allocated_to.clone();
-        components.sort();
+        let mut components: Vec<&str> = self.allocated_to.iter().map(String::as_str).collect();
+        components.sort_unstable();
         components.dedup();
         canonical_json(&without_nulls(json!({
             "statement": statement,
@@ -32,6 +50,23 @@ impl Item {
             "allocatedTo": components,
             "verify": self.verify,
         })))
+    }
+}
+
+impl Item {
+    /// Returns what the fingerprint is taken of: canonical JSON of what a verdict depends on.
+    #[must_use]
+    pub fn canonical_form(&self) -> String {
+        let parents: Vec<&str> = self.derived_from.iter().map(|link| link.name.as_str()).collect();
+        let meaning = Meaning {
+            statement: &self.statement,
+            priority: self.priority,
+            criterion: self.criterion.as_ref(),
+            derived_from: &parents,
+            allocated_to: &self.allocated_to,
+            verify: &self.verify,
+        };
+        meaning.canonical_form()
     }
 
     /// Returns `sha256:` and the digest of the canonical form.
@@ -92,7 +127,6 @@ mod tests {
     use crate::read::item_from_value;
     use serde_json::json;
 
-    /// The same text stands in `maru-api`'s test: both rooms must agree.
     #[test]
     fn the_canonical_form_is_the_one_of_the_kinds() {
         let written = json!({

@@ -20,7 +20,7 @@ pub enum Priority {
     Should,
     /// Welcome.
     Could,
-    /// Agreed that it is not done now.
+    /// Agreed that it is not done now: has no verdict.
     Wont,
 }
 

@@ -1,70 +1,46 @@
-//! Numbers with units: in criteria, where they get one canonical spelling, and in sentences, where they are found.
+//! Numbers with units, held exactly: spans of time, rates, ratios, money, amounts.
 //!
-//! The canonical spellings are those of `maru-api`, so that both rooms give one fingerprint.
-//! Long because the units of both languages are tables that are best read beside their readers.
+//! Every quantity has one canonical text, so that `0.1s` and `100ms` give one fingerprint.
+//! Long because the five quantities share one reader of numbers and are best read beside each other.
 
-use std::sync::LazyLock;
+use std::fmt;
+use std::str::FromStr;
 
-use regex::Regex;
-use serde_json::Value;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::text::is_hangul;
-
-const NANO: u128 = 1_000_000_000;
-
-/// The kinds of quantities that criteria hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Measure {
-    Span,
-    Rate,
-    Ratio,
-    Money,
-    Amount,
+/// Why a text is no quantity, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is no {what}: {why}; {fix}")]
+pub struct QuantityError {
+    /// What was written.
+    pub text: String,
+    /// Which quantity was asked for.
+    pub what: &'static str,
+    /// What is wrong.
+    pub why: String,
+    /// What to do.
+    pub fix: &'static str,
 }
 
-/// Why a value is no quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    /// Nothing but the unit is missing.
-    pub(crate) no_unit: bool,
-    pub(crate) why: String,
-    pub(crate) fix: &'static str,
-}
-
-impl Measure {
-    fn fix(self) -> &'static str {
-        match self {
-            Self::Span => "write a number with a unit, like \"100ms\", \"30s\", \"5m\", \"1h30m\", \"1d\" or \"4w\"",
-            Self::Rate => "write a number by a unit of time, like \"50/s\", \"3000/min\" or \"1000000/d\"",
-            Self::Ratio => "write a share of one, like 0.999, or percent, like \"99.9%\"",
-            Self::Money => {
-                "write the number, the currency's three letters and what it is for, like \"90000 KRW/month\""
-            }
-            Self::Amount => "write a number with a unit, like \"500 GB\", \"10000 users\" or \"120/s\"",
-        }
-    }
-
-    /// Returns the one spelling of a quantity.
-    pub(crate) fn canonical(self, text: &str) -> Result<Value, Wrong> {
-        let text = text.trim();
-        let read = match self {
-            Self::Span => span(text).map(|nanos| Value::String(write_span(nanos))),
-            Self::Rate => rate(text).map(|rate| Value::String(write_rate(rate))),
-            Self::Ratio => ratio(text).map(ratio_value),
-            Self::Money => money(text, None).map(Value::String),
-            Self::Amount => amount(text).map(Value::String),
-        };
-        read.map_err(|why| Wrong { no_unit: why == NO_UNIT || why == NO_CURRENCY, why, fix: self.fix() })
+impl QuantityError {
+    /// Tells whether nothing but the unit is missing.
+    #[must_use]
+    pub fn is_without_unit(&self) -> bool {
+        self.why == NO_UNIT || self.why == NO_CURRENCY
     }
 }
 
 const NO_UNIT: &str = "it has no unit";
 const NO_CURRENCY: &str = "it has no currency";
 
+const TEXT_BYTES_MAX: usize = 64;
+pub(crate) const NANO: u128 = 1_000_000_000;
+
 /// Reads `digits[.digits]` at the start: the number in billionths, and what follows.
-fn number(text: &str) -> Result<(u128, &str), String> {
-    if text.len() > 64 {
-        return Err("it is longer than 64 bytes".to_owned());
+pub(crate) fn number(text: &str) -> Result<(u128, &str), String> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(format!("it is longer than {TEXT_BYTES_MAX} bytes"));
     }
     let end =
         text.find(|letter: char| !letter.is_ascii_digit() && letter != '.' && letter != ',').unwrap_or(text.len());
@@ -83,12 +59,24 @@ fn number(text: &str) -> Result<(u128, &str), String> {
     Ok((u128::from(whole) * NANO + u128::from(fraction), rest))
 }
 
+/// Writes billionths as a decimal number without needless zeros.
 fn decimal(nano: u128) -> String {
     let (whole, fraction) = (nano / NANO, nano % NANO);
     if fraction == 0 {
         return whole.to_string();
     }
     format!("{whole}.{fraction:09}").trim_end_matches('0').to_owned()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for comparing with measured values, which are not exact either")]
+fn approximate(nano: u128) -> f64 {
+    nano as f64 / 1e9
+}
+
+/// A length of time: `100ms`, `1d`, `1h30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    nanos: u64,
 }
 
 const SPAN_UNITS: [(&str, u64); 7] = [
@@ -101,448 +89,578 @@ const SPAN_UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
-pub(crate) fn span(text: &str) -> Result<u64, String> {
-    let (mut rest, mut total) = (text.trim(), 0_u128);
-    loop {
-        let (nano, after) = number(rest)?;
-        let after = after.trim_start();
-        let end = after.find(|letter: char| letter.is_ascii_digit() || letter == ' ').unwrap_or(after.len());
-        let (unit, next) = after.split_at(end);
-        let scale = match unit {
-            "" => return Err(NO_UNIT.to_owned()),
-            "w" => 7 * 86_400_000_000_000,
-            "µs" | "μs" => 1_000,
-            "min" => 60_000_000_000,
-            _ => SPAN_UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .map(|(_, scale)| *scale)
-                .ok_or_else(|| format!("\"{unit}\" is no unit of time"))?,
+impl Span {
+    /// Returns a span of whole nanoseconds.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self { nanos }
+    }
+
+    /// Returns a span of whole milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self { nanos: millis.saturating_mul(1_000_000) }
+    }
+
+    /// Returns a span of whole seconds.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self { nanos: seconds.saturating_mul(1_000_000_000) }
+    }
+
+    /// Returns the length in nanoseconds.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.nanos
+    }
+
+    /// Returns the length in seconds, rounded to the nearest number that a float can hold.
+    #[must_use]
+    pub fn as_secs_f64(self) -> f64 {
+        approximate(u128::from(self.nanos))
+    }
+
+    /// Returns the length as the standard library's type.
+    #[must_use]
+    pub const fn to_std(self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.nanos)
+    }
+}
+
+impl FromStr for Span {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let error = |why: String| QuantityError {
+            text: shorten(text),
+            what: "length of time",
+            why,
+            fix: "write a number with a unit, like \"100ms\", \"30s\", \"5m\", \"1h30m\", \"1d\" or \"4w\"",
         };
-        let product = nano * u128::from(scale);
-        if !product.is_multiple_of(NANO) {
-            return Err("it is finer than a nanosecond".to_owned());
-        }
-        total += product / NANO;
-        rest = next.trim_start();
-        if rest.is_empty() {
-            break;
-        }
-    }
-    u64::try_from(total).map_err(|_| "it is longer than 584 years".to_owned())
-}
-
-fn write_span(nanos: u64) -> String {
-    if nanos == 0 {
-        return "0s".to_owned();
-    }
-    let (mut rest, mut text) = (nanos, String::new());
-    for (unit, scale) in SPAN_UNITS {
-        if rest >= scale {
-            text.push_str(&format!("{}{unit}", rest / scale));
-            rest %= scale;
-        }
-    }
-    text
-}
-
-/// Billionths of an event a day.
-pub(crate) fn rate(text: &str) -> Result<u128, String> {
-    let (nano, unit) = number(text.trim())?;
-    let scale = match unit.trim() {
-        "/s" | "/sec" | "/second" | "rps" | "tps" | "/초" => 86_400,
-        "/min" | "/m" | "/minute" | "/분" => 1_440,
-        "/h" | "/hour" | "/시간" => 24,
-        "/d" | "/day" | "/일" => 1,
-        "" => return Err(NO_UNIT.to_owned()),
-        other => return Err(format!("\"{other}\" is no unit of a rate")),
-    };
-    Ok(nano * scale)
-}
-
-fn write_rate(nano_per_day: u128) -> String {
-    let units = [("s", 86_400), ("min", 1_440), ("h", 24), ("d", 1)];
-    let exact = units.iter().find(|(_, scale)| nano_per_day.is_multiple_of(*scale));
-    let (unit, scale) = exact.copied().unwrap_or(("d", 1));
-    format!("{}/{unit}", decimal(nano_per_day / scale))
-}
-
-/// Billionths of the whole.
-pub(crate) fn ratio(text: &str) -> Result<u64, String> {
-    let (nano, unit) = number(text.trim())?;
-    let nano = match unit.trim() {
-        "" => nano,
-        "%" if nano.is_multiple_of(100) => nano / 100,
-        "%" => return Err("it has more than seven digits after the point".to_owned()),
-        other => return Err(format!("\"{other}\" is not \"%\"")),
-    };
-    match u64::try_from(nano) {
-        Ok(nano) if u128::from(nano) <= NANO => Ok(nano),
-        _ => Err("it is more than the whole".to_owned()),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "at most a billion, which a float holds exactly")]
-fn ratio_value(nano: u64) -> Value {
-    Value::from(nano as f64 / 1e9)
-}
-
-const PERS: [&str; 6] = ["hour", "day", "month", "year", "request", "user"];
-
-/// Reads money; `per` may be written apart.
-pub(crate) fn money(text: &str, apart: Option<&str>) -> Result<String, String> {
-    let (nano, unit) = number(text.trim())?;
-    let unit = unit.trim();
-    let (currency, per) = unit.split_once('/').map_or((unit, None), |(left, right)| (left, Some(right.trim())));
-    let currency = match currency.trim() {
-        "" => return Err(NO_CURRENCY.to_owned()),
-        "원" => "KRW",
-        other if other.len() == 3 && other.bytes().all(|letter| letter.is_ascii_uppercase()) => other,
-        other => return Err(format!("\"{other}\" is no currency of ISO 4217")),
-    };
-    if !nano.is_multiple_of(1_000) {
-        return Err("it is finer than a millionth".to_owned());
-    }
-    if u64::try_from(nano / 1_000).is_err() {
-        return Err("its number is too large".to_owned());
-    }
-    let per = match (per, apart) {
-        (Some(left), Some(right)) if left != right => {
-            return Err("it is per two things; write it in one place".to_owned());
-        }
-        (left, right) => left.or(right),
-    };
-    match per {
-        None => Ok(format!("{} {currency}", decimal(nano))),
-        Some(per) if PERS.contains(&per) => Ok(format!("{} {currency}/{per}", decimal(nano))),
-        Some(per) => Err(format!("\"{per}\" is none of {}", PERS.join(", "))),
-    }
-}
-
-fn amount(text: &str) -> Result<String, String> {
-    let (nano, unit) = number(text.trim())?;
-    let unit = unit.trim();
-    if unit.is_empty() {
-        return Err(NO_UNIT.to_owned());
-    }
-    if unit.chars().any(|letter| !letter.is_alphanumeric() && !"/%-".contains(letter)) {
-        return Err(format!("\"{unit}\" is no unit"));
-    }
-    let space = if unit.starts_with('/') { "" } else { " " };
-    Ok(format!("{}{space}{unit}", decimal(nano)))
-}
-
-/// What a number in a sentence counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Quantity {
-    /// Nanoseconds.
-    Time(u128),
-    /// Billionths of the whole: percent and percentiles.
-    Share(u128),
-    /// Billionths of an event a day.
-    Rate(u128),
-    /// Billionths of something with this unit.
-    Count(u128, String),
-    /// A number without a unit.
-    Bare(u128),
-}
-
-/// A number in a sentence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    pub(crate) quantity: Quantity,
-    /// A bound stands by it: "within", "at least", 이내, 이상 …
-    pub(crate) bound: bool,
-}
-
-/// Returns the quantities of a sentence, in English or Korean, with their byte ranges.
-#[must_use]
-pub fn find_quantities(text: &str) -> Vec<(std::ops::Range<usize>, Quantity)> {
-    find(text).into_iter().map(|found| (found.start..found.end, found.quantity)).collect()
-}
-
-const DAY: u128 = 86_400;
-
-/// Units of time in seconds' billionths; longer names first.
-const TIMES: [(&str, u128); 44] = [
-    ("milliseconds", 1_000_000),
-    ("millisecond", 1_000_000),
-    ("microseconds", 1_000),
-    ("microsecond", 1_000),
-    ("minutes", 60 * NANO),
-    ("minute", 60 * NANO),
-    ("seconds", NANO),
-    ("second", NANO),
-    ("months", 30 * DAY * NANO),
-    ("month", 30 * DAY * NANO),
-    ("hours", 3_600 * NANO),
-    ("hour", 3_600 * NANO),
-    ("weeks", 7 * DAY * NANO),
-    ("week", 7 * DAY * NANO),
-    ("years", 365 * DAY * NANO),
-    ("year", 365 * DAY * NANO),
-    ("days", DAY * NANO),
-    ("day", DAY * NANO),
-    ("secs", NANO),
-    ("sec", NANO),
-    ("mins", 60 * NANO),
-    ("min", 60 * NANO),
-    ("hrs", 3_600 * NANO),
-    ("hr", 3_600 * NANO),
-    ("ms", 1_000_000),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("μs", 1_000),
-    ("ns", 1),
-    ("s", NANO),
-    ("m", 60 * NANO),
-    ("h", 3_600 * NANO),
-    ("d", DAY * NANO),
-    ("w", 7 * DAY * NANO),
-    ("마이크로초", 1_000),
-    ("밀리초", 1_000_000),
-    ("나노초", 1),
-    ("시간", 3_600 * NANO),
-    ("개월", 30 * DAY * NANO),
-    ("초", NANO),
-    ("분", 60 * NANO),
-    ("일", DAY * NANO),
-    ("주", 7 * DAY * NANO),
-    ("년", 365 * DAY * NANO),
-];
-
-const RATES: [(&str, u128); 13] = [
-    ("/second", DAY),
-    ("/sec", DAY),
-    ("/s", DAY),
-    ("/초", DAY),
-    ("/minute", 1_440),
-    ("/min", 1_440),
-    ("/분", 1_440),
-    ("/hour", 24),
-    ("/시간", 24),
-    ("/h", 24),
-    ("/day", 1),
-    ("/d", 1),
-    ("/일", 1),
-];
-
-static NUMBER: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\d+(?:,\d{3})*(?:\.\d+)?").expect("the pattern is constant"));
-static PER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^\s*(?:rps|tps|qps|(?:concurrent |simultaneous |new )?[a-z]+(?: [a-z]+)? (?:per|an?|each|every) (second|minute|hour|day))\b")
-        .expect("the pattern is constant")
-});
-static PER_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(초당|분당|시간당|일당|하루에?|매초|매분|1초에|1분에)\s*(?:최소|최대|평균|약)?\s*(?:[가-힣]+\s)?$")
-        .expect("the pattern is constant")
-});
-static BOUND_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:within|at most|no more than|not more than|less than|fewer than|lower than|under|below|up to|at least|no less than|not less than|more than|greater than|above|over|exceed(?:ing)?|maximum of|minimum of|faster than|in|after|of|to|least|most|최대|최소)\s*$")
-        .expect("the pattern is constant")
-});
-static STRICT_BOUND_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:within|at most|no more than|not more than|less than|fewer than|lower than|under|below|up to|at least|no less than|not less than|more than|greater than|above|exceed(?:ing)?|maximum of|minimum of|faster than|최대|최소)\s*$")
-        .expect("the pattern is constant")
-});
-static BOUND_AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:이내|이하|미만|이상|초과|안에|내에|내로|을 넘|를 넘|까지|or less|or more|or fewer|or faster)")
-        .expect("the pattern is constant")
-});
-static PERCENTILE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:(?:st|nd|rd|th)?[ -]?percentile|\s*번째\s*백분위|\s*백분위|\s*퍼센타일)")
-        .expect("the pattern is constant")
-});
-
-/// Words that may follow a number that has no unit.
-const NO_UNITS: [&str; 37] = [
-    "of", "for", "when", "in", "at", "on", "per", "with", "and", "or", "under", "after", "before", "to", "from", "by",
-    "while", "if", "as", "is", "are", "shall", "must", "the", "a", "an", "during", "until", "over", "between", "even",
-    "so", "that", "which", "but", "than", "it",
-];
-
-/// Finds all numbers of a sentence.
-pub(crate) fn find(text: &str) -> Vec<Found> {
-    NUMBER.find_iter(text).filter_map(|number| classify(text, number.start(), number.end())).collect()
-}
-
-fn classify(text: &str, start: usize, end: usize) -> Option<Found> {
-    let (before, digits, after) = (text.get(..start)?, text.get(start..end)?, text.get(end..)?);
-    let (nano, _) = number(digits).ok()?;
-    let last = before.chars().next_back();
-    let percentile = matches!(last, Some('p' | 'P')) && !before.chars().rev().nth(1).is_some_and(char::is_alphanumeric);
-    // Part of a name: nfr-007, ISO 27001 is not, v1.2, #3, TLS1.3.
-    if !percentile && last.is_some_and(|letter| letter.is_ascii_alphanumeric() || "-_#.§".contains(letter)) {
-        return None;
-    }
-    let found = |start: usize, end: usize, quantity: Quantity| {
-        let bound =
-            STRICT_BOUND_BEFORE.is_match(before) || text.get(end..).is_some_and(|rest| BOUND_AFTER.is_match(rest));
-        Some(Found { start, end, quantity, bound })
-    };
-    if percentile {
-        return found(start - 1, end, Quantity::Share(percent_of(digits)));
-    }
-    if let Some(matched) = PERCENTILE.find(after) {
-        return found(start, end + matched.end(), Quantity::Share(nano / 100));
-    }
-    let trimmed = after.trim_start();
-    let offset = end + (after.len() - trimmed.len());
-    for sign in ["%", "％", "percent", "퍼센트"] {
-        if trimmed.starts_with(sign) {
-            return found(start, offset + sign.len(), Quantity::Share(nano / 100));
-        }
-    }
-    if let Some((name, scale)) = prefix(&RATES, trimmed) {
-        return found(start, offset + name.len(), Quantity::Rate(nano * scale));
-    }
-    if let Some((unit, scale)) = prefix(&TIMES, trimmed) {
-        // "3 m" is minutes in criteria; in sentences it may be metres, but time is by far more frequent.
-        return found(start, offset + unit.len(), Quantity::Time(nano * scale / NANO));
-    }
-    if let Some(captures) = PER.captures(after) {
-        let scale = match captures.get(1).map(|unit| unit.as_str().to_lowercase()).as_deref() {
-            Some("minute") => 1_440,
-            Some("hour") => 24,
-            Some("day") => 1,
-            _ => DAY,
-        };
-        return found(start, end + captures.get(0).map_or(0, |whole| whole.end()), Quantity::Rate(nano * scale));
-    }
-    if let Some(captures) = PER_BEFORE.captures(before) {
-        let scale = match captures.get(1).map_or("", |unit| unit.as_str()) {
-            "분당" | "매분" | "1분에" => 1_440,
-            "시간당" => 24,
-            "일당" | "하루" | "하루에" => 1,
-            _ => DAY,
-        };
-        let unit = word(trimmed);
-        return found(start, if unit.is_empty() { end } else { offset + unit.len() }, Quantity::Rate(nano * scale));
-    }
-    // Five digits in a row after a capital word is a name: "ISO 27001"; "port 8080" has no unit and needs none.
-    let name = before.trim_end().rsplit(' ').next().unwrap_or_default();
-    if after.starts_with('-')
-        || (!name.is_empty() && name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '/'))
-    {
-        return None;
-    }
-    let unit = word(trimmed);
-    let is_bound = text.get(offset..).is_some_and(|rest| BOUND_AFTER.is_match(rest));
-    if unit.is_empty() || is_bound || NO_UNITS.contains(&unit.to_lowercase().as_str()) {
-        // "the 3 replicas" has a unit; only bounds make a bare number a quantity without its unit.
-        let bound = is_bound || BOUND_BEFORE.is_match(before);
-        return bound.then_some(Found { start, end, quantity: Quantity::Bare(nano), bound });
-    }
-    found(start, offset + unit.len(), Quantity::Count(nano, unit.to_owned()))
-}
-
-/// `p999` is the 99.9th percentile, `p99.9` as well.
-fn percent_of(digits: &str) -> u128 {
-    let text = match digits.split_at_checked(2) {
-        Some((whole, rest)) if !rest.is_empty() && !rest.starts_with('.') => format!("{whole}.{rest}"),
-        _ => digits.to_owned(),
-    };
-    number(&text).map_or(0, |(nano, _)| nano / 100)
-}
-
-fn prefix<'units>(units: &'units [(&'units str, u128)], text: &str) -> Option<&'units (&'units str, u128)> {
-    units.iter().find(|(name, _)| {
-        text.strip_prefix(name).is_some_and(|rest| {
-            let next = rest.chars().next();
-            // Particles follow Korean units, and Latin units in Korean sentences, without a space.
-            if name.chars().all(|letter| is_hangul(letter) || letter == '/') {
-                true
-            } else {
-                !next.is_some_and(|letter| letter.is_ascii_alphanumeric() || letter == '/')
+        let mut rest = text.trim();
+        let mut total: u128 = 0;
+        loop {
+            let (nano, after) = number(rest).map_err(error)?;
+            let after = after.trim_start();
+            let end = after.find(|letter: char| letter.is_ascii_digit() || letter == ' ').unwrap_or(after.len());
+            let (unit, next) = after.split_at(end);
+            let scale = match unit {
+                "" => return Err(error(NO_UNIT.to_owned())),
+                "w" => 7 * 86_400_000_000_000,
+                "µs" | "μs" => 1_000,
+                "min" => 60_000_000_000,
+                _ => SPAN_UNITS
+                    .iter()
+                    .find(|(name, _)| *name == unit)
+                    .map(|(_, scale)| *scale)
+                    .ok_or_else(|| error(format!("\"{}\" is no unit of time", shorten(unit))))?,
+            };
+            let product = nano * u128::from(scale);
+            if product % NANO != 0 {
+                return Err(error("it is finer than a nanosecond".to_owned()));
             }
-        })
-    })
+            total += product / NANO;
+            rest = next.trim_start();
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let nanos = u64::try_from(total).map_err(|_| error("it is longer than 584 years".to_owned()))?;
+        Ok(Self { nanos })
+    }
 }
 
-/// The word at the start: Latin letters or Hangul, and money's signs.
-fn word(text: &str) -> &str {
-    let end = text.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(text.len());
-    text.get(..end).unwrap_or_default()
+impl fmt::Display for Span {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nanos == 0 {
+            return formatter.write_str("0s");
+        }
+        let mut rest = self.nanos;
+        for (unit, scale) in SPAN_UNITS {
+            if rest >= scale {
+                write!(formatter, "{}{unit}", rest / scale)?;
+                rest %= scale;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How often something happens: `50/s`, `3000/min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate {
+    /// Billionths of an event a day: every rate that can be written is a whole number of them.
+    nano_per_day: u128,
+}
+
+const RATE_UNITS: [(&str, u128); 4] = [("s", 86_400), ("min", 1_440), ("h", 24), ("d", 1)];
+
+impl Rate {
+    /// Returns a rate of whole events a second.
+    #[must_use]
+    pub const fn per_second(events: u64) -> Self {
+        Self { nano_per_day: events as u128 * NANO * 86_400 }
+    }
+
+    /// Returns events a second.
+    #[must_use]
+    pub fn as_per_second(self) -> f64 {
+        approximate(self.nano_per_day) / 86_400.0
+    }
+
+    /// Returns billionths of an event a day.
+    #[must_use]
+    pub const fn as_nano_per_day(self) -> u128 {
+        self.nano_per_day
+    }
+
+    /// Returns millionths of an event a second, rounded down: right for what a service can do.
+    #[must_use]
+    pub fn as_micro_per_second(self) -> u64 {
+        u64::try_from(self.nano_per_day / 86_400_000).unwrap_or(u64::MAX)
+    }
+
+    /// Returns millionths of an event a second, rounded up: right for what is asked of a service.
+    #[must_use]
+    pub fn as_micro_per_second_ceil(self) -> u64 {
+        u64::try_from(self.nano_per_day.div_ceil(86_400_000)).unwrap_or(u64::MAX)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let error = |why: String| QuantityError {
+            text: shorten(text),
+            what: "rate",
+            why,
+            fix: "write a number by a unit of time, like \"50/s\", \"3000/min\" or \"1000000/d\"",
+        };
+        let (nano, unit) = number(text.trim()).map_err(error)?;
+        let scale = match unit.trim() {
+            "/s" | "/sec" | "/second" | "rps" | "tps" | "/초" => 86_400,
+            "/min" | "/m" | "/minute" | "/분" => 1_440,
+            "/h" | "/hour" | "/시간" => 24,
+            "/d" | "/day" | "/일" => 1,
+            "" => return Err(error(NO_UNIT.to_owned())),
+            other => return Err(error(format!("\"{}\" is no unit of a rate", shorten(other)))),
+        };
+        Ok(Self { nano_per_day: nano * scale })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = RATE_UNITS.iter().find(|(_, scale)| self.nano_per_day.is_multiple_of(*scale));
+        let (unit, scale) = exact.copied().unwrap_or(("d", 1));
+        write!(formatter, "{}/{unit}", decimal(self.nano_per_day / scale))
+    }
+}
+
+/// A share of one, in billionths: `0.999`, `"99.9%"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ratio {
+    nano: u64,
+}
+
+impl Ratio {
+    /// The whole.
+    pub const ONE: Self = Self { nano: 1_000_000_000 };
+
+    /// Returns a ratio of billionths; more than one is one.
+    #[must_use]
+    pub const fn from_nano(nano: u64) -> Self {
+        Self { nano: if nano > 1_000_000_000 { 1_000_000_000 } else { nano } }
+    }
+
+    /// Returns billionths.
+    #[must_use]
+    pub const fn as_nano(self) -> u64 {
+        self.nano
+    }
+
+    /// Returns the ratio as a float.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        approximate(u128::from(self.nano))
+    }
+
+    /// Returns what is missing to one.
+    #[must_use]
+    pub const fn complement(self) -> Self {
+        Self { nano: 1_000_000_000 - self.nano }
+    }
+
+    /// Returns the ratio in percent: `99.9 %`.
+    #[must_use]
+    pub fn percent(self) -> String {
+        format!("{} %", decimal(u128::from(self.nano) * 100))
+    }
+}
+
+impl FromStr for Ratio {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let error = |why: String| QuantityError {
+            text: shorten(text),
+            what: "ratio",
+            why,
+            fix: "write a share of one, like 0.999, or percent, like \"99.9%\"",
+        };
+        let (nano, unit) = number(text.trim()).map_err(error)?;
+        let nano = match unit.trim() {
+            "" => nano,
+            "%" if nano % 100 == 0 => nano / 100,
+            "%" => return Err(error("it has more than seven digits after the point".to_owned())),
+            other => return Err(error(format!("\"{}\" is not \"%\"", shorten(other)))),
+        };
+        match u64::try_from(nano) {
+            Ok(nano) if nano <= 1_000_000_000 => Ok(Self { nano }),
+            _ => Err(error("it is more than the whole".to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&decimal(u128::from(self.nano)))
+    }
+}
+
+/// What an amount of money is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Per {
+    /// An hour of running.
+    Hour,
+    /// A day of running.
+    Day,
+    /// A month of running.
+    Month,
+    /// A year of running.
+    Year,
+    /// One request.
+    Request,
+    /// One user.
+    User,
+}
+
+impl Per {
+    const NAMES: [(&'static str, Self); 6] = [
+        ("hour", Self::Hour),
+        ("day", Self::Day),
+        ("month", Self::Month),
+        ("year", Self::Year),
+        ("request", Self::Request),
+        ("user", Self::User),
+    ];
+
+    /// Returns the name as it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, per)| *per == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// Money in one currency, once or per something: `90000 KRW/month`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    millionths: u64,
+    currency: [u8; 3],
+    per: Option<Per>,
+}
+
+impl Money {
+    /// Returns millionths of the currency's unit.
+    #[must_use]
+    pub const fn millionths(self) -> u64 {
+        self.millionths
+    }
+
+    /// Returns the currency's three letters (ISO 4217).
+    #[must_use]
+    pub fn currency(&self) -> &str {
+        std::str::from_utf8(&self.currency).unwrap_or_default()
+    }
+
+    /// Returns what the money is for.
+    #[must_use]
+    pub const fn per(self) -> Option<Per> {
+        self.per
+    }
+
+    /// Returns the amount in units of the currency.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        approximate(u128::from(self.millionths) * 1_000)
+    }
+
+    /// Returns the same amount for something else.
+    #[must_use]
+    pub const fn with_per(self, per: Per) -> Self {
+        Self { per: Some(per), ..self }
+    }
+
+    /// Tells whether two amounts may be compared: one currency, for the same.
+    #[must_use]
+    pub fn is_comparable(self, other: Self) -> bool {
+        self.currency == other.currency && self.per == other.per
+    }
+}
+
+impl FromStr for Money {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let error = |why: String| QuantityError {
+            text: shorten(text),
+            what: "amount of money",
+            why,
+            fix: "write the number, the currency's three letters and what it is for, like \"90000 KRW/month\"",
+        };
+        let (nano, unit) = number(text.trim()).map_err(error)?;
+        let (currency, per) =
+            unit.trim().split_once('/').map_or((unit.trim(), None), |(left, right)| (left, Some(right)));
+        let letters: [u8; 3] = match currency.trim() {
+            "" => return Err(error(NO_CURRENCY.to_owned())),
+            "원" => *b"KRW",
+            other => other
+                .as_bytes()
+                .try_into()
+                .ok()
+                .filter(|letters: &[u8; 3]| letters.iter().all(u8::is_ascii_uppercase))
+                .ok_or_else(|| error(format!("\"{}\" is no currency of ISO 4217", shorten(other))))?,
+        };
+        let per = match per.map(str::trim) {
+            None => None,
+            Some(name) => {
+                Some(Per::NAMES.iter().find(|(known, _)| *known == name).map(|(_, per)| *per).ok_or_else(|| {
+                    error(format!("\"{}\" is none of hour, day, month, year, request, user", shorten(name)))
+                })?)
+            }
+        };
+        if nano % 1_000 != 0 {
+            return Err(error("it is finer than a millionth".to_owned()));
+        }
+        let millionths = u64::try_from(nano / 1_000).map_err(|_| error("its number is too large".to_owned()))?;
+        Ok(Self { millionths, currency: letters, per })
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", decimal(u128::from(self.millionths) * 1_000), self.currency())?;
+        self.per.map_or(Ok(()), |per| write!(formatter, "/{}", per.name()))
+    }
+}
+
+/// A number of something countable, with its unit: `500 GB`, `10000 users`, `120/s`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Amount {
+    nano: u128,
+    unit: String,
+}
+
+impl Amount {
+    /// Returns the number in its unit.
+    #[must_use]
+    pub fn as_f64(&self) -> f64 {
+        approximate(self.nano)
+    }
+
+    /// Returns the unit.
+    #[must_use]
+    pub fn unit(&self) -> &str {
+        &self.unit
+    }
+}
+
+impl FromStr for Amount {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let error = |why: String| QuantityError {
+            text: shorten(text),
+            what: "amount",
+            why,
+            fix: "write a number with a unit, like \"500 GB\", \"10000 users\" or \"120/s\"",
+        };
+        let (nano, unit) = number(text.trim()).map_err(error)?;
+        let unit = unit.trim();
+        if unit.is_empty() {
+            return Err(error(NO_UNIT.to_owned()));
+        }
+        if unit.chars().any(|letter| !letter.is_alphanumeric() && !"/%-".contains(letter)) {
+            return Err(error(format!("\"{}\" is no unit", shorten(unit))));
+        }
+        Ok(Self { nano, unit: unit.to_owned() })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let space = if self.unit.starts_with('/') { "" } else { " " };
+        write!(formatter, "{}{space}{}", decimal(self.nano), self.unit)
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const CHARS_MAX: usize = 40;
+    if text.chars().count() <= CHARS_MAX {
+        return text.to_owned();
+    }
+    text.chars().take(CHARS_MAX).chain(['…']).collect()
+}
+
+/// Reads quantities from text, and says what is missing when a bare number stands there.
+struct QuantityVisitor<T> {
+    expected: &'static str,
+    kind: std::marker::PhantomData<T>,
+}
+
+impl<T: FromStr<Err = QuantityError>> Visitor<'_> for QuantityVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<T, E> {
+        self.visit_number(&value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<T, E> {
+        self.visit_number(&value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<T, E> {
+        self.visit_number(&value)
+    }
+}
+
+impl<T: FromStr<Err = QuantityError>> QuantityVisitor<T> {
+    fn visit_number<E: de::Error>(self, value: &dyn fmt::Display) -> Result<T, E> {
+        // Without a unit the parsers of quantities with units say so.
+        value.to_string().parse().map_err(E::custom)
+    }
+}
+
+macro_rules! quantity_as_text {
+    ($type:ty, $expected:literal) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(QuantityVisitor { expected: $expected, kind: std::marker::PhantomData })
+            }
+        }
+    };
+    ($type:ty, $expected:literal, written) => {
+        quantity_as_text!($type, $expected);
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+quantity_as_text!(Span, "a length of time like \"100ms\"", written);
+quantity_as_text!(Rate, "a rate like \"50/s\"", written);
+quantity_as_text!(Money, "money like \"90000 KRW/month\"", written);
+quantity_as_text!(Amount, "an amount like \"500 GB\"", written);
+quantity_as_text!(Ratio, "a ratio like 0.999 or \"99.9%\"");
+
+impl Serialize for Ratio {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.as_f64())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn quantities_have_one_spelling() {
-        for (measure, written, canonical) in [
-            (Measure::Span, "0.1s", json!("100ms")),
-            (Measure::Span, "90min", json!("1h30m")),
-            (Measure::Span, "4w", json!("28d")),
-            (Measure::Rate, "3000/min", json!("50/s")),
-            (Measure::Rate, "1/h", json!("1/h")),
-            (Measure::Rate, "50 rps", json!("50/s")),
-            (Measure::Ratio, "99.9%", json!(0.999)),
-            (Measure::Ratio, "1", json!(1.0)),
-            (Measure::Money, "90,000원/month", json!("90000 KRW/month")),
-            (Measure::Amount, "500GB", json!("500 GB")),
-            (Measure::Amount, "120 /s", json!("120/s")),
-        ] {
-            assert_eq!(measure.canonical(written), Ok(canonical), "{written}");
+    fn texts_become_canonical() {
+        let canonical = |text: &str| text.parse::<Span>().unwrap().to_string();
+        for (text, expected) in
+            [("0.1s", "100ms"), ("100 ms", "100ms"), ("90m", "1h30m"), ("4w", "28d"), ("1h 30m", "1h30m"), ("0s", "0s")]
+        {
+            assert_eq!(canonical(text), expected);
         }
-        for (measure, written) in [(Measure::Span, "100"), (Measure::Rate, "50"), (Measure::Money, "5")] {
-            assert!(measure.canonical(written).unwrap_err().no_unit);
+        for (text, expected) in
+            [("50/s", "50/s"), ("3000/min", "50/s"), ("1 rps", "1/s"), ("100/h", "100/h"), ("0.5/s", "0.5/s")]
+        {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), expected);
         }
-        assert!(!Measure::Ratio.canonical("99.9").unwrap_err().no_unit);
+        for (text, expected) in [("99.9%", "0.999"), ("0.9990", "0.999"), ("100 %", "1"), ("0", "0")] {
+            assert_eq!(text.parse::<Ratio>().unwrap().to_string(), expected);
+        }
+        for (text, expected) in
+            [("90,000 KRW/month", "90000 KRW/month"), ("0.5 USD", "0.5 USD"), ("300원/day", "300 KRW/day")]
+        {
+            assert_eq!(text.parse::<Money>().unwrap().to_string(), expected);
+        }
+        for (text, expected) in [("500GB", "500 GB"), ("120/s", "120/s"), ("10000 명", "10000 명")] {
+            assert_eq!(text.parse::<Amount>().unwrap().to_string(), expected);
+        }
     }
 
     #[test]
-    fn sentences_show_their_quantities() {
-        let day = u128::from(86_400_u32) * NANO;
-        for (text, expected) in [
-            (
-                "하루 요청의 99.9%에 100ms 이내로 응답해야 한다",
-                vec![Quantity::Share(999_000_000), Quantity::Time(100_000_000)],
-            ),
-            ("초당 50건의 주문을 30일 동안", vec![Quantity::Rate(50 * NANO * 86_400), Quantity::Time(30 * day)]),
-            (
-                "50 requests per second within 1.5 seconds",
-                vec![Quantity::Rate(50 * NANO * 86_400), Quantity::Time(1_500_000_000)],
-            ),
-            (
-                "the 99th percentile and p99.9 and p999",
-                vec![Quantity::Share(990_000_000), Quantity::Share(999_000_000), Quantity::Share(999_000_000)],
-            ),
-            ("respond within 100.", vec![Quantity::Bare(100 * NANO)]),
-            ("100 이내로 응답", vec![Quantity::Bare(100 * NANO)]),
-            ("at least 3 replicas", vec![Quantity::Count(3 * NANO, "replicas".to_owned())]),
-            ("동시 사용자 1,000명", vec![Quantity::Count(1_000 * NANO, "명".to_owned())]),
-            ("as nfr-007 and ISO 27001 say, TLS1.3", vec![]),
-        ] {
-            let found: Vec<Quantity> = find_quantities(text).into_iter().map(|(_, quantity)| quantity).collect();
-            assert_eq!(found, expected, "{text}");
+    fn errors_say_what_is_wrong_and_what_to_write() {
+        let message = "100".parse::<Span>().unwrap_err().to_string();
+        assert!(message.starts_with("\"100\" is no length of time: it has no unit; write "), "{message}");
+        for bad in ["", "ms", "-1s", "1 parsec", "1.5ns", "99999999999999999999d", "1..2s", "1s x"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
+        for bad in ["50", "50/fortnight", "/s"] {
+            assert!(bad.parse::<Rate>().is_err(), "{bad}");
+        }
+        for bad in ["99.9", "101%", "1.1", "0.1234567891", "x"] {
+            assert!(bad.parse::<Ratio>().is_err(), "{bad}");
+        }
+        for bad in ["90000", "90000 won", "90000 KRW/fortnight", "1.0000001 KRW"] {
+            assert!(bad.parse::<Money>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ratios_are_numbers_and_the_rest_is_text() {
+        assert_eq!(serde_json::from_str::<Ratio>("0.999").unwrap(), serde_json::from_str("\"99.9%\"").unwrap());
+        assert_eq!(serde_json::to_string(&"99.95%".parse::<Ratio>().unwrap()).unwrap(), "0.9995");
+        let error = serde_json::from_str::<Span>("100").unwrap_err().to_string();
+        assert!(error.contains("has no unit"), "{error}");
+        assert_eq!(serde_json::from_str::<Ratio>("1").unwrap(), Ratio::ONE);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_searched_without_panic(text in "\\PC{0,80}") {
-            drop(find(&text));
-            for measure in [Measure::Span, Measure::Rate, Measure::Ratio, Measure::Money, Measure::Amount] {
-                drop(measure.canonical(&text));
-            }
+        fn written_quantities_read_back(nanos in any::<u64>(), events in 0u64..1_000_000_000, share in 0u64..=1_000_000_000) {
+            let span = Span::from_nanos(nanos);
+            prop_assert_eq!(span.to_string().parse::<Span>().unwrap(), span);
+            let rate = Rate::per_second(events);
+            prop_assert_eq!(rate.to_string().parse::<Rate>().unwrap(), rate);
+            let ratio = Ratio::from_nano(share);
+            prop_assert_eq!(ratio.to_string().parse::<Ratio>().unwrap(), ratio);
+            let json = serde_json::to_string(&ratio).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Ratio>(&json).unwrap(), ratio);
         }
 
         #[test]
-        fn canonical_spellings_stay(nanos in any::<u64>(), per_day in 0_u64..1_000_000_000_000) {
-            let text = write_span(nanos);
-            prop_assert_eq!(span(&text), Ok(nanos));
-            let text = write_rate(u128::from(per_day));
-            if text.split_once('.').is_none_or(|(_, rest)| rest.len() <= 11) {
-                prop_assert_eq!(rate(&text), Ok(u128::from(per_day)));
-            }
+        fn any_text_is_read_or_refused(text in ".{0,80}") {
+            prop_assert!(text.parse::<Span>().is_err() || !text.is_empty());
+            prop_assert!(text.parse::<Rate>().is_err() || !text.is_empty());
+            prop_assert!(text.parse::<Ratio>().is_err() || !text.is_empty());
+            prop_assert!(text.parse::<Money>().is_err() || !text.is_empty());
+            prop_assert!(text.parse::<Amount>().is_err() || !text.is_empty());
         }
     }
 }

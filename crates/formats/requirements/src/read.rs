@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::decode::decode_file;
 use crate::glossary::{self, Glossary};
 use crate::item::{Gap, Item, Link, Priority, Source, Written};
-use crate::quantity::{Measure, money};
+use crate::measure::{Measure, money};
 use crate::text::LocalText;
 use maru_yaml::{Data, Node, Position};
 
@@ -733,15 +733,16 @@ impl ItemReader {
         };
         let read = match (measure, measure.canonical(&text)) {
             (Measure::Money, Ok(_)) => match money(&text, per) {
-                Ok(text) if text.contains('/') => Ok(Value::String(text)),
-                Ok(text) => {
-                    self.item.gaps.push(Gap { field: "atMost", unit: true, fix: example.to_owned() });
-                    Ok(Value::String(text))
+                Ok(money) => {
+                    if money.per().is_none() {
+                        self.item.gaps.push(Gap { field: "atMost", unit: true, fix: example.to_owned() });
+                    }
+                    Ok(Value::String(money.to_string()))
                 }
                 Err(why) => Err(why),
             },
             (_, Ok(value)) => Ok(value),
-            (_, Err(wrong)) if wrong.no_unit => {
+            (_, Err(wrong)) if wrong.is_without_unit() => {
                 self.item.gaps.push(Gap { field: name, unit: true, fix: example.to_owned() });
                 Ok(Value::String(text))
             }

@@ -1,6 +1,7 @@
 //! Text that people read, in one language or in Korean and English.
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The languages that Maru reads and writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,6 +78,12 @@ impl From<&str> for LocalText {
     }
 }
 
+impl From<String> for LocalText {
+    fn from(text: String) -> Self {
+        Self::Plain(text)
+    }
+}
+
 /// Tells the language of a text: Korean when it has any Hangul, else English.
 #[must_use]
 pub fn language_of(text: &str) -> Language {
@@ -87,32 +94,11 @@ pub(crate) fn is_hangul(letter: char) -> bool {
     matches!(u32::from(letter), 0xAC00..=0xD7A3 | 0x1100..=0x11FF | 0x3131..=0x318E)
 }
 
-/// Returns a text as fingerprints see it: Hangul composed, white space at the ends gone and elsewhere one space.
+/// Returns a text as fingerprints see it: in normalisation form C, without white space at its ends, elsewhere one space.
 #[must_use]
 pub fn canonical_text(text: &str) -> String {
-    let mut composed: Vec<char> = Vec::with_capacity(text.len());
-    for letter in text.chars() {
-        match composed.last().and_then(|last| compose_hangul(*last, letter)) {
-            Some(whole) => {
-                composed.pop();
-                composed.push(whole);
-            }
-            None => composed.push(letter),
-        }
-    }
-    let composed: String = composed.into_iter().collect();
+    let composed: String = text.nfc().collect();
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Composes two Hangul letters (Unicode 16 §3.12).
-fn compose_hangul(first: char, second: char) -> Option<char> {
-    let (first, second) = (u32::from(first), u32::from(second));
-    let whole = match (first, second) {
-        (0x1100..=0x1112, 0x1161..=0x1175) => 0xAC00 + ((first - 0x1100) * 21 + (second - 0x1161)) * 28,
-        (0xAC00..=0xD7A3, 0x11A8..=0x11C2) if (first - 0xAC00) % 28 == 0 => first + (second - 0x11A7),
-        _ => return None,
-    };
-    char::from_u32(whole)
 }
 
 #[cfg(test)]
@@ -122,6 +108,22 @@ mod tests {
     #[test]
     fn decomposed_hangul_and_spaces_do_not_matter() {
         assert_eq!(canonical_text("  \u{1112}\u{1161}\u{11AB}\u{1100}\u{1173}\u{11AF}\n  정의\t"), "한글 정의");
+    }
+
+    #[test]
+    fn letters_with_marks_are_composed() {
+        assert_eq!(canonical_text("cafe\u{301} ①"), "café ①");
+    }
+
+    #[test]
+    fn a_text_is_read_in_three_forms() {
+        let plain: LocalText = serde_json::from_str("\"주문\"").unwrap();
+        assert_eq!(plain.get(Language::En), "주문");
+        let both: LocalText = serde_json::from_str(r#"{"ko":"주문","en":"order"}"#).unwrap();
+        assert_eq!((both.get(Language::Ko), both.get(Language::En)), ("주문", "order"));
+        let one: LocalText = serde_json::from_str(r#"{"en":"order"}"#).unwrap();
+        assert_eq!(one.get(Language::Ko), "order");
+        assert!(serde_json::from_str::<LocalText>("3").is_err());
     }
 
     #[test]

@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{Finding, Hit, finding, hit};
 use crate::item::Item;
-use crate::quantity::{Found, Quantity, find, rate, span};
+use crate::numbers::{Found, Quantity, find};
+use crate::quantity::{Rate, Ratio, Span};
 use crate::text::LocalText;
 
 /// What the criterion lacks.
@@ -54,9 +55,13 @@ pub(crate) fn mismatches(text: &str, criterion: &Map<String, Value>) -> Vec<Hit>
     let found = find(text);
     let mut hits = Vec::new();
     let field = |name: &str| criterion.get(name);
-    let nanos = |name: &str| field(name).and_then(Value::as_str).and_then(|text| span(text).ok()).map(u128::from);
-    let per_day = |name: &str| field(name).and_then(Value::as_str).and_then(|text| rate(text).ok());
-    let share = |name: &str| field(name).and_then(Value::as_f64).map(billionths);
+    let text_of = |name: &str| field(name).and_then(Value::as_str);
+    let nanos = |name: &str| Some(u128::from(text_of(name)?.parse::<Span>().ok()?.as_nanos()));
+    let per_day = |name: &str| Some(text_of(name)?.parse::<Rate>().ok()?.as_nano_per_day());
+    let share = |name: &str| {
+        let ratio: Ratio = serde_json::from_value(field(name)?.clone()).ok()?;
+        Some(u128::from(ratio.as_nano()))
+    };
     let written = |name: &str| field(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let mut compare = |name: &str, wanted: Option<u128>, among: Vec<(&Found, u128)>| {
         let Some(wanted) = wanted else { return };
@@ -157,9 +162,4 @@ fn leading(text: &str) -> Option<u128> {
         Quantity::Count(nano, _) | Quantity::Bare(nano) | Quantity::Rate(nano) => Some(nano),
         Quantity::Time(_) | Quantity::Share(_) => None,
     })
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of one, checked when it was read")]
-fn billionths(share: f64) -> u128 {
-    (share.clamp(0.0, 1.0) * 1e9).round() as u128
 }

@@ -8,7 +8,7 @@ use regex::Regex;
 use super::{Finding, Hit, LintContext, finding, hit};
 use crate::graph::{Graph, SuspectWhy};
 use crate::item::Item;
-use crate::quantity::{Quantity, find};
+use crate::numbers::{Quantity, find};
 use crate::sentence::parse_sentences;
 use crate::text::{Language, LocalText};
 

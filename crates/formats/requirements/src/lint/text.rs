@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::words::vague;
 use super::{Hit, hit};
-use crate::quantity::{Found, Quantity, find};
+use crate::numbers::{Found, Quantity, find};
 use crate::sentence::{Pattern, Sentence, parse_sentences};
 use crate::text::Language;
 
