@@ -301,7 +301,7 @@ impl Builder<'_> {
             let values = self.values(place, "capacity", |option| Some(option.capacity?.as_micro_per_second()))?;
             let values = values.into_iter().map(whole).collect::<Vec<i64>>();
             let metric = self.metric(wish, &BTreeMap::from([(place, values)]));
-            let limit = Limit::AtLeast(whole(load.as_micro_per_second().saturating_mul(times)));
+            let limit = Limit::AtLeast(whole(load.as_micro_per_second_ceil().saturating_mul(times)));
             self.bound(wish, Some(place), Quantity::Metric(metric), Scope::Only(vec![place]), limit);
         }
         Ok(())
