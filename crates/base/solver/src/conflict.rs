@@ -151,11 +151,13 @@ impl<'a> Explorer<'a> {
     }
 
     fn ask(&mut self, set: &[bool]) -> Answer {
-        let Some(searches) = self.searches.checked_sub(1) else { return Answer::Unknown };
+        let Some(searches) = self.searches.checked_sub(1).filter(|_| !self.limits.stop.is_stopped()) else {
+            return Answer::Unknown;
+        };
         self.searches = searches;
         let active: Vec<bool> = std::iter::once(false).chain(set.iter().copied()).collect();
         let nodes = self.nodes.min(self.question);
-        let mut budget = Budget { nodes };
+        let mut budget = Budget { nodes, stop: self.limits.stop.clone() };
         let search = Search::new(self.table, &active, Wanted::Any);
         let ended = search.run(&mut budget, Some(&self.multipliers), self.witness.as_deref());
         self.nodes -= nodes - budget.nodes;

@@ -18,4 +18,4 @@ pub use certificate::{Certificate, Claim, End, Multiplier, Node, Part, Proof, St
 pub use check::{Doubt, check};
 pub use model::{Bound, Candidate, Choice, Limit, Model, ModelError, Quantity, Scope};
 pub use negotiate::{Agreement, Change, Curve, Point, Relaxation, curve, relax, relax_by_priority};
-pub use solve::{Conflict, Conflicts, Limits, Outcome, Solution, Why, solve};
+pub use solve::{Conflict, Conflicts, Limits, Outcome, Solution, Stop, Why, solve};

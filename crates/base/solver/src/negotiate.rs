@@ -3,7 +3,7 @@
 use crate::certificate::{Certificate, Claim};
 use crate::check::check;
 use crate::model::{Bound, Limit, Model, ModelError, Quantity, Scope};
-use crate::search::{Budget, Ended, Search, Wanted};
+use crate::search::{Ended, Search, Wanted};
 use crate::solve::{Limits, Outcome, Why, solve};
 use crate::table::{Aim, Table};
 
@@ -45,10 +45,10 @@ fn nearest(model: &Model, bound: usize, under: Vec<usize>, limits: &Limits) -> R
     let table = Table::new(model, Aim::Bound(bound));
     let mut active = vec![false; table.limits.len()];
     under.iter().for_each(|bound| active[bound + 1] = true);
-    let mut budget = Budget { nodes: limits.nodes };
+    let mut budget = limits.budget();
     Ok(match Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None) {
         Ended::Refuted(..) => Relaxation::NoUse,
-        Ended::Spent { .. } => Relaxation::Unknown(Why::Nodes { nodes: limits.nodes }),
+        Ended::Spent { .. } => Relaxation::Unknown(limits.why()),
         Ended::Found(selection, proof) => {
             let options = table.selection(&selection);
             let reached = model.sum(line.quantity, &line.scope, &options);
@@ -153,11 +153,11 @@ fn can_keep(model: &Model, bounds: &[usize], limits: &Limits) -> Result<bool, Wh
     let table = Table::new(model, Aim::Cost);
     let mut active = vec![false; table.limits.len()];
     bounds.iter().for_each(|bound| active[bound + 1] = true);
-    let mut budget = Budget { nodes: limits.nodes };
+    let mut budget = limits.budget();
     match Search::new(&table, &active, Wanted::Any).run(&mut budget, None, None) {
         Ended::Found(..) => Ok(true),
         Ended::Refuted(..) => Ok(false),
-        Ended::Spent { .. } => Err(Why::Nodes { nodes: limits.nodes }),
+        Ended::Spent { .. } => Err(limits.why()),
     }
 }
 
@@ -255,7 +255,7 @@ fn point_at(
     let mut model = model.clone();
     let place = model.bounds.len();
     model.bounds.push(Bound { limit: along.limit.with_value(limit), ..along.clone() });
-    let quick = Limits { within_millionths: 0, conflicts: 1, searches: 0, ..*limits };
+    let quick = Limits { within_millionths: 0, conflicts: 1, searches: 0, ..limits.clone() };
     let cost = match solve(&model, &quick)? {
         Outcome::Feasible(solution) => solution.cost,
         Outcome::Infeasible(_) => return Ok(Ok(None)),

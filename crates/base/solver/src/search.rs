@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::certificate::{End, Multiplier, Node, Proof, Step};
 use crate::relaxation::{Group, Relaxed, relax};
+use crate::solve::Stop;
 use crate::table::{BETTER, Table};
 
 /// More rows than this are not given to the relaxation: the tightest are.
@@ -17,9 +18,10 @@ const ROUNDS_MAX: usize = 6;
 const PAIRED_MOVES_MAX: usize = 1_500;
 
 /// Counts down; deterministic, unlike a clock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Budget {
     pub(crate) nodes: u64,
+    pub(crate) stop: Stop,
 }
 
 /// How a search ended.
@@ -131,7 +133,7 @@ impl<'a> Search<'a> {
         self.nodes.push(Node::default());
         let mut open = vec![Task { node: 0, left, multipliers, preferred: Rc::default() }];
         while let Some(mut task) = open.pop() {
-            let Some(nodes) = budget.nodes.checked_sub(1) else {
+            let Some(nodes) = budget.nodes.checked_sub(1).filter(|_| !budget.stop.is_stopped()) else {
                 return Ended::Spent { best: self.best, at_least: self.at_least };
             };
             budget.nodes = nodes;

@@ -1,5 +1,8 @@
 //! The question and its three answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::certificate::{Certificate, Claim};
 use crate::check::check;
 use crate::conflict::Explorer;
@@ -7,8 +10,26 @@ use crate::model::{Model, ModelError};
 use crate::search::{Budget, Ended, Search, Wanted};
 use crate::table::{Aim, Table};
 
-/// How much work is done before the answer is [`Outcome::Unknown`]. Counts, so that answers do not depend on a clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Tells searches to give up: for callers who have a clock.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Ends all searches that hold this, soon.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether they are to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How much work is done before the answer is [`Outcome::Unknown`]. Counts, so that answers do not depend on a clock,
+/// unless somebody with a clock says stop.
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// How many nodes a search looks at, and all searches for conflicts together.
     pub nodes: u64,
@@ -19,11 +40,13 @@ pub struct Limits {
     pub conflicts: usize,
     /// How many searches are made for conflicts.
     pub searches: u64,
+    /// Gives up early.
+    pub stop: Stop,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 20_000, within_millionths: 0, conflicts: 8, searches: 2_000 }
+        Self { nodes: 20_000, within_millionths: 0, conflicts: 8, searches: 2_000, stop: Stop::default() }
     }
 }
 
@@ -88,12 +111,26 @@ pub enum Why {
         /// How many.
         nodes: u64,
     },
+    /// Somebody said stop.
+    #[error("the search was stopped, as its time was over")]
+    Stopped,
     /// The checker does not believe the search: a fault of ours.
     #[error("the search's own proof was refused by the checker ({doubt}); please report the model")]
     Refused {
         /// What the checker said.
         doubt: String,
     },
+}
+
+impl Limits {
+    pub(crate) fn budget(&self) -> Budget {
+        Budget { nodes: self.nodes, stop: self.stop.clone() }
+    }
+
+    /// Returns why a search was given up.
+    pub(crate) fn why(&self) -> Why {
+        if self.stop.is_stopped() { Why::Stopped } else { Why::Nodes { nodes: self.nodes } }
+    }
 }
 
 /// Finds the cheapest selection that keeps to all bounds, or smallest sets of bounds that cannot all be kept.
@@ -106,14 +143,14 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
     model.validate()?;
     let table = Table::new(model, Aim::Cost);
     let active = vec![true; table.limits.len()];
-    let mut budget = Budget { nodes: limits.nodes };
+    let mut budget = limits.budget();
     let mut within = 0;
     let mut ended = Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None);
     if let (Ended::Spent { best: Some(best), .. }, 1..) = (&ended, limits.within_millionths) {
         let cost = model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(best));
         let part = i128::from(cost).abs() * i128::from(limits.within_millionths) / 1_000_000;
         within = i64::try_from(part).unwrap_or(0);
-        let mut budget = Budget { nodes: limits.nodes };
+        let mut budget = limits.budget();
         ended = Search::new(&table, &active, Wanted::Best).within(within).run(&mut budget, None, Some(best));
     }
     match ended {
@@ -144,7 +181,7 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
             })
         }
         Ended::Spent { best: found, at_least } => Ok(Outcome::Unknown {
-            why: Why::Nodes { nodes: limits.nodes },
+            why: limits.why(),
             cost_at_least: at_least,
             found: found.map(|selection| table.selection(&selection)),
         }),

@@ -350,7 +350,7 @@ fn architecture() -> Definition {
     );
     let service = object(
         &["name"],
-        json!({"name": text(), "context": text(), "database": text(), "calls": list(call), "options": list(option)}),
+        json!({"name": text(), "context": text(), "database": text(), "calls": list(call), "options": list(option), "runs": text()}),
     );
     Definition {
         kind: "Architecture",

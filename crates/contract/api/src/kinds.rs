@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::architecture::ArchitectureStatus;
 use crate::digest::Digest;
 use crate::object::{Object, Spec};
 use crate::requirement::Outcome;
@@ -288,6 +289,9 @@ pub struct Service {
     /// The ways to run it; one is chosen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<ServiceOption>,
+    /// The option that runs now, which measurements are about; none: the only one, or the one with as many copies as run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<String>,
 }
 
 /// A bounded context.
@@ -332,7 +336,7 @@ pub struct ArchitectureSpec {
 
 kind! {
     /// The services of a system and how they could run.
-    Architecture = ArchitectureSpec, "architectures", Value
+    Architecture = ArchitectureSpec, "architectures", ArchitectureStatus
 }
 
 /// An environment of a project, and its namespace.

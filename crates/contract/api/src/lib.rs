@@ -5,6 +5,7 @@
 //! Never: talks to a server, decides a verdict (see `maru-evidence`).
 //! Source: OpenSLO 1.0 for `ServiceLevelObjective`; apiextensions.k8s.io/v1 for schemas.
 
+mod architecture;
 mod criterion;
 mod definitions;
 mod digest;
@@ -14,6 +15,10 @@ mod object;
 mod requirement;
 mod verify;
 
+pub use architecture::{
+    ArchitectureFinding, ArchitectureStatus, ChosenOption, ConflictSet, Feasibility, LeftOut, MeasuredNumber,
+    RequirementNumber, SingleRelaxation,
+};
 pub use criterion::{Criterion, CriterionError, INDICATORS, Target};
 pub use definitions::crds;
 pub use digest::{Digest, DigestError};

@@ -40,9 +40,11 @@ pub enum EvidenceKind {
     Provenance,
     /// A state of the project that was agreed.
     Baseline,
+    /// A requirement that was changed so that all can hold, and why.
+    Decision,
 }
 
-const KINDS: [(EvidenceKind, &str, &str); 12] = [
+const KINDS: [(EvidenceKind, &str, &str); 13] = [
     (EvidenceKind::SloWindow, "slo", "https://maru.dev/slo-window/v1"),
     (EvidenceKind::Test, "test", "https://in-toto.io/attestation/test-result/v0.1"),
     (EvidenceKind::Approval, "approval", "https://maru.dev/approval/v1"),
@@ -55,6 +57,7 @@ const KINDS: [(EvidenceKind, &str, &str); 12] = [
     (EvidenceKind::Bom, "bom", "https://cyclonedx.org/bom"),
     (EvidenceKind::Provenance, "provenance", "https://slsa.dev/provenance/v1"),
     (EvidenceKind::Baseline, "baseline", "https://maru.dev/baseline/v1"),
+    (EvidenceKind::Decision, "decision", "https://maru.dev/decision/v1"),
 ];
 
 impl EvidenceKind {

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use crate::brute::{bits, conflicts, kept, models};
 
-const ALL: Limits = Limits { nodes: 1_000_000, within_millionths: 0, conflicts: 1_000, searches: 1_000_000 };
+fn all() -> Limits {
+    Limits { nodes: 1_000_000, conflicts: 1_000, searches: 1_000_000, ..Limits::default() }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
@@ -15,7 +17,7 @@ proptest! {
         let full = (1_u32 << model.bounds.len()) - 1;
         let cost = |options: &[usize]| model.sum(Quantity::Cost, &Scope::All, options);
         let cheapest = kept(&model).into_iter().filter(|(_, bits)| *bits == full).map(|(options, _)| cost(&options)).min();
-        match solve(&model, &ALL).unwrap() {
+        match solve(&model, &all()).unwrap() {
             Outcome::Feasible(solution) => {
                 prop_assert_eq!(Some(solution.cost), cheapest);
                 prop_assert_eq!(cost(&solution.options), solution.cost);
@@ -40,7 +42,7 @@ proptest! {
     fn limits_make_the_answer_unknown_and_never_wrong(model in models(), nodes in 0_u64..4, searches in 0_u64..4) {
         let full = (1_u32 << model.bounds.len()) - 1;
         let feasible = kept(&model).into_iter().any(|(_, bits)| bits == full);
-        match solve(&model, &Limits { nodes, within_millionths: 0, conflicts: 2, searches }).unwrap() {
+        match solve(&model, &Limits { nodes, conflicts: 2, searches, ..Limits::default() }).unwrap() {
             Outcome::Feasible(solution) => {
                 prop_assert!(feasible);
                 prop_assert_eq!(check(&model, &solution.certificate), Ok(()));
@@ -99,32 +101,32 @@ fn values_at_the_edge_are_exact() {
         &[(most, -most), (most - 1, most)],
         vec![bound(Quantity::Metric(0), Limit::AtMost(most - 1)), bound(Quantity::Cost, Limit::AtMost(most))],
     );
-    let Outcome::Feasible(solution) = solve(&model, &ALL).unwrap() else { panic!("feasible") };
+    let Outcome::Feasible(solution) = solve(&model, &all()).unwrap() else { panic!("feasible") };
     assert_eq!(solution.options, [0]);
     let model = one_choice(&[(most, 0)], vec![bound(Quantity::Cost, Limit::AtMost(most - 1))]);
-    assert!(matches!(solve(&model, &ALL).unwrap(), Outcome::Infeasible(_)));
+    assert!(matches!(solve(&model, &all()).unwrap(), Outcome::Infeasible(_)));
 }
 
 #[test]
 fn values_that_could_overflow_are_refused() {
     let model = one_choice(&[(i64::MIN, 0)], Vec::new());
-    assert_eq!(solve(&model, &ALL), Err(ModelError::TooLarge { what: "cost".to_owned() }));
+    assert_eq!(solve(&model, &all()), Err(ModelError::TooLarge { what: "cost".to_owned() }));
     let model = one_choice(&[(0, i64::MAX)], Vec::new());
-    assert_eq!(solve(&model, &ALL), Err(ModelError::TooLarge { what: "metric \"m\"".to_owned() }));
+    assert_eq!(solve(&model, &all()), Err(ModelError::TooLarge { what: "metric \"m\"".to_owned() }));
     let model = one_choice(&[(0, 0)], vec![bound(Quantity::Cost, Limit::AtLeast(i64::MIN))]);
-    assert_eq!(solve(&model, &ALL), Err(ModelError::TooLarge { what: "bound \"b\"".to_owned() }));
+    assert_eq!(solve(&model, &all()), Err(ModelError::TooLarge { what: "bound \"b\"".to_owned() }));
 }
 
 #[test]
 fn models_that_mean_nothing_are_refused() {
     let missing = |what, index| Err(ModelError::Missing { bound: "b".to_owned(), what, index });
     let model = one_choice(&[(0, 0)], vec![bound(Quantity::Metric(1), Limit::AtMost(0))]);
-    assert_eq!(solve(&model, &ALL), missing("metric", 1));
+    assert_eq!(solve(&model, &all()), missing("metric", 1));
     for (choices, index) in [(vec![1], 1), (vec![0, 0], 0)] {
         let scope = Scope::Only(choices);
         let model = one_choice(&[(0, 0)], vec![Bound { scope, ..bound(Quantity::Cost, Limit::AtMost(0)) }]);
-        assert_eq!(solve(&model, &ALL), missing("choice", index));
+        assert_eq!(solve(&model, &all()), missing("choice", index));
     }
     let model = one_choice(&[], Vec::new());
-    assert_eq!(solve(&model, &ALL), Err(ModelError::NoOptions { choice: "c".to_owned() }));
+    assert_eq!(solve(&model, &all()), Err(ModelError::NoOptions { choice: "c".to_owned() }));
 }

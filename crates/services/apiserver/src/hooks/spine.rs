@@ -13,7 +13,8 @@ const ROOMS: &str = "system:maru:";
 /// The room that finds verdicts.
 const PROCESS: &str = "system:maru:process";
 /// Kinds whose status only that room writes.
-const FOUND: &[&str] = &["requirements", "evidence", "gates", "baselines", "projects", "approvals", "documents"];
+const FOUND: &[&str] =
+    &["requirements", "evidence", "gates", "baselines", "projects", "approvals", "documents", "architectures"];
 
 /// Tells what is refused although RBAC allows it, before a status in the wrong place is dropped in silence.
 pub(crate) fn admit(context: &Context<'_>, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
