@@ -167,6 +167,11 @@ impl<'d> Cursor<'d> {
         }
     }
 
+    /// Takes fields that may be there and mean nothing to the reader.
+    pub fn ignore(&self, names: &[&'static str]) {
+        self.known.borrow_mut().extend_from_slice(names);
+    }
+
     /// Notes all fields of an object that nobody asked for, and that it is no object.
     pub fn finish(&self) {
         match self.data() {
