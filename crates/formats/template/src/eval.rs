@@ -312,8 +312,11 @@ impl<'t> Evaluation<'t> {
     }
 
     fn fields(&mut self, operand: &'t Operand, mut value: Value, fields: &[String]) -> Result<Value, Failure> {
-        for name in fields {
+        for (index, name) in fields.iter().enumerate() {
             self.step(operand.at)?;
+            if index > 0 && matches!(value, Value::Null) {
+                return Err(self.fail(operand.at, format!("nil pointer evaluating {name}")));
+            }
             value = self.field(operand.at, &value, name, &[])?;
         }
         Ok(value)

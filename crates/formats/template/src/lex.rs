@@ -308,7 +308,7 @@ fn number(text: &str) -> Option<Token> {
         return plain
             .parse::<f64>()
             .ok()
-            .filter(|_| starts_well)
+            .filter(|value| starts_well && value.is_finite())
             .map(|value| Token::Float(if sign < 0 { -value } else { value }));
     }
     if plain.len() > 1 && plain.starts_with('0') {

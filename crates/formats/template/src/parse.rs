@@ -108,6 +108,8 @@ pub(crate) fn parse(name: &str, text: &str, variables: &[&str]) -> Result<Parsed
 
 type Result2<T> = Result<T, (Place, String)>;
 
+type Stopped = (Place, Stop);
+
 /// What ends a list of nodes.
 enum Stop {
     End,
@@ -189,7 +191,7 @@ impl Parser {
     }
 
     /// Reads nodes up to `end` or `else` (whose closing delimiter is read for `end` only) or the end of the text.
-    fn list(&mut self) -> Result2<(Vec<Node>, Option<(Place, Stop)>)> {
+    fn list(&mut self) -> Result2<(Vec<Node>, Option<Stopped>)> {
         let mut nodes = Vec::new();
         while let Some(spanned) = self.tokens.next() {
             let at = spanned.at;
@@ -364,6 +366,9 @@ impl Parser {
             );
             if constant && (!pipe.commands.is_empty() || command.operands.len() > 1) {
                 return Err((command.operands[0].at, "a constant cannot be called".to_owned()));
+            }
+            if matches!(command.operands[0].kind, Kind::Nil) {
+                return Err((command.operands[0].at, "nil is not a command".to_owned()));
             }
             pipe.commands.push(command);
             if !is_pipe {

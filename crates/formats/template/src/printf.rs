@@ -374,18 +374,8 @@ fn float_general(number: f64, precision: Option<usize>) -> String {
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i64 = exponent.parse().unwrap_or(0);
     let digits = i64::try_from(mantissa.chars().filter(char::is_ascii_digit).count()).unwrap_or(i64::MAX);
-    let bound = match significant {
-        None => 21,
-        Some(wanted) => {
-            let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-            // Digits that are there anyway are printed.
-            let shortest = i64::try_from(
-                float_exponent(number, None).chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).count(),
-            )
-            .unwrap_or(0);
-            if wanted > shortest && shortest >= exponent + 1 && wanted < exponent + 1 { shortest } else { wanted }
-        }
-    };
+    let bound = significant.map_or(6, |digits| i64::try_from(digits).unwrap_or(i64::MAX));
+    // Without a precision six digits decide, whatever is printed.
     if exponent < -4 || exponent >= bound {
         if significant.is_none() {
             return scientific;
