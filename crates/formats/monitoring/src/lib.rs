@@ -4,3 +4,8 @@
 //! with all that is wrong told at once, with lines.
 //! Never: does IO, follows a file, evaluates a query.
 //! Source: Prometheus 3 documentation, "Configuration"; Alertmanager documentation, "Configuration"; OpenSLO 1.0.
+
+pub mod openslo;
+pub mod relabel;
+pub mod rules;
+pub mod scrape;
