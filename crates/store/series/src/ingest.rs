@@ -230,6 +230,23 @@ impl Appender {
         Ok(report)
     }
 
+    /// Takes the batch into memory and into the log's queue, and does not wait: for samples that their source shows again soon,
+    /// such as scraped ones. [`crate::SeriesStore::write_out`] puts them into the log's file.
+    ///
+    /// # Errors
+    /// As [`Appender::commit`].
+    pub fn commit_later(&mut self) -> Result<CommitReport, CommitError> {
+        self.submit().map(|(report, _)| report)
+    }
+
+    /// Takes the batch at once, so that reads see it, and waits for nothing: it is on disk with the next commit of anybody.
+    ///
+    /// # Errors
+    /// As [`Appender::commit`].
+    pub fn commit_soon(&mut self) -> Result<CommitReport, CommitError> {
+        self.submit().map(|(report, _)| report)
+    }
+
     /// Writes the batch at once and waits for the disk without blocking the thread.
     ///
     /// # Errors
@@ -262,13 +279,18 @@ impl Appender {
         if let Some(failure) = store.log.failure() {
             return Err(commit_error(failure));
         }
-        let mut work =
-            Work { store: &store, report: CommitReport::default(), newest_ms: i64::MIN, refused: Vec::new() };
+        let mut work = Work {
+            store: &store,
+            report: CommitReport::default(),
+            oldest_ms: i64::MAX,
+            newest_ms: i64::MIN,
+            refused: Vec::new(),
+        };
         self.batch.clear();
         work.samples(&self.samples, &self.starts, &mut self.batch);
         work.histograms(&mut self.histograms, &self.histogram_starts, &mut self.batch);
         let accepted = work.report.samples + work.report.histograms;
-        store.head.saw(work.newest_ms, accepted);
+        store.head.saw(work.oldest_ms, work.newest_ms, accepted);
         work.exemplars(&mut self.exemplars);
         work.metadata(&self.metadata);
         let overflow = self.refused_by_limits(&mut work);
@@ -322,12 +344,18 @@ fn commit_error(failure: Failure) -> CommitError {
 struct Work<'a> {
     store: &'a Inner,
     report: CommitReport,
+    oldest_ms: i64,
     newest_ms: i64,
     /// Reason, how often, the first one's series and time.
     refused: Vec<(RefusalReason, u64, u32, i64)>,
 }
 
 impl Work<'_> {
+    fn saw(&mut self, timestamp_ms: i64) {
+        self.oldest_ms = self.oldest_ms.min(timestamp_ms);
+        self.newest_ms = self.newest_ms.max(timestamp_ms);
+    }
+
     fn refuse(&mut self, reason: RefusalReason, series: u32, timestamp_ms: i64) {
         if let Some(known) = self.refused.iter_mut().find(|known| known.0 == reason) {
             known.1 += 1;
@@ -376,9 +404,12 @@ impl Work<'_> {
             match series.add(id, sample.timestamp_ms, sample.value, &mut adding) {
                 Outcome::Newest => {
                     batch.samples.push(*sample);
-                    self.newest_ms = self.newest_ms.max(sample.timestamp_ms);
+                    self.saw(sample.timestamp_ms);
                 }
-                Outcome::Late => batch.late.push(*sample),
+                Outcome::Late => {
+                    batch.late.push(*sample);
+                    self.saw(sample.timestamp_ms);
+                }
                 Outcome::Same => {
                     self.report.samples += 1;
                     return;
@@ -418,9 +449,12 @@ impl Work<'_> {
             match head.with(sample.series, add) {
                 Some(Outcome::Newest) => {
                     batch.histograms.push(sample.clone());
-                    self.newest_ms = self.newest_ms.max(timestamp_ms);
+                    self.saw(timestamp_ms);
                 }
-                Some(Outcome::Late) => batch.late_histograms.push(sample.clone()),
+                Some(Outcome::Late) => {
+                    batch.late_histograms.push(sample.clone());
+                    self.saw(timestamp_ms);
+                }
                 Some(Outcome::Same) => {
                     self.report.histograms += 1;
                     continue;
@@ -476,7 +510,7 @@ impl Work<'_> {
         let outcome = store.head.with(series, |own| own.add(series, timestamp_ms, value, &mut adding));
         if outcome == Some(Outcome::Newest) {
             batch.samples.push(Sample { series, timestamp_ms, value });
-            store.head.saw(timestamp_ms, 1);
+            store.head.saw(timestamp_ms, timestamp_ms, 1);
         }
     }
 
