@@ -14,8 +14,18 @@ use crate::record::{Draft, Record, Statement, StatementError};
 pub struct Verified {
     /// The envelope's digest.
     pub digest: Digest,
+    /// The id of the key that signed it.
+    pub key: Digest,
     /// What it says.
     pub statement: Statement,
+}
+
+impl Verified {
+    /// Returns the key that must sign the record after this one.
+    #[must_use]
+    pub fn next_key(&self) -> Digest {
+        self.statement.next_key().unwrap_or(self.key)
+    }
 }
 
 /// Why a record is refused.
@@ -59,6 +69,14 @@ pub enum Refusal {
         /// The chain's last record.
         head: Option<Digest>,
     },
+    /// Signed by a key whose time is over, or was not yet.
+    #[error("the record is signed by key {}, at its place in the chain key {} signs", found.hex(), expected.hex())]
+    Key {
+        /// The key whose turn it is.
+        expected: Digest,
+        /// The key that signed.
+        found: Digest,
+    },
     /// The report is not the one that was signed.
     #[error("the report hashes to {actual}, the record says {expected}")]
     Raw {
@@ -82,8 +100,21 @@ pub fn open(verifier: &Verifier, named: Digest, envelope: &[u8]) -> Result<Verif
     if actual != named {
         return Err(Refusal::Digest { named, actual });
     }
-    let payload = verifier.open(envelope)?;
-    Ok(Verified { digest: named, statement: Statement::from_payload(&payload)? })
+    let opened = verifier.open_signed(envelope)?;
+    Ok(Verified { digest: named, key: opened.key, statement: Statement::from_payload(&opened.payload)? })
+}
+
+/// Reads and checks many envelopes, on all cores.
+pub fn open_all<E: std::fmt::Display>(
+    verifier: &Verifier,
+    digests: &[Digest],
+    read: impl Fn(Digest) -> Result<Vec<u8>, E> + Sync,
+) -> Vec<(Digest, Result<Verified, String>)> {
+    let check = |digest: Digest| {
+        let envelope = read(digest).map_err(|error| error.to_string())?;
+        open(verifier, digest, &envelope).map_err(|refusal| refusal.to_string())
+    };
+    digests.par_iter().map(|digest| (*digest, check(*digest))).collect()
 }
 
 /// Checks the report that a record was made of.
@@ -105,12 +136,14 @@ pub struct Chain {
     head: Option<Digest>,
     length: u64,
     seen: BTreeSet<Digest>,
+    /// The key whose turn it is; none before the first record.
+    key: Option<Digest>,
 }
 
 impl Chain {
     /// Returns the chain without records.
     pub fn new(project: impl Into<String>) -> Self {
-        Self { project: project.into(), head: None, length: 0, seen: BTreeSet::new() }
+        Self { project: project.into(), head: None, length: 0, seen: BTreeSet::new(), key: None }
     }
 
     /// Returns the project's name.
@@ -157,6 +190,10 @@ impl Chain {
                 head: self.head,
             });
         }
+        if let Some(expected) = self.key.filter(|key| *key != verified.key) {
+            return Err(Refusal::Key { expected, found: verified.key });
+        }
+        self.key = Some(verified.next_key());
         self.seen.insert(verified.digest);
         self.head = Some(verified.digest);
         self.length += 1;

@@ -76,6 +76,12 @@ impl Signer {
         self.key
     }
 
+    /// Signs bytes as they are; for what is in no envelope.
+    #[must_use]
+    pub fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.pair.sign(bytes).as_ref().to_vec()
+    }
+
     /// Signs a payload that is an in-toto Statement.
     #[must_use]
     pub fn sign(&self, payload: &[u8]) -> Vec<u8> {
@@ -97,7 +103,19 @@ impl PublicKey {
     /// Returns the key's id: the SHA-256 of its DER, in hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> String {
-        Digest::of(&self.to_der()).hex()
+        self.digest().hex()
+    }
+
+    /// Returns the key's id as a digest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_der())
+    }
+
+    /// Tells whether the key's owner signed these bytes.
+    #[must_use]
+    pub fn has_signed(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.0).verify(bytes, signature).is_ok()
     }
 
     fn to_der(self) -> Vec<u8> {
@@ -158,6 +176,13 @@ pub struct Verifier {
     keys: BTreeMap<String, PublicKey>,
 }
 
+/// An envelope whose signature fits.
+pub(crate) struct Opened {
+    pub(crate) payload: Vec<u8>,
+    /// The id of the key that signed it.
+    pub(crate) key: Digest,
+}
+
 impl Verifier {
     /// Trusts these keys.
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
@@ -174,6 +199,10 @@ impl Verifier {
     /// # Errors
     /// When any byte of it is not as it was signed, or no trusted key signed it.
     pub fn open(&self, envelope: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
+        Ok(self.open_signed(envelope)?.payload)
+    }
+
+    pub(crate) fn open_signed(&self, envelope: &[u8]) -> Result<Opened, EnvelopeError> {
         if envelope.len() > ENVELOPE_BYTES_MAX {
             return Err(EnvelopeError::TooLong(envelope.len()));
         }
@@ -197,7 +226,7 @@ impl Verifier {
         if text.to_bytes() != envelope {
             return Err(EnvelopeError::NotCanonical);
         }
-        Ok(payload)
+        Ok(Opened { payload, key: Digest::from_hex(&signature.keyid).map_err(malformed)? })
     }
 }
 

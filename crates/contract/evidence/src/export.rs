@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::chain::{Refusal, Replay, Verified, check_raw, replay};
 use crate::envelope::{PublicKey, Verifier};
+use crate::keys::follow;
 
 /// The most bytes that an archive may have, with all its files.
 pub const ARCHIVE_BYTES_MAX: u64 = 4 << 30;
@@ -98,23 +99,25 @@ pub struct Checked {
 }
 
 /// Checks exported files. `trusted` are the keys that the reader was told by other means; none: those in the files.
+/// Keys that a trusted key handed over to, or took over from, are trusted in their time.
 #[must_use]
 pub fn check(files: &Files, trusted: Option<&Verifier>) -> Checked {
     let mut problems = Vec::new();
     let within = keys_within(files, &mut problems);
-    let verifier = trusted.unwrap_or(&within);
-    let keys = verifier.keys().map(|key| key.id()).collect();
+    let ids = |verifier: &Verifier| verifier.keys().map(|key| key.id()).collect();
     let chain: ChainFile = match files.get("chain.json").map(|text| serde_json::from_slice(text)) {
         Some(Ok(chain)) => chain,
-        Some(Err(error)) => {
-            problems.push(format!("chain.json cannot be read: {error}"));
-            return Checked { project: String::new(), keys, records: Vec::new(), problems };
-        }
-        None => {
-            problems.push("chain.json is missing".to_owned());
+        unread => {
+            problems.push(match unread {
+                Some(Err(error)) => format!("chain.json cannot be read: {error}"),
+                _ => "chain.json is missing".to_owned(),
+            });
+            let keys = ids(trusted.unwrap_or(&within));
             return Checked { project: String::new(), keys, records: Vec::new(), problems };
         }
     };
+    let verifier = trusted.map_or_else(|| within.clone(), |trusted| follow(trusted, &within, files, &chain.records));
+    let keys = ids(&verifier);
     if chain.format != FORMAT {
         problems.push(format!("chain.json has the format \"{}\", not \"{FORMAT}\"", chain.format));
     }
@@ -131,7 +134,7 @@ pub fn check(files: &Files, trusted: Option<&Verifier>) -> Checked {
     for path in files.keys().filter(|path| path.starts_with("envelopes/") && !listed.contains(*path)) {
         problems.push(format!("{path} is in no chain"));
     }
-    let replay = replay(&chain.project, verifier, &blobs);
+    let replay = replay(&chain.project, &verifier, &blobs);
     problems.extend(replay.refused.iter().map(|(digest, refusal): &(Digest, Refusal)| format!("{digest}: {refusal}")));
     problems.extend(replay.chain.missing_at_end(chain.head));
     if replay.chain.length() != chain.length {

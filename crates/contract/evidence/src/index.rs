@@ -120,8 +120,8 @@ impl Index {
     }
 
     /// Takes a piece of evidence. The same envelope again replaces what was known of it.
-    pub fn add(&mut self, piece: Piece) {
-        let piece = Arc::new(piece);
+    pub fn add(&mut self, piece: impl Into<Arc<Piece>>) {
+        let piece: Arc<Piece> = piece.into();
         let mut about: Vec<&str> = piece
             .subjects
             .iter()

@@ -9,17 +9,19 @@ mod envelope;
 pub mod export;
 mod index;
 mod judge;
+mod keys;
 pub mod readers;
 mod record;
 mod say;
 pub mod statistics;
 mod verdict;
 
-pub use chain::{Chain, Refusal, Replay, Verified, check_raw, open, replay};
+pub use chain::{Chain, Refusal, Replay, Verified, check_raw, open, open_all, replay};
 pub use envelope::{
     ENVELOPE_BYTES_MAX, EnvelopeError, KeyError, PAYLOAD_TYPE, PublicKey, Signer, Verifier, pre_authentication_encoding,
 };
 pub use index::Index;
 pub use judge::{Judgement, judge, matches};
-pub use record::{Case, Draft, EvidenceKind, Record, STATEMENT_TYPE, Statement, StatementError};
+pub use keys::{Rotation, RotationError};
+pub use record::{Case, Draft, EvidenceKind, KEY_NAME, Record, STATEMENT_TYPE, Statement, StatementError};
 pub use verdict::{Piece, Rules, Running, VerdictStatus, derives_from_itself, verdict, worst_child};

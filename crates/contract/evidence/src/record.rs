@@ -40,11 +40,13 @@ pub enum EvidenceKind {
     Provenance,
     /// A state of the project that was agreed.
     Baseline,
+    /// Another key signs from here on.
+    Key,
     /// A requirement that was changed so that all can hold, and why.
     Decision,
 }
 
-const KINDS: [(EvidenceKind, &str, &str); 13] = [
+const KINDS: [(EvidenceKind, &str, &str); 14] = [
     (EvidenceKind::SloWindow, "slo", "https://maru.dev/slo-window/v1"),
     (EvidenceKind::Test, "test", "https://in-toto.io/attestation/test-result/v0.1"),
     (EvidenceKind::Approval, "approval", "https://maru.dev/approval/v1"),
@@ -57,6 +59,7 @@ const KINDS: [(EvidenceKind, &str, &str); 13] = [
     (EvidenceKind::Bom, "bom", "https://cyclonedx.org/bom"),
     (EvidenceKind::Provenance, "provenance", "https://slsa.dev/provenance/v1"),
     (EvidenceKind::Baseline, "baseline", "https://maru.dev/baseline/v1"),
+    (EvidenceKind::Key, "key", "https://maru.dev/key/v1"),
     (EvidenceKind::Decision, "decision", "https://maru.dev/decision/v1"),
 ];
 
@@ -192,6 +195,9 @@ pub enum StatementError {
     NoSubject,
 }
 
+/// The name of the subject that is the next key: an artifact whose digest is the key's id.
+pub const KEY_NAME: &str = "evidence-key";
+
 const SUBJECTS_MAX: usize = 20_000;
 const CASES_MAX: usize = 200_000;
 
@@ -315,6 +321,13 @@ impl Statement {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { kind, subjects, record })
+    }
+
+    /// Returns the id of the key that signs all records after this one, when this one says so.
+    #[must_use]
+    pub fn next_key(&self) -> Option<Digest> {
+        let is_key = |subject: &&Subject| subject.kind == SubjectKind::Artifact && subject.name == KEY_NAME;
+        self.subjects.iter().find(is_key).filter(|_| self.kind == EvidenceKind::Key).map(|subject| subject.digest)
     }
 
     /// Returns the specification of the object that indexes this statement's envelope.

@@ -45,7 +45,7 @@ pub struct Piece {
 
 impl From<Verified> for Piece {
     fn from(verified: Verified) -> Self {
-        let Verified { digest, statement } = verified;
+        let Verified { digest, key: _, statement } = verified;
         let record = statement.record;
         Self {
             digest,
@@ -292,7 +292,7 @@ enum Short {
     Environment { found: String },
     Refused { why: String },
     Fingerprint,
-    Subject { name: String, running: bool },
+    Subject { kind: SubjectKind, name: String, running: bool },
     Future { at: Timestamp },
     Expired { at: Timestamp },
 }
@@ -410,11 +410,11 @@ impl About<'_> {
         for subject in piece.subjects.iter().filter(|subject| subject.kind.is_system()) {
             let mut runs = self.running.digests(environment, subject.kind, &subject.name).peekable();
             if runs.peek().is_none() {
-                return Some(Short::Subject { name: subject.name.clone(), running: false });
+                return Some(Short::Subject { kind: subject.kind, name: subject.name.clone(), running: false });
             }
             // While two versions run, evidence about one does not speak for both.
             if runs.any(|digest| !covers(subject.kind, &subject.name, digest)) {
-                return Some(Short::Subject { name: subject.name.clone(), running: true });
+                return Some(Short::Subject { kind: subject.kind, name: subject.name.clone(), running: true });
             }
         }
         if matches!(
@@ -427,7 +427,7 @@ impl About<'_> {
         for component in &self.requirement.allocated_to {
             let mut runs = self.running.digests(environment, SubjectKind::Image, component);
             if runs.any(|digest| !covers(SubjectKind::Image, component, digest)) {
-                return Some(Short::Subject { name: component.clone(), running: true });
+                return Some(Short::Subject { kind: SubjectKind::Image, name: component.clone(), running: true });
             }
         }
         None
@@ -461,11 +461,15 @@ impl About<'_> {
                 "요구사항이 바뀐 뒤의 증거가 없음".to_owned(),
                 "the evidence was made for another wording of the requirement".to_owned(),
             ),
-            Short::Subject { name, running: true } => (
+            Short::Subject { kind: SubjectKind::Configuration, name, running: true } => (
+                format!("증거가 {name}의 지금 설정에 대한 것이 아님"),
+                format!("the evidence is about another configuration of {name} than the one that runs now"),
+            ),
+            Short::Subject { name, running: true, .. } => (
                 format!("증거가 지금 실행 중인 {name}에 대한 것이 아님"),
                 format!("the evidence is about another {name} than the one that runs now"),
             ),
-            Short::Subject { name, running: false } => {
+            Short::Subject { name, running: false, .. } => {
                 (format!("{name}이(가) 실행되고 있지 않음"), format!("{name} does not run now"))
             }
             Short::Future { at } => (
