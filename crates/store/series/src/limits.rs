@@ -121,7 +121,7 @@ impl StoreOptions {
             future_window: Some(Duration::from_mins(10)),
             past_window: None,
             limits: Limits::default(),
-            log_bytes_max: 16 << 20,
+            log_bytes_max: 8 << 20,
             is_downsampling: true,
             step_hook: None,
         }

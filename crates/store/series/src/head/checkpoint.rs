@@ -17,7 +17,9 @@ use crate::log::sync_directory;
 use crate::log::varint::{Reader, put, put_bytes, put_float, put_signed, put_size};
 use crate::starts::Starts;
 
-pub(crate) const MAGIC: &[u8; 8] = b"maruCKP1";
+pub(crate) const MAGIC: &[u8; 8] = b"maruCKP2";
+/// What checkpoints began with before frames were packed; they are read as the others.
+pub(crate) const MAGIC_UNPACKED: &[u8; 8] = b"maruCKP1";
 /// Bytes after which a frame ends.
 const FRAME_BYTES: usize = 64 << 10;
 /// Names that are copied out of the index at once.
@@ -224,13 +226,14 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 struct Frames<W> {
     out: W,
     frame: Vec<u8>,
+    packer: frame::Packer,
     kind: u8,
     count: u64,
 }
 
 impl<W: io::Write> Frames<W> {
     fn new(out: W) -> Self {
-        Self { out, frame: Vec::new(), kind: 0, count: 0 }
+        Self { out, frame: Vec::new(), packer: frame::Packer::default(), kind: 0, count: 0 }
     }
 
     /// Returns where to put the next entry of a kind.
@@ -246,7 +249,7 @@ impl<W: io::Write> Frames<W> {
 
     fn end(&mut self) -> io::Result<()> {
         if !self.frame.is_empty() {
-            frame::end(&mut self.frame, 0);
+            frame::end(&mut self.frame, 0, &mut self.packer);
             self.out.write_all(&self.frame)?;
             self.frame.clear();
             self.count += 1;

@@ -157,6 +157,7 @@ impl Head {
             series.drop_chunks(|chunk| chunk.position < cut.at && chunk.last_ms() < cut.end_ms, cut.end_ms);
             needed.extend(series.chunks.iter().map(|chunk| chunk.position.file()));
         });
+        self.raise_oldest(|| self.oldest_ms());
         needed
     }
 

@@ -80,11 +80,16 @@ fn newest_checkpoint(folders: &Folders, damage: &mut Vec<SetAside>) -> io::Resul
     }
     let Some((segment, path)) = checkpoint::list(&folders.head)?.pop() else { return Ok(None) };
     let bytes = std::fs::read(&path)?;
-    if bytes.get(..checkpoint::MAGIC.len()) != Some(checkpoint::MAGIC.as_slice()) {
+    let magic = bytes.first_chunk::<8>();
+    if magic != Some(checkpoint::MAGIC) && magic != Some(checkpoint::MAGIC_UNPACKED) {
         damage.push(folders.set_aside(&path, 0, bytes.len().min(8), "the head of this checkpoint is damaged"));
     }
     let first = Frames::new(&bytes, checkpoint::MAGIC.len()).find_map(|piece| match piece {
-        Piece::Frame(_, [checkpoint::START, content @ ..]) => Start::read(content),
+        // It is too short to be packed.
+        Piece::Frame(frame) if !frame.is_packed => match &*frame.content()? {
+            [checkpoint::START, content @ ..] => Start::read(content),
+            _ => None,
+        },
         _ => None,
     });
     // Without that frame, the names and open chunks are still good; the file's name tells where the log goes on.
@@ -158,23 +163,33 @@ struct Loading<'a> {
 
 impl Loading<'_> {
     fn names(&mut self, checkpoint: &Checkpoint) {
-        let mut is_whole = false;
+        let (mut is_whole, mut has_states) = (false, false);
         let mut count = 0;
         for piece in Frames::new(&checkpoint.bytes, checkpoint::MAGIC.len()) {
             match piece {
-                Piece::Frame(start, [checkpoint::NAMES, content @ ..]) => {
+                Piece::Frame(frame) => {
                     count += 1;
-                    if read(content, None, |section| self.name(&section, true)).is_none() {
+                    // Behind the first states there are no names, and the end is too short to be packed.
+                    if frame.is_packed && has_states {
+                        continue;
+                    }
+                    let is_read = match frame.content().as_deref() {
+                        Some([checkpoint::NAMES, content @ ..]) => {
+                            read(content, None, |section| self.name(&section, true)).is_some()
+                        }
+                        Some([kind, ..]) => {
+                            is_whole |= *kind == checkpoint::END;
+                            has_states |= *kind == checkpoint::STATES;
+                            true
+                        }
+                        Some([]) | None => false,
+                    };
+                    if !is_read {
                         let reason = "this frame of the checkpoint says nothing that was written";
-                        let piece = self.folders.set_aside(&checkpoint.path, start, start + content.len(), reason);
+                        let piece = self.folders.set_aside(&checkpoint.path, frame.start, frame.end, reason);
                         self.damage.push(piece);
                     }
                 }
-                Piece::Frame(_, [checkpoint::END, ..]) => {
-                    is_whole = true;
-                    count += 1;
-                }
-                Piece::Frame(..) => count += 1,
                 Piece::Damaged(start, end) | Piece::Torn(start, end) => {
                     let reason = "these bytes of the checkpoint are damaged; series named there may be missing";
                     let piece = self.folders.set_aside(&checkpoint.path, start, end, reason);
@@ -234,8 +249,18 @@ impl Loading<'_> {
     fn states(&mut self, checkpoint: &Checkpoint) {
         let head = self.head;
         let mut adding = head.adding();
+        let mut has_states = false;
         for piece in Frames::new(&checkpoint.bytes, checkpoint::MAGIC.len()) {
-            let Piece::Frame(start, [checkpoint::STATES, content @ ..]) = piece else { continue };
+            let Piece::Frame(frame) = piece else { continue };
+            let content = frame.content();
+            let content = match content.as_deref() {
+                Some([checkpoint::STATES, content @ ..]) => content,
+                Some(_) => continue,
+                // Told already when it stands before the first states.
+                None if !has_states => continue,
+                None => &[u8::MAX],
+            };
+            has_states = true;
             let whole = checkpoint::read_states(content, |state| {
                 let id = state.id;
                 if head.with(id, |series| restore(series, state, &mut adding, head.range_ms)).is_none() {
@@ -244,7 +269,7 @@ impl Loading<'_> {
             });
             if whole.is_none() {
                 let reason = "these open chunks of the checkpoint are damaged";
-                let piece = self.folders.set_aside(&checkpoint.path, start, start + content.len(), reason);
+                let piece = self.folders.set_aside(&checkpoint.path, frame.start, frame.end, reason);
                 self.damage.push(piece);
             }
         }
@@ -354,6 +379,7 @@ impl Head {
             active += 1;
         });
         self.newest_ms.store(newest, Ordering::Relaxed);
+        self.raise_oldest(|| self.oldest_ms());
         self.active.store(active, Ordering::Relaxed);
         for scope in scopes {
             if let Some(state) = self.scope_state(scope) {

@@ -80,6 +80,10 @@ pub(crate) struct Head {
     metadata: RwLock<BTreeMap<String, Metadata>>,
     exemplars: Mutex<Exemplars>,
     newest_ms: AtomicI64,
+    /// No sample of the head is older.
+    oldest_ms: AtomicI64,
+    /// What becomes `oldest_ms` when a cut is through; see [`Head::raise_oldest`].
+    oldest_after_cut_ms: AtomicI64,
     samples_appended: AtomicU64,
     /// Series that are there and not retired.
     active: AtomicUsize,
@@ -117,6 +121,8 @@ impl Head {
             metadata: RwLock::default(),
             exemplars: Mutex::default(),
             newest_ms: AtomicI64::new(i64::MIN),
+            oldest_ms: AtomicI64::new(i64::MAX),
+            oldest_after_cut_ms: AtomicI64::new(i64::MAX),
             samples_appended: AtomicU64::new(0),
             active: AtomicUsize::new(0),
             damage: Mutex::default(),
@@ -363,9 +369,27 @@ impl Head {
         self.newest_ms.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn saw(&self, newest_ms: i64, samples: u64) {
+    /// Counts samples that were added, the oldest and the newest of which are at these moments.
+    pub(crate) fn saw(&self, oldest_ms: i64, newest_ms: i64, samples: u64) {
         self.newest_ms.fetch_max(newest_ms, Ordering::Relaxed);
+        // In this order: see `raise_oldest`.
+        self.oldest_after_cut_ms.fetch_min(oldest_ms, Ordering::SeqCst);
+        self.oldest_ms.fetch_min(oldest_ms, Ordering::SeqCst);
         self.samples_appended.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// Tells whether there may be samples in `range` at all.
+    pub(crate) fn may_have(&self, range: TimeRange) -> bool {
+        self.oldest_ms.load(Ordering::SeqCst) <= range.end_ms && range.start_ms <= self.newest_ms()
+    }
+
+    /// Looks anew for the oldest sample, by `look`, while samples may be added. Whatever is added to a series that was looked at
+    /// already is told to `oldest_after_cut_ms` first and to `oldest_ms` then, so that one of the two last steps here meets it.
+    pub(crate) fn raise_oldest(&self, look: impl FnOnce() -> Option<i64>) {
+        self.oldest_after_cut_ms.store(i64::MAX, Ordering::SeqCst);
+        let oldest = look();
+        self.oldest_ms.store(oldest.unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.oldest_ms.fetch_min(self.oldest_after_cut_ms.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     /// Makes a retired series one that is there again, and returns the number its labels have now.

@@ -33,6 +33,9 @@ impl Head {
     /// Adds the names of labels.
     pub(crate) fn label_names(&self, matchers: &[Matcher], range: TimeRange, names: &mut BTreeSet<String>) {
         let index = read(&self.index);
+        if !self.may_have(range) {
+            return;
+        }
         if matchers.is_empty() && self.covers(range) {
             names.extend(
                 index
@@ -59,6 +62,9 @@ impl Head {
     ) {
         let index = read(&self.index);
         let Some(name) = index.find_name(name) else { return };
+        if !self.may_have(range) {
+            return;
+        }
         if matchers.is_empty() {
             // A value counts as soon as one of its series has samples.
             let has = |id: u32| self.with(id, |series| series.has(range)).unwrap_or_default();

@@ -20,7 +20,9 @@ use record::{Chain, HistogramSample, Sample};
 use crate::starts::StartChange;
 
 /// What a segment begins with.
-pub(crate) const MAGIC: &[u8; 8] = b"maruLOG1";
+pub(crate) const MAGIC: &[u8; 8] = b"maruLOG2";
+/// What segments began with before frames were packed; they are read as the others.
+pub(crate) const MAGIC_UNPACKED: &[u8; 8] = b"maruLOG1";
 /// Bytes before the first frame: the magic, four zeros, number of the segment before, its length, checksum.
 pub(crate) const HEAD: usize = 32;
 
@@ -39,6 +41,7 @@ struct State {
     names: Vec<u8>,
     /// Frames that wait to be written.
     waiting: Vec<u8>,
+    packer: frame::Packer,
     /// The last frame that was added, counted from the start of the process.
     added: u64,
     /// The last frame that is on disk.
@@ -75,6 +78,13 @@ impl Failure {
     pub(crate) fn to_error(&self) -> io::Error {
         io::Error::new(self.kind, self.text.clone())
     }
+}
+
+/// Whether a write waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Now,
+    Later,
 }
 
 /// One batch, as the log takes it.
@@ -119,6 +129,7 @@ impl Log {
             chain: Chain::default(),
             names: Vec::new(),
             waiting: Vec::new(),
+            packer: frame::Packer::default(),
             added: 0,
             durable: 0,
             is_writing: false,
@@ -162,7 +173,7 @@ impl Log {
         record::put_histograms(&mut state.waiting, false, &batch.histograms);
         record::put_histograms(&mut state.waiting, true, &batch.late_histograms);
         record::put_starts(&mut state.waiting, &batch.starts);
-        frame::end(&mut state.waiting, start);
+        frame::end(&mut state.waiting, start, &mut state.packer);
         state.added += 1;
         Ok(state.added)
     }
@@ -186,12 +197,25 @@ impl Log {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            state = self.write(state);
+            state = self.write(state, Sync::Now);
         }
     }
 
-    /// Writes and syncs what waits, without the lock.
-    fn write<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    /// Writes what waits without waiting for the disk: it outlives the process, and the machine once the kernel or a later
+    /// sync has written it.
+    pub(crate) fn write_out(&self) -> Result<(), Failure> {
+        let mut state = self.lock();
+        while state.is_writing {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.failure.is_none() && !state.waiting.is_empty() {
+            state = self.write(state, Sync::Later);
+        }
+        state.failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Writes what waits, without the lock.
+    fn write<'a>(&'a self, mut state: MutexGuard<'a, State>, sync: Sync) -> MutexGuard<'a, State> {
         if state.segment.is_none() {
             let (number, before, length) = state.first;
             match self.begin_segment(number, before, length) {
@@ -207,7 +231,8 @@ impl Log {
         let target = state.added;
         state.is_writing = true;
         drop(state);
-        let outcome = segment.file.write_all_at(&bytes, segment.length).and_then(|()| segment.file.sync_data());
+        let written = segment.file.write_all_at(&bytes, segment.length);
+        let outcome = written.and_then(|()| if sync == Sync::Now { segment.file.sync_data() } else { Ok(()) });
         if outcome.is_err() {
             // What is half written would be taken for damage.
             segment.file.set_len(segment.length).unwrap_or_default();
@@ -216,8 +241,10 @@ impl Log {
         state.is_writing = false;
         match outcome {
             Ok(()) => {
-                state.syncs += 1;
-                state.durable = target;
+                if sync == Sync::Now {
+                    state.syncs += 1;
+                    state.durable = target;
+                }
                 if let Some(segment) = &mut state.segment {
                     segment.length += bytes.len() as u64;
                 }
@@ -261,8 +288,8 @@ impl Log {
         while state.is_writing {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.failure.is_none() && !state.waiting.is_empty() {
-            state = self.write(state);
+        if state.failure.is_none() && state.durable < state.added {
+            state = self.write(state, Sync::Now);
             while state.is_writing {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
@@ -314,6 +341,6 @@ impl Log {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let state = self.lock();
-        state.chain.heap_bytes() + state.waiting.capacity() + state.names.capacity()
+        state.chain.heap_bytes() + state.waiting.capacity() + state.names.capacity() + state.packer.heap_bytes()
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::{Frames, Piece};
 use super::record::{Chain, Section, read, read_names};
-use super::{HEAD, MAGIC};
+use super::{HEAD, MAGIC, MAGIC_UNPACKED};
 
 /// Returns the segments of a directory by number.
 pub(crate) fn segments(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
@@ -56,7 +56,7 @@ fn head_of(bytes: &[u8]) -> Option<Head> {
     if crc32fast::hash(head).to_le_bytes() != sum {
         return None;
     }
-    let numbers = head.strip_prefix(MAGIC)?.get(4..)?;
+    let numbers = head.strip_prefix(MAGIC).or_else(|| head.strip_prefix(MAGIC_UNPACKED))?.get(4..)?;
     let (before, length) = numbers.split_first_chunk::<8>()?;
     Some(Head { before: u64::from_le_bytes(*before), before_length: u64::from_le_bytes(*length.first_chunk::<8>()?) })
 }
@@ -144,16 +144,16 @@ fn segment(part: &Part<'_>, replayed: &mut Replayed, each: &mut impl FnMut(Secti
     let mut valid = HEAD.min(bytes.len());
     for piece in Frames::new(whole, HEAD) {
         match piece {
-            Piece::Frame(start, content) => {
-                let outcome = match wanted {
-                    Wanted::Names => read_names(content, &mut *each),
-                    Wanted::Everything => read(content, chain.as_mut(), &mut *each),
-                };
+            Piece::Frame(frame) => {
+                let outcome = frame.content().and_then(|content| match wanted {
+                    Wanted::Names => read_names(&content, &mut *each),
+                    Wanted::Everything => read(&content, chain.as_mut(), &mut *each),
+                });
                 if outcome.is_none() {
-                    damaged(start, start + content.len(), "this frame of the log says nothing that a writer wrote");
+                    damaged(frame.start, frame.end, "this frame of the log says nothing that a writer wrote");
                     chain = None;
                 }
-                valid = start + super::frame::HEAD + content.len();
+                valid = frame.end;
             }
             Piece::Torn(start, end) if is_newest && counted.is_none() => {
                 replayed.torn_bytes += (end - start) as u64;
