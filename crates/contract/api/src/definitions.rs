@@ -30,6 +30,7 @@ pub fn crds() -> Vec<Value> {
         project(),
         objective(),
         gate(),
+        method(),
         approval(),
         baseline(),
         document(),
@@ -225,17 +226,20 @@ fn requirement() -> Definition {
         columns: &[
             ("Verdict", ".status.verdict", "string", false),
             ("Class", ".status.class.kind", "string", false),
+            ("Priority", ".spec.priority", "string", false),
             ("Reason", ".status.reason", "string", false),
-            ("Priority", ".spec.priority", "string", true),
             ("Category", ".status.class.category", "string", true),
+            ("Volatility", ".status.class.volatility", "string", true),
             ("Fingerprint", ".status.fingerprint", "string", true),
         ],
     }
 }
 
 fn requirement_status() -> Value {
-    let class =
-        object(&[], json!({"kind": text(), "category": text(), "why": text(), "volatility": text(), "origin": text()}));
+    let class = object(
+        &[],
+        json!({"kind": text(), "category": text(), "why": local(), "volatility": text(), "origin": text(), "impact": whole()}),
+    );
     let finding = object(
         &["rule"],
         json!({"rule": text(), "severity": text(), "place": text(), "message": local(), "fix": local()}),
@@ -258,6 +262,7 @@ fn requirement_status() -> Value {
             ("checks", list(check)),
             ("conflicts", list(list(text()))),
             ("since", time()),
+            ("changed", list(time())),
         ],
     )
 }
@@ -368,11 +373,44 @@ fn architecture() -> Definition {
 }
 
 fn blocker() -> Value {
-    object(&["expression"], json!({"expression": text(), "message": local(), "unblock": list(text())}))
+    let culprit = object(&["kind", "name"], json!({"kind": text(), "name": text()}));
+    named(
+        &["expression"],
+        &[
+            ("from", text()),
+            ("expression", text()),
+            ("message", local()),
+            ("error", text()),
+            ("objects", list(culprit)),
+            ("count", whole()),
+            ("unblock", list(text())),
+        ],
+    )
 }
 
 fn gate_result() -> Value {
-    object(&[], json!({"gate": text(), "open": flag(), "blocked": list(blocker())}))
+    object(&[], json!({"gate": text(), "open": flag(), "reason": text(), "blocked": list(blocker())}))
+}
+
+fn change() -> Value {
+    named(
+        &["change", "kind", "name"],
+        &[
+            ("change", one_of(&["added", "changed", "removed"])),
+            ("kind", text()),
+            ("name", text()),
+            ("from", digest()),
+            ("to", digest()),
+            ("impacts", list(text())),
+        ],
+    )
+}
+
+fn term() -> Value {
+    object(
+        &["expression", "message"],
+        json!({"expression": {"type": "string", "minLength": 1, "maxLength": 8192}, "message": local(), "unblock": list(text())}),
+    )
 }
 
 fn project() -> Definition {
@@ -386,6 +424,7 @@ fn project() -> Definition {
             ("environments", list(object(&["name"], json!({"name": text(), "namespace": text()})))),
             ("confidence", ratio()),
             ("evidenceValidFor", text()),
+            ("policy", object(&[], json!({"changesApprovedBy": text()}))),
         ],
     );
     let status = named(
@@ -399,6 +438,9 @@ fn project() -> Definition {
             ("chainLength", whole()),
             ("keyId", text()),
             ("gates", list(gate_result())),
+            ("baseline", text()),
+            ("changeCount", whole()),
+            ("changes", list(change())),
             ("reason", text()),
         ],
     );
@@ -411,6 +453,8 @@ fn project() -> Definition {
         status,
         columns: &[
             ("Stage", ".status.stage", "string", false),
+            ("Baseline", ".status.baseline", "string", true),
+            ("Changes", ".status.changeCount", "integer", true),
             ("Conforming", ".status.conforming", "integer", false),
             ("Nonconforming", ".status.nonconforming", "integer", false),
             ("Not Measured", ".status.notMeasured", "integer", false),
@@ -435,7 +479,6 @@ fn objective() -> Definition {
 }
 
 fn gate() -> Definition {
-    let term = object(&["expression", "message"], json!({"expression": text(), "message": local()}));
     Definition {
         kind: "Gate",
         plural: "gates",
@@ -443,15 +486,38 @@ fn gate() -> Definition {
         description: "Conditions on entering or leaving a stage.",
         spec: object(
             &["stage", "terms"],
-            json!({"stage": text(), "side": one_of(&["entry", "exit"]), "terms": list(term)}),
+            json!({"stage": text(), "side": one_of(&["entry", "exit"]), "terms": list(term())}),
         ),
         status: gate_result(),
         columns: &[
             ("Stage", ".spec.stage", "string", false),
             ("Side", ".spec.side", "string", false),
             ("Open", ".status.open", "boolean", false),
-            ("Blocked By", ".status.blocked[0].expression", "string", false),
+            ("Reason", ".status.reason", "string", false),
         ],
+    }
+}
+
+fn method() -> Definition {
+    let stage = named(
+        &["id"],
+        &[
+            ("id", text()),
+            ("title", local()),
+            ("outputs", list(local())),
+            ("entry", list(term())),
+            ("exit", list(term())),
+        ],
+    );
+    let phase = object(&["id", "stages"], json!({"id": text(), "title": local(), "stages": list(stage)}));
+    Definition {
+        kind: "Method",
+        plural: "methods",
+        short: &[],
+        description: "A way of working: phases of stages with gates. A Project names it.",
+        spec: object(&["phases"], json!({"title": local(), "phases": list(phase)})),
+        status: open_object(),
+        columns: &[],
     }
 }
 
@@ -463,7 +529,7 @@ fn approval() -> Definition {
         short: &[],
         description: "A person's word on something, at a time. It becomes evidence.",
         spec: object(
-            &["role", "by", "of", "decision"],
+            &["role", "of", "decision"],
             json!({"role": text(), "by": text(), "of": list(approved), "decision": one_of(&["approved", "rejected"]),
                    "comment": text(), "at": time()}),
         ),
@@ -472,6 +538,9 @@ fn approval() -> Definition {
             ("Role", ".spec.role", "string", false),
             ("By", ".spec.by", "string", false),
             ("Decision", ".spec.decision", "string", false),
+            ("Of", ".spec.of[*].name", "string", false),
+            ("Evidence", ".status.evidence", "string", true),
+            ("Reason", ".status.reason", "string", false),
         ],
     }
 }
@@ -485,8 +554,27 @@ fn baseline() -> Definition {
         short: &[],
         description: "A state of the project that was agreed and signed.",
         spec: object(&[], json!({"title": local(), "previous": text(), "change": local(), "items": list(item)})),
-        status: object(&[], json!({"content": digest(), "envelope": digest(), "at": time(), "reason": text()})),
-        columns: &[("Taken", ".status.at", "string", false), ("Content", ".status.content", "string", true)],
+        status: named(
+            &[],
+            &[
+                ("content", digest()),
+                ("envelope", digest()),
+                ("at", time()),
+                ("fingerprint", digest()),
+                ("previous", text()),
+                ("requirements", whole()),
+                ("changeCount", whole()),
+                ("changes", list(change())),
+                ("reason", text()),
+            ],
+        ),
+        columns: &[
+            ("Taken", ".status.at", "string", false),
+            ("Requirements", ".status.requirements", "integer", false),
+            ("Changes", ".status.changeCount", "integer", false),
+            ("Reason", ".status.reason", "string", false),
+            ("Content", ".status.content", "string", true),
+        ],
     }
 }
 
@@ -503,8 +591,13 @@ fn document() -> Definition {
             json!({"type": kinds, "language": one_of(&["ko", "en"]), "baseline": text(),
                    "formats": list(one_of(&["html", "pdf", "docx", "xlsx", "hwpx"]))}),
         ),
-        status: object(&[], json!({"files": list(file), "at": time(), "reason": text()})),
-        columns: &[("Type", ".spec.type", "string", false), ("Made", ".status.at", "string", false)],
+        status: object(&[], json!({"files": list(file), "content": digest(), "at": time(), "reason": text()})),
+        columns: &[
+            ("Type", ".spec.type", "string", false),
+            ("Baseline", ".spec.baseline", "string", false),
+            ("Made", ".status.at", "string", false),
+            ("Reason", ".status.reason", "string", false),
+        ],
     }
 }
 
@@ -575,7 +668,7 @@ mod tests {
     #[test]
     fn schemas_are_structural_and_names_fit() {
         let all = crds();
-        assert_eq!(all.len(), 11);
+        assert_eq!(all.len(), 12);
         for definition in &all {
             let spec = &definition["spec"];
             let plural = spec["names"]["plural"].as_str().unwrap();
@@ -681,6 +774,7 @@ mod tests {
         defined::<kinds::ProjectSpec>();
         defined::<kinds::ServiceLevelObjectiveSpec>();
         defined::<kinds::GateSpec>();
+        defined::<crate::MethodSpec>();
         defined::<kinds::ApprovalSpec>();
         defined::<kinds::BaselineSpec>();
         defined::<kinds::DocumentSpec>();

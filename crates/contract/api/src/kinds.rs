@@ -363,7 +363,7 @@ pub struct ProjectSpec {
     /// The language of reasons and documents.
     #[serde(default)]
     pub language: Language,
-    /// The stage definition; empty: the one that Maru has.
+    /// The stage definition: the name of a `Method` in the project's namespace; empty: the one that Maru has.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub method: String,
     /// Its environments.
@@ -375,13 +375,25 @@ pub struct ProjectSpec {
     /// How long evidence counts that does not say it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_valid_for: Option<Span>,
+    /// What is asked for before something counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<ProjectPolicy>,
+}
+
+/// What a project asks for before something counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectPolicy {
+    /// The role that approves each baseline after the first; none: nobody has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_approved_by: Option<String>,
 }
 
 /// How far a project is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectStatus {
-    /// The stage that is entered.
+    /// The first stage whose exit gate is closed; `done` when there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stage: String,
     /// How many requirements conform.
@@ -405,6 +417,15 @@ pub struct ProjectStatus {
     /// The gates, and what blocks them.
     #[serde(default)]
     pub gates: Vec<GateResult>,
+    /// The last baseline.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub baseline: String,
+    /// How many requirements are another than in the last baseline.
+    #[serde(default)]
+    pub change_count: u64,
+    /// Requirements that are another than in the last baseline, the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// What is wrong with the project itself.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -433,6 +454,9 @@ pub struct Term {
     pub expression: String,
     /// What is said when it is not.
     pub message: LocalText,
+    /// Commands that help: `{project}` and, once for each object that makes the term fail, `{name}` are filled in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unblock: Vec<String>,
 }
 
 /// Which side of a stage a gate guards.
@@ -467,19 +491,44 @@ pub struct GateResult {
     pub gate: String,
     /// Whether it lets pass.
     pub open: bool,
+    /// What is missing, in one line and the project's language; empty when it is open.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// The terms that fail.
     #[serde(default)]
     pub blocked: Vec<Blocker>,
+}
+
+/// An object that makes a term fail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Culprit {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A term that fails.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocker {
+    /// The `Gate` object that has the term; none: the method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The expression.
     pub expression: String,
-    /// What is said.
+    /// What is said, in the project's language.
     pub message: LocalText,
+    /// What is wrong with the expression itself, with its place: such a term keeps the gate closed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// The objects that make it fail, the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<Culprit>,
+    /// How many objects make it fail.
+    #[serde(default)]
+    pub count: u64,
     /// What would open it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unblock: Vec<String>,
@@ -519,7 +568,8 @@ pub enum Decision {
 pub struct ApprovalSpec {
     /// In which role.
     pub role: String,
-    /// Who.
+    /// Who: the user that the API server authenticated, which admission fills in.
+    #[serde(default)]
     pub by: String,
     /// About what.
     pub of: Vec<Approved>,
@@ -550,7 +600,41 @@ kind! {
     Approval = ApprovalSpec, "approvals", ApprovalStatus
 }
 
-/// A requirement as a baseline holds it.
+/// What became of something since a baseline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It says something else.
+    #[default]
+    Changed,
+    /// It is gone.
+    Removed,
+}
+
+/// A requirement that is another than in a baseline.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// What became of it.
+    pub change: ChangeKind,
+    /// The object's kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// What it was in the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Digest>,
+    /// What it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Digest>,
+    /// What derives from it: requirements that want a review.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impacts: Vec<String>,
+}
+
+/// An object as a baseline holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BaselineItem {
@@ -593,7 +677,22 @@ pub struct BaselineStatus {
     /// When it was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// What is wrong.
+    /// The digest of what it holds: each object's kind, name and fingerprint. Approvals are about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Digest>,
+    /// The baseline before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// How many requirements it holds.
+    #[serde(default)]
+    pub requirements: u64,
+    /// How many requirements are another than in the one before it.
+    #[serde(default)]
+    pub change_count: u64,
+    /// Requirements that are another than in the one before it, the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Why it was not taken yet.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
@@ -654,6 +753,9 @@ pub struct DocumentStatus {
     /// The files.
     #[serde(default)]
     pub files: Vec<DocumentFile>,
+    /// The digest of what they were made from; of a baseline, its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Digest>,
     /// When they were made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,

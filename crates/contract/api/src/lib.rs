@@ -24,17 +24,17 @@ pub use definitions::crds;
 pub use digest::{Digest, DigestError};
 pub use kinds::{
     Approval, ApprovalSpec, ApprovalStatus, Approved, Architecture, ArchitectureSpec, Baseline, BaselineItem,
-    BaselineSpec, BaselineStatus, Blocker, Call, Context, Decision, Document, DocumentFile, DocumentSpec,
-    DocumentStatus, DocumentType, Environment, EnvironmentSpec, EnvironmentStatus, Evidence, EvidenceSpec,
-    EvidenceStatus, Gate, GateResult, GateSide, GateSpec, Measured, Origin, Producer, Project, ProjectEnvironment,
-    ProjectSpec, ProjectStatus, Relation, Service, ServiceLevelObjective, ServiceLevelObjectiveSpec, ServiceOption,
-    Subject, SubjectKind, Term, Window, WorkItem, WorkItemSpec,
+    BaselineSpec, BaselineStatus, Blocker, Call, Change, ChangeKind, Context, Culprit, Decision, Document,
+    DocumentFile, DocumentSpec, DocumentStatus, DocumentType, Environment, EnvironmentSpec, EnvironmentStatus,
+    Evidence, EvidenceSpec, EvidenceStatus, Gate, GateResult, GateSide, GateSpec, Measured, Origin, Producer, Project,
+    ProjectEnvironment, ProjectPolicy, ProjectSpec, ProjectStatus, Relation, Service, ServiceLevelObjective,
+    ServiceLevelObjectiveSpec, ServiceOption, Subject, SubjectKind, Term, Window, WorkItem, WorkItemSpec,
 };
 pub use maru_requirements::{
     Amount, Language, LocalText, Money, Per, Priority, QuantityError, Rate, Ratio, Source, Span, canonical_json,
     canonical_text,
 };
-pub use method::{Method, Phase, Stage};
+pub use method::{Method, MethodSpec, Phase, Stage};
 pub use object::{Metadata, Object, Spec};
 pub use requirement::{
     CheckStatus, Class, Link, LintFinding, Outcome, Requirement, RequirementSpec, RequirementStatus, Suspect, Verdict,

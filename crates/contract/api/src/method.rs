@@ -2,19 +2,30 @@
 
 use serde::{Deserialize, Serialize};
 
+use serde_json::Value;
+
 use crate::kinds::Term;
+use crate::object::{Object, Spec};
 use maru_requirements::LocalText;
 
 /// A way of working: phases of stages with gates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Method {
-    /// Its name, as `Project.spec.method` says it.
-    pub name: String,
+pub struct MethodSpec {
     /// Its name for people.
+    #[serde(default)]
     pub title: LocalText,
     /// The phases in order.
     pub phases: Vec<Phase>,
+}
+
+/// A way of working that a project brings with it: `Project.spec.method` names it.
+pub type Method = Object<MethodSpec>;
+
+impl Spec for MethodSpec {
+    const KIND: &'static str = "Method";
+    const PLURAL: &'static str = "methods";
+    type Status = Value;
 }
 
 /// Some stages with one purpose.
@@ -24,6 +35,7 @@ pub struct Phase {
     /// Its id.
     pub id: String,
     /// Its name.
+    #[serde(default)]
     pub title: LocalText,
     /// Its stages in order.
     pub stages: Vec<Stage>,
@@ -36,8 +48,10 @@ pub struct Stage {
     /// Its id.
     pub id: String,
     /// Its name.
+    #[serde(default)]
     pub title: LocalText,
     /// What comes out of it.
+    #[serde(default)]
     pub outputs: Vec<LocalText>,
     /// What must be true before it begins.
     #[serde(default)]
@@ -49,7 +63,7 @@ pub struct Stage {
 
 const DEFAULT: &str = include_str!("../data/method.json");
 
-impl Method {
+impl MethodSpec {
     /// Returns the method that Maru has: four phases, eleven stages.
     ///
     /// # Errors
@@ -77,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_method_has_four_phases_and_eleven_stages_in_both_languages() {
-        let method = Method::maru().unwrap();
+        let method = MethodSpec::maru().unwrap();
         assert_eq!(method.phases.len(), 4);
         assert_eq!(method.stages().count(), 11);
         let mut ids: Vec<&str> = method.stages().map(|stage| stage.id.as_str()).collect();

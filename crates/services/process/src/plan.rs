@@ -84,7 +84,18 @@ impl Projects {
         for (key, one) in &view.projects {
             let (conforming, nonconforming, not_measured) =
                 self.judged.get(&key.0).map(|judged| judged.index.totals()).unwrap_or_default();
-            let mut wanted = ProjectStatus { conforming, nonconforming, not_measured, ..ProjectStatus::default() };
+            // Stage, gates and changes are found by the loop of gates.
+            let before: ProjectStatus = serde_json::from_value(one.status.clone()).unwrap_or_default();
+            let mut wanted = ProjectStatus {
+                conforming,
+                nonconforming,
+                not_measured,
+                chain_head: None,
+                chain_length: 0,
+                key_id: String::new(),
+                reason: String::new(),
+                ..before
+            };
             if let Some(chain) = sealed.chains.get(&key.0) {
                 wanted.chain_head = chain.head.head;
                 wanted.chain_length = chain.head.length;
