@@ -1,12 +1,16 @@
 //! Wall-clock time behind a trait that tests can replace.
 //!
-//! Owns: the only call to the system's wall clock.
+//! Owns: the only call to the system's wall clock; the machine's time zones.
 //! Never: measures durations (use `tokio::time`), sleeps.
 //! Source: RFC 3339 for the text form, as Kubernetes writes it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use jiff::Timestamp;
+
+mod zone;
+
+pub use zone::zone;
 
 /// Tells the wall-clock time.
 pub trait Clock: Send + Sync + std::fmt::Debug {

@@ -3,7 +3,6 @@
 mod plan;
 mod schedule;
 
-use std::path::{Component, Path};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -13,9 +12,6 @@ use maru_time::{SharedClock, Timestamp};
 
 use self::plan::{Action, Observed, note_started, plan};
 use crate::machinery::{Done, EventType, ExecuteError, Key, Kind, MetaExt as _, Reconcile, Recorder, is_controlled_by};
-
-/// Where the machine keeps its time zones.
-const ZONES: &str = "/usr/share/zoneinfo";
 
 /// Starts Jobs by a schedule.
 #[derive(Debug)]
@@ -46,7 +42,7 @@ impl CronJobs {
         let zone = cron_job.spec.time_zone.as_deref();
         let zone = match zone {
             None | Some("" | "UTC" | "Etc/UTC") => Some(TimeZone::UTC),
-            Some(name) => read_zone(name).await,
+            Some(name) => maru_time::zone(name),
         };
         let plan = plan(&Observed { cron_job: Arc::clone(cron_job), jobs, zone }, self.clock.now());
         for news in &plan.news {
@@ -108,14 +104,4 @@ impl CronJobs {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Reads a named zone; none when the machine does not have it.
-async fn read_zone(name: &str) -> Option<TimeZone> {
-    let is_plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-    if !is_plain || name.is_empty() {
-        return None;
-    }
-    let data = tokio::fs::read(Path::new(ZONES).join(name)).await.ok()?;
-    TimeZone::tzif(name, &data).ok()
 }
