@@ -9,6 +9,7 @@ use std::time::Duration;
 use maru_prom::{Exemplar, Histogram, Labels, Metadata};
 
 use crate::errors::CommitError;
+use crate::head::exemplars::Added;
 use crate::head::hash::Hash96;
 use crate::head::series::{Outcome, Series};
 use crate::limits::WriteScope;
@@ -192,7 +193,7 @@ impl Appender {
         self.histograms.push(HistogramSample { series: series.0, timestamp_ms, histogram });
     }
 
-    /// Adds an exemplar. Exemplars are kept in memory alone: a restart forgets them.
+    /// Adds an exemplar. The newest ones are kept, as many as the limits say.
     pub fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
         self.exemplars.push((series.0, exemplar));
     }
@@ -291,7 +292,7 @@ impl Appender {
         work.histograms(&mut self.histograms, &self.histogram_starts, &mut self.batch);
         let accepted = work.report.samples + work.report.histograms;
         store.head.saw(work.oldest_ms, work.newest_ms, accepted);
-        work.exemplars(&mut self.exemplars);
+        work.exemplars(&mut self.exemplars, &mut self.batch);
         work.metadata(&self.metadata);
         let overflow = self.refused_by_limits(&mut work);
         work.overflow(self.scope, overflow, &mut self.batch);
@@ -475,14 +476,18 @@ impl Work<'_> {
         }
     }
 
-    fn exemplars(&mut self, exemplars: &mut Vec<(u32, Exemplar)>) {
+    fn exemplars(&mut self, exemplars: &mut Vec<(u32, Exemplar)>, batch: &mut Batch) {
         for (series, exemplar) in exemplars.drain(..).filter(|(series, _)| *series < BAD_LABELS) {
             let timestamp_ms = exemplar.timestamp_ms;
-            if self.store.head.add_exemplar(series, exemplar) {
-                self.report.exemplars += 1;
-            } else {
-                self.refuse(RefusalReason::ExemplarOutOfOrder, series, timestamp_ms);
+            match self.store.head.add_exemplar(series, exemplar.clone()) {
+                Added::New => batch.exemplars.push((series, exemplar)),
+                Added::Known => {}
+                Added::OutOfOrder => {
+                    self.refuse(RefusalReason::ExemplarOutOfOrder, series, timestamp_ms);
+                    continue;
+                }
             }
+            self.report.exemplars += 1;
         }
     }
 

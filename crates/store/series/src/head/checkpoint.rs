@@ -25,6 +25,8 @@ const FRAME_BYTES: usize = 64 << 10;
 /// Names that are copied out of the index at once.
 const NAMES_AT_ONCE: usize = 4096;
 const NAMES_AT_ONCE_32: u32 = 4096;
+/// Exemplars of one section.
+const EXEMPLARS_AT_ONCE: usize = 256;
 
 /// What a frame says.
 pub(crate) const START: u8 = b'H';
@@ -308,6 +310,12 @@ impl Head {
             }
         }
         self.put_series(&mut frames, start.next_series)?;
+        let mut exemplars = super::lock(&self.exemplars).all();
+        // Those of younger series are in the log, as these are.
+        exemplars.retain(|(series, _)| *series < start.next_series);
+        for some in exemplars.chunks(EXEMPLARS_AT_ONCE) {
+            record::put_exemplars(frames.entry(NAMES)?, some);
+        }
         let mut outcome = Ok(());
         self.for_all(|id, series| {
             if id < start.next_series && outcome.is_ok() {

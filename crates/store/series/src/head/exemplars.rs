@@ -1,10 +1,21 @@
-//! Exemplars: a ring in memory. A restart forgets them.
+//! Exemplars: a ring in memory, which the log and the checkpoint have too.
 
 use std::collections::{HashMap, VecDeque};
 
 use maru_prom::Exemplar;
 
 use crate::block::TimeRange;
+
+/// What became of an exemplar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It is the newest of its series.
+    New,
+    /// It was there already, or none are kept.
+    Known,
+    /// It is older than another one.
+    OutOfOrder,
+}
 
 /// See the head of the file.
 #[derive(Debug, Default)]
@@ -15,16 +26,17 @@ pub(crate) struct Exemplars {
 }
 
 impl Exemplars {
-    /// Adds an exemplar; tells whether it was in order. One that is there already counts as added.
-    pub(crate) fn add(&mut self, series: u32, exemplar: Exemplar, max: usize) -> bool {
+    /// Adds an exemplar.
+    pub(crate) fn add(&mut self, series: u32, exemplar: Exemplar, max: usize) -> Added {
         let newest = self.newest.get(&series).map(|(newest, _)| *newest);
         if newest.is_some_and(|newest| exemplar.timestamp_ms < newest) {
-            return self.ring.iter().any(|(own, other)| *own == series && *other == exemplar);
+            let is_known = self.ring.iter().any(|(own, other)| *own == series && *other == exemplar);
+            return if is_known { Added::Known } else { Added::OutOfOrder };
         }
         let is_same = newest == Some(exemplar.timestamp_ms)
             && self.ring.iter().rev().find(|(own, _)| *own == series).is_some_and(|(_, last)| *last == exemplar);
         if is_same || max == 0 {
-            return true;
+            return Added::Known;
         }
         while self.ring.len() >= max
             && let Some((gone, _)) = self.ring.pop_front()
@@ -35,7 +47,12 @@ impl Exemplars {
         entry.0 = exemplar.timestamp_ms;
         entry.1 += 1;
         self.ring.push_back((series, exemplar));
-        true
+        Added::New
+    }
+
+    /// Returns all, oldest first.
+    pub(crate) fn all(&self) -> Vec<(u32, Exemplar)> {
+        self.ring.iter().cloned().collect()
     }
 
     fn forget(&mut self, series: u32) {
@@ -77,11 +94,11 @@ mod tests {
     fn the_oldest_makes_room_and_old_ones_are_refused() {
         let mut ring = Exemplars::default();
         for at in 0..5 {
-            assert!(ring.add(1, exemplar(at, 1.0), 3));
+            assert_eq!(ring.add(1, exemplar(at, 1.0), 3), Added::New);
         }
-        assert!(!ring.add(1, exemplar(1, 1.0), 3));
-        assert!(ring.add(1, exemplar(3, 1.0), 3));
-        assert!(ring.add(2, exemplar(1, 1.0), 3));
+        assert_eq!(ring.add(1, exemplar(1, 1.0), 3), Added::OutOfOrder);
+        assert_eq!(ring.add(1, exemplar(3, 1.0), 3), Added::Known);
+        assert_eq!(ring.add(2, exemplar(1, 1.0), 3), Added::New);
         let all = TimeRange { start_ms: 0, end_ms: 100 };
         assert_eq!(
             ring.find(&[1, 2], all).iter().map(|(s, e)| (*s, e.timestamp_ms)).collect::<Vec<_>>(),

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use maru_prom::Exemplar;
+
 use super::checkpoint::{self, Start, State};
 use super::chunks::{ChunkFiles, Found};
 use super::series::{Adding, Series};
@@ -234,6 +236,12 @@ impl Loading<'_> {
                     head.with(*series, |series| series.restore_deleted(*range));
                 }
             }
+            Section::Exemplars(exemplars) => {
+                // So do those of the log.
+                if is_checkpoint {
+                    self.exemplars(exemplars);
+                }
+            }
             Section::Samples { .. } | Section::Histograms { .. } | Section::Starts(_) => {}
         }
     }
@@ -339,7 +347,17 @@ impl Loading<'_> {
                     head.with(change.series, |series| series.restore_start(&change));
                 }
             }
+            Section::Exemplars(exemplars) => self.exemplars(&exemplars),
             Section::Pair { .. } | Section::Series(_) | Section::Scope { .. } | Section::Metadata { .. } => {}
+        }
+    }
+
+    fn exemplars(&self, exemplars: &[(u32, Exemplar)]) {
+        for (series, exemplar) in exemplars {
+            if self.head.with(*series, |_| ()).is_some() {
+                // The log repeats what the checkpoint had: known ones change nothing.
+                self.head.add_exemplar(*series, exemplar.clone());
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 pub(crate) mod checkpoint;
 pub(crate) mod chunks;
 pub(crate) mod cut;
-mod exemplars;
+pub(crate) mod exemplars;
 pub(crate) mod hash;
 pub(crate) mod index;
 pub(crate) mod load;

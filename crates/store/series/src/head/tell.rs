@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use maru_prom::{Exemplar, Labels, METRIC_NAME, Matcher, Metadata};
 
+use super::exemplars::Added;
 use super::{Head, lock, postings, read};
 use crate::block::TimeRange;
 use crate::statistics::{Growth, LabelGrowth, ScopeStatistics, Statistics};
@@ -125,8 +126,8 @@ impl Head {
         }
     }
 
-    /// Adds an exemplar; tells whether it was in order.
-    pub(crate) fn add_exemplar(&self, series: u32, exemplar: Exemplar) -> bool {
+    /// Adds an exemplar.
+    pub(crate) fn add_exemplar(&self, series: u32, exemplar: Exemplar) -> Added {
         lock(&self.exemplars).add(series, exemplar, self.limits.exemplars_max)
     }
 

@@ -15,6 +15,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use maru_prom::Exemplar;
 use record::{Chain, HistogramSample, Sample};
 
 use crate::starts::StartChange;
@@ -95,11 +96,17 @@ pub(crate) struct Batch {
     pub(crate) histograms: Vec<HistogramSample>,
     pub(crate) late_histograms: Vec<HistogramSample>,
     pub(crate) starts: Vec<StartChange>,
+    /// Each with its series.
+    pub(crate) exemplars: Vec<(u32, Exemplar)>,
 }
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.samples.is_empty() && self.late.is_empty() && self.histograms.is_empty() && self.late_histograms.is_empty()
+        self.samples.is_empty()
+            && self.late.is_empty()
+            && self.histograms.is_empty()
+            && self.late_histograms.is_empty()
+            && self.exemplars.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -108,6 +115,7 @@ impl Batch {
         self.histograms.clear();
         self.late_histograms.clear();
         self.starts.clear();
+        self.exemplars.clear();
     }
 }
 
@@ -173,6 +181,7 @@ impl Log {
         record::put_histograms(&mut state.waiting, false, &batch.histograms);
         record::put_histograms(&mut state.waiting, true, &batch.late_histograms);
         record::put_starts(&mut state.waiting, &batch.starts);
+        record::put_exemplars(&mut state.waiting, &batch.exemplars);
         frame::end(&mut state.waiting, start, &mut state.packer);
         state.added += 1;
         Ok(state.added)

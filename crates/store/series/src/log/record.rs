@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use maru_prom::{Histogram, Labels, Metadata, MetricType, ResetHint, Span};
+use maru_prom::{Exemplar, Histogram, Labels, Metadata, MetricType, ResetHint, Span};
 
 use super::varint::{Reader, put, put_bytes, put_float, put_signed, put_size, put_text};
 use crate::block::TimeRange;
@@ -25,6 +25,7 @@ const LATE_SAMPLES: u8 = 7;
 const HISTOGRAMS: u8 = 8;
 const LATE_HISTOGRAMS: u8 = 9;
 const STARTS: u8 = 10;
+const EXEMPLARS: u8 = 11;
 
 /// One float of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,6 +64,7 @@ pub(crate) enum Section<'a> {
     Samples { is_late: bool, samples: Vec<Sample> },
     Histograms { is_late: bool, samples: Vec<HistogramSample> },
     Starts(Vec<StartChange>),
+    Exemplars(Vec<(u32, Exemplar)>),
 }
 
 fn section(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Vec<u8>)) {
@@ -315,6 +317,39 @@ pub(crate) fn put_starts(out: &mut Vec<u8>, changes: &[StartChange]) {
     });
 }
 
+/// Appends exemplars, each with the number of its series.
+pub(crate) fn put_exemplars(out: &mut Vec<u8>, exemplars: &[(u32, Exemplar)]) {
+    if exemplars.is_empty() {
+        return;
+    }
+    section(out, EXEMPLARS, |out| {
+        for (series, exemplar) in exemplars {
+            put(out, u64::from(*series));
+            put_signed(out, exemplar.timestamp_ms);
+            put_float(out, exemplar.value);
+            put_size(out, exemplar.labels.iter().count());
+            for (name, value) in exemplar.labels.iter() {
+                put_text(out, name);
+                put_text(out, value);
+            }
+        }
+    });
+}
+
+fn read_exemplars(mut reader: Reader<'_>) -> Option<Vec<(u32, Exemplar)>> {
+    let mut exemplars = Vec::new();
+    while !reader.is_empty() {
+        let series = reader.small()?;
+        let (timestamp_ms, value) = (reader.signed()?, reader.float()?);
+        let mut pairs = Vec::new();
+        for _ in 0..reader.size()? {
+            pairs.push((reader.text()?, reader.text()?));
+        }
+        exemplars.push((series, Exemplar { labels: Labels::from_pairs(pairs), value, timestamp_ms }));
+    }
+    Some(exemplars)
+}
+
 fn read_starts(mut reader: Reader<'_>) -> Option<Vec<StartChange>> {
     let mut changes = Vec::new();
     let mut before = (0_i64, 0_i64);
@@ -497,6 +532,7 @@ fn read_name(kind: u8, body: &[u8]) -> Option<Section<'_>> {
             range: TimeRange { start_ms: reader.signed()?, end_ms: reader.signed()? },
         },
         STARTS => Section::Starts(read_starts(reader)?),
+        EXEMPLARS => Section::Exemplars(read_exemplars(reader)?),
         _ => return None,
     })
 }
@@ -584,6 +620,28 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, changes);
+    }
+
+    #[test]
+    fn exemplars_come_back() {
+        let exemplar = |at: i64, labels: &[(&str, &str)]| Exemplar {
+            labels: Labels::from_pairs(labels.iter().copied()),
+            value: 0.25,
+            timestamp_ms: at,
+        };
+        let all = vec![(7, exemplar(5, &[("trace_id", "abc"), ("한", "글")])), (0, exemplar(-3, &[]))];
+        let mut content = Vec::new();
+        put_exemplars(&mut content, &all);
+        let mut found = Vec::new();
+        read(&content, None, |section| {
+            let Section::Exemplars(exemplars) = section else { panic!("{section:?}") };
+            found.extend(exemplars);
+        })
+        .unwrap();
+        assert_eq!(found, all);
+        for cut in 1..content.len() {
+            read(&content[..cut], None, |section| panic!("{section:?}")).unwrap_or_default();
+        }
     }
 
     #[test]

@@ -181,9 +181,23 @@ fn exemplars_and_metadata_are_kept() {
     assert_eq!(report.exemplars, 2);
     assert_eq!(refused(&report), [(RefusalReason::ExemplarOutOfOrder, 1, START_MS + 7)]);
     let selectors = [vec![equal("__name__", "latency_bucket")]];
-    assert_eq!(store.exemplars(&selectors, ALL), [(name, vec![exemplar(5), exemplar(9)])]);
+    assert_eq!(store.exemplars(&selectors, ALL), [(name.clone(), vec![exemplar(5), exemplar(9)])]);
     drop((store, appender));
-    let (store, _) = open(directory.path());
+    // From the log, then from the checkpoint, then from both.
+    let (store, report) = open(directory.path());
+    assert_eq!(report.set_aside, vec![]);
+    assert_eq!(store.exemplars(&selectors, ALL), [(name.clone(), vec![exemplar(5), exemplar(9)])]);
+    write(&store, &name, &[(START_MS, 1.0)]);
+    store.flush().unwrap();
+    let mut appender = self::appender(&store);
+    let series = appender.series(&name);
+    appender.append_exemplar(series, exemplar(9));
+    appender.append_exemplar(series, exemplar(11));
+    assert_eq!(appender.commit().unwrap().exemplars, 2);
+    drop((store, appender));
+    let (store, report) = open(directory.path());
+    assert_eq!(report.set_aside, vec![]);
+    assert_eq!(store.exemplars(&selectors, ALL), [(name, vec![exemplar(5), exemplar(9), exemplar(11)])]);
     assert_eq!(store.metadata(Some("latency"), None), [("latency".to_owned(), vec![metadata])]);
     assert_eq!(store.metadata(Some("other"), None), []);
 }
