@@ -5,6 +5,7 @@
 //! Never: does IO, follows a file, evaluates a query.
 //! Source: Prometheus 3 documentation, "Configuration"; Alertmanager documentation, "Configuration"; OpenSLO 1.0.
 
+pub mod alerting;
 pub mod openslo;
 pub mod relabel;
 pub mod rules;

@@ -24,7 +24,7 @@ pub use histogram::{
     HistogramLayoutError, HistogramSum, Kahan, ResetHint, Span, Trim,
 };
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME};
-pub use matcher::{Matcher, MatcherError, MatcherOperator};
+pub use matcher::{Matcher, MatcherError, MatcherOperator, anchored_regex};
 pub use native::HistogramError;
 pub use sample::{Exemplar, Metadata, MetricType, STALE_MARKER_BITS, is_stale_marker, stale_marker};
 pub use wire::WireError;

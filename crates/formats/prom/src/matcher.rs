@@ -193,6 +193,14 @@ impl Pattern {
 }
 
 /// Compiles a translated pattern, anchored.
+/// Compiles a pattern of RE2's syntax that must match a whole text; `.` matches line ends.
+///
+/// # Errors
+/// When the pattern is no regular expression, or compiles to more than 1 MiB.
+pub fn anchored_regex(pattern: &str) -> Result<Regex, String> {
+    compile(&syntax::translate(pattern)?)
+}
+
 fn compile(translated: &str) -> Result<Regex, String> {
     let anchored = format!("^(?s:{translated})$");
     regex::RegexBuilder::new(&anchored).size_limit(REGEX_BYTES_MAX).build().map_err(|error| match error {
