@@ -20,7 +20,7 @@ use typst_pdf::{PdfOptions, PdfStandard, PdfStandards};
 
 use crate::DocumentError;
 use crate::content::{
-    Block, CellRole, Document, ListKind, Orientation, ParagraphStyle, Run, RunStyle, Slot, Table, Tone,
+    Block, CellRole, Document, ListKind, Numbering, Orientation, ParagraphStyle, Run, RunStyle, Slot, Table, Tone,
 };
 use crate::outline::{Cursor, ListCounter, Outline, foot};
 use crate::phrases::Phrase;
@@ -35,6 +35,8 @@ const FONTS: [&[u8]; 3] = [
 /// Words longer than this may be broken anywhere: digests, paths.
 const WORD_CHARACTERS_MAX: usize = 14;
 const WORD_PIECE: usize = 6;
+/// Titles, names and descriptions in the file's properties are cut here; on the pages they are whole.
+const PROPERTY_BYTES_MAX: usize = 4000;
 /// Cells with more characters may be cut by the end of a page.
 const LONG_CELL_CHARACTERS: usize = 600;
 
@@ -59,7 +61,7 @@ static TYPESETTING: LazyLock<(LazyHash<Library>, Fonts)> = LazyLock::new(|| {
 /// Tells whether the fonts draw a character.
 fn is_drawn(character: char) -> bool {
     character.is_whitespace()
-        || TYPESETTING.1.fonts.iter().take(2).all(|font| font.ttf().glyph_index(character).is_some_and(|id| id.0 != 0))
+        || TYPESETTING.1.fonts.iter().take(2).all(|font| font.info().coverage.contains(character.into()))
 }
 
 /// The files that the layout reads; it has no others, and no network.
@@ -145,7 +147,7 @@ struct Data {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Part {
-    Heading { level: u8, parts: Vec<String>, mark: String, counted: bool },
+    Heading { level: u8, parts: Vec<String>, mark: String, counted: bool, long: bool },
     Paragraph { note: bool, runs: Vec<Piece> },
     Table { caption: Option<Vec<String>>, columns: Vec<u16>, header: usize, cells: Vec<CellPart> },
     List { items: Vec<Item> },
@@ -226,8 +228,10 @@ fn part<'a>(
     Ok(match block {
         Block::Heading(heading) => {
             let entry = cursor.heading().ok_or_else(|| refused("a heading was not counted"))?;
-            let counted = heading.numbering == crate::content::Numbering::Counted;
-            Part::Heading { level: entry.level, parts: parts(&entry.text), mark: entry.mark.clone(), counted }
+            let counted = heading.numbering == Numbering::Counted;
+            // A string of PDF/A holds 32,767 bytes: what is longer is no heading for readers of the structure.
+            let long = entry.text.len() > PROPERTY_BYTES_MAX;
+            Part::Heading { level: entry.level, parts: parts(&entry.text), mark: entry.mark.clone(), counted, long }
         }
         Block::Paragraph(paragraph) => {
             Part::Paragraph { note: paragraph.style == ParagraphStyle::Note, runs: runs(&paragraph.runs, outline) }
@@ -261,7 +265,7 @@ fn part<'a>(
         Block::Contents => {
             let entries = outline.contents().map(|entry| Entry {
                 level: entry.level,
-                parts: parts(&entry.text),
+                parts: parts(&plain(&entry.text)),
                 mark: entry.mark.clone(),
             });
             Part::Contents { title: Phrase::Contents.text(document.language), entries: entries.collect() }
@@ -312,7 +316,15 @@ fn runs(all: &[Run], outline: &Outline<'_>) -> Vec<Piece> {
 
 /// A text on one line, as properties hold it.
 fn plain(text: &str) -> String {
-    clean(text).map(|character| if character.is_whitespace() { ' ' } else { character }).collect()
+    let mut out = String::new();
+    for character in clean(text) {
+        if out.len() > PROPERTY_BYTES_MAX {
+            out.push('…');
+            break;
+        }
+        out.push(if character.is_whitespace() { ' ' } else { character });
+    }
+    out
 }
 
 /// A text as the fonts can draw it.

@@ -3,6 +3,8 @@
 
 mod formats;
 mod hostile;
+#[cfg(feature = "pdf")]
+mod pdf;
 mod readers;
 mod sample;
 mod unzip;
