@@ -9,6 +9,7 @@ mod architecture;
 mod criterion;
 mod definitions;
 mod digest;
+mod fingerprint;
 mod kinds;
 mod method;
 mod object;
@@ -22,6 +23,7 @@ pub use architecture::{
 pub use criterion::{Criterion, CriterionError, INDICATORS, Target};
 pub use definitions::crds;
 pub use digest::{Digest, DigestError};
+pub use fingerprint::{FingerprintError, fingerprint_of};
 pub use kinds::{
     Approval, ApprovalSpec, ApprovalStatus, Approved, Architecture, ArchitectureSpec, Baseline, BaselineItem,
     BaselineSpec, BaselineStatus, Blocker, Call, Change, ChangeKind, Context, Culprit, Decision, Document,
@@ -34,7 +36,7 @@ pub use maru_requirements::{
     Amount, Language, LocalText, Money, Per, Priority, QuantityError, Rate, Ratio, Source, Span, canonical_json,
     canonical_text,
 };
-pub use method::{Method, MethodSpec, Phase, Stage};
+pub use method::{GATE_VARIABLES, Method, MethodSpec, Phase, Stage};
 pub use object::{Metadata, Object, Spec};
 pub use requirement::{
     CheckStatus, Class, Link, LintFinding, Outcome, Requirement, RequirementSpec, RequirementStatus, Suspect, Verdict,

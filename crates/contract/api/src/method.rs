@@ -61,6 +61,9 @@ pub struct Stage {
     pub exit: Vec<Term>,
 }
 
+/// The names that the terms of gates may use.
+pub const GATE_VARIABLES: [&str; 5] = ["requirements", "evidence", "approvals", "objects", "now"];
+
 const DEFAULT: &str = include_str!("../data/method.json");
 
 impl MethodSpec {

@@ -326,6 +326,8 @@ fn room_roles() -> Vec<Value> {
             &[
                 rule(READ, CORE, &["pods", "namespaces"]),
                 rule(READ, &["maru.dev"], ALL),
+                // Approvals and baselines become evidence.
+                rule(&["create"], &["maru.dev"], &["evidence"]),
                 // What evidence says about them; nobody else writes these.
                 rule(
                     &["patch", "update"],
@@ -425,8 +427,8 @@ mod tests {
         assert!(!may(&gateway, "create", "", "pods"));
         let process = Identity::new("system:maru:process", &[]);
         assert!(may(&process, "patch", "maru.dev", "requirements/status"));
-        assert!(
-            !may(&process, "update", "maru.dev", "requirements") && !may(&process, "create", "maru.dev", "evidence")
-        );
+        assert!(!may(&process, "update", "maru.dev", "requirements"));
+        // An object of evidence counts only when it says what was signed.
+        assert!(may(&process, "create", "maru.dev", "evidence") && !may(&process, "update", "maru.dev", "evidence"));
     }
 }

@@ -1,5 +1,6 @@
 //! What the server knows of single kinds: defaults, immutable fields, allocation, checks. All else is data.
 
+mod approvals;
 mod autoscalers;
 mod batch;
 mod cluster;
@@ -202,6 +203,7 @@ pub(crate) fn prepare_create(context: &Context<'_>, object: &mut Value) -> Resul
             Ok(())
         }
         Hook::CustomResourceDefinition => definitions::prepare(context, None, object),
+        _ if context.served.kind.is_custom => spine::prepare_create(context, object),
         _ => Ok(()),
     }
 }
@@ -222,6 +224,7 @@ pub(crate) fn prepare_update(context: &Context<'_>, old: &Value, new: &mut Value
             Ok(())
         }
         Hook::CustomResourceDefinition => definitions::prepare(context, Some(old), new),
+        _ if context.served.kind.is_custom => spine::prepare_update(context, old, new),
         _ => Ok(()),
     }
 }
@@ -250,6 +253,7 @@ pub(crate) fn validate(context: &Context<'_>, object: &Value, old: Option<&Value
         Hook::PriorityClass => cluster::validate_priority_class(object, old),
         Hook::RoleBinding => rbac::validate_binding(object, old),
         Hook::CustomResourceDefinition => definitions::validate(object, old),
+        _ if context.served.kind.is_custom => spine::validate(context, object),
         _ => Vec::new(),
     };
     for one in more {

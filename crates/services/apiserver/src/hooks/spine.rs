@@ -1,9 +1,12 @@
-//! The kinds of `maru.dev`: verdicts are found and never typed, evidence never changes.
+//! The kinds of `maru.dev`: verdicts are found and never typed, evidence and baselines never change, terms of gates are CEL.
 
+use maru_api::GATE_VARIABLES;
+use maru_cel::Expression;
+use maru_kube::FieldError;
 use serde_json::Value;
 
-use super::Context;
-use crate::errors::ApiError;
+use super::{Context, approvals};
+use crate::errors::{ApiError, issue};
 use crate::meta;
 use crate::write::Part;
 
@@ -29,7 +32,77 @@ pub(crate) fn admit(context: &Context<'_>, old: Option<&Value>, new: &Value) -> 
             "evidence never changes: what was seen was seen; record new evidence with \"maru evidence attest\"";
         return Err(refuse(context, new, message));
     }
+    if context.served.kind.group == GROUP
+        && context.served.kind.plural == "baselines"
+        && context.part == Part::Main
+        && let Some(old) = old
+        && is_taken(old)
+        && old.get("spec") != new.get("spec")
+    {
+        let message = "the baseline is signed and never changes; what changed since then goes into a next one: maru project \
+                       baseline create NAME --change WHY";
+        return Err(refuse(context, new, message));
+    }
     Ok(())
+}
+
+fn is_taken(baseline: &Value) -> bool {
+    !meta::text(baseline, &["status", "envelope"]).is_empty()
+}
+
+/// Completes a new object and admits it.
+pub(crate) fn prepare_create(context: &Context<'_>, object: &mut Value) -> Result<(), ApiError> {
+    match kind_of(context) {
+        Some("approvals") => approvals::prepare_create(context, object),
+        _ => Ok(()),
+    }
+}
+
+/// Completes a changed object and admits it.
+pub(crate) fn prepare_update(context: &Context<'_>, old: &Value, new: &mut Value) -> Result<(), ApiError> {
+    match kind_of(context) {
+        Some("approvals") if context.part == Part::Main => approvals::prepare_update(context, old, new),
+        _ => Ok(()),
+    }
+}
+
+fn kind_of<'a>(context: &Context<'a>) -> Option<&'a str> {
+    let kind = &context.served.kind;
+    (kind.group == GROUP).then_some(kind.plural.as_str())
+}
+
+/// Returns the terms of gates that are no CEL, each with its place.
+pub(crate) fn validate(context: &Context<'_>, object: &Value) -> Vec<FieldError> {
+    if context.part == Part::Status {
+        return Vec::new();
+    }
+    match kind_of(context) {
+        Some("gates") => validate_terms(object, &["spec", "terms"], "spec.terms"),
+        Some("methods") => {
+            let mut issues = Vec::new();
+            for (place, phase) in meta::list(object, &["spec", "phases"]).iter().enumerate() {
+                for (index, stage) in meta::list(phase, &["stages"]).iter().enumerate() {
+                    for side in ["entry", "exit"] {
+                        let field = format!("spec.phases[{place}].stages[{index}].{side}");
+                        issues.extend(validate_terms(stage, &[side], &field));
+                    }
+                }
+            }
+            issues
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn validate_terms(object: &Value, path: &[&str], field: &str) -> Vec<FieldError> {
+    let terms = meta::list(object, path).iter().enumerate();
+    terms
+        .filter_map(|(place, term)| {
+            let expression = meta::text(term, &["expression"]);
+            let error = Expression::parse(expression, &GATE_VARIABLES).err()?;
+            Some(issue::invalid(format!("{field}[{place}].expression"), expression, error.to_string()))
+        })
+        .collect()
 }
 
 /// The same for what is applied, whose status is dropped before it is merged.
@@ -60,12 +133,20 @@ pub(crate) fn admit_status(context: &Context<'_>, old: Option<&Value>, new: &Val
     Ok(())
 }
 
-/// Evidence goes with its namespace only.
+/// Evidence and signed baselines go with their namespace only.
 pub(crate) fn check_delete(context: &Context<'_>, object: &Value) -> Result<(), ApiError> {
     let kind = &context.served.kind;
     if kind.group == GROUP && kind.plural == "evidence" && !context.identity.user.starts_with(ROOMS) {
         let message = "evidence is append-only: a removed record would break the chain; it expires by itself, and goes \
                        with its namespace";
+        return Err(refuse(context, object, message));
+    }
+    if kind.group == GROUP
+        && kind.plural == "baselines"
+        && is_taken(object)
+        && !context.identity.user.starts_with(ROOMS)
+    {
+        let message = "the baseline is signed, and documents are made again from it; it goes with its namespace";
         return Err(refuse(context, object, message));
     }
     Ok(())
