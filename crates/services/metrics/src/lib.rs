@@ -7,6 +7,10 @@
 mod access;
 mod admin;
 mod answer;
+mod collect {
+    pub(crate) mod client;
+    pub(crate) mod tls;
+}
 mod cors;
 mod fault;
 mod federate;
@@ -20,11 +24,14 @@ mod query;
 mod read;
 mod request;
 mod routes;
+pub mod rules;
 mod selectors;
 mod source;
 mod status;
 mod telemetry;
 mod write;
+
+pub use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
 
 pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};
 pub use metrics::{Metrics, MetricsError};

@@ -11,7 +11,7 @@ use maru_http::{Body, Handler};
 use maru_prom::Labels;
 use maru_prom::exposition::ScrapeProtocol;
 use maru_prom::otlp::OtlpOptions;
-use maru_promql::{Engine, EngineOptions};
+use maru_promql::{Engine, EngineOptions, ParseOptions};
 use maru_series::{OpenReport, SeriesStore, StoreOptions, WriteScope};
 use maru_task::Scope;
 use maru_telemetry::Registry;
@@ -25,6 +25,7 @@ use crate::jobs::Jobs;
 use crate::options::{Limits, MetricsOptions};
 use crate::request::{Parameters, header_text, read_body};
 use crate::routes::{self, Call, Route};
+use crate::rules::{self, Manager, RulesOptions};
 use crate::telemetry::Telemetry;
 use crate::write::Buffers;
 use crate::{admin, cors, federate, lookups, openapi, otlp, query, read, status, write};
@@ -46,6 +47,7 @@ pub enum MetricsError {
 pub(crate) struct State {
     pub(crate) store: SeriesStore,
     pub(crate) engine: Engine,
+    pub(crate) rules: Manager,
     pub(crate) limits: Limits,
     pub(crate) clock: SharedClock,
     pub(crate) gate: Gate,
@@ -109,6 +111,12 @@ impl Metrics {
         self.state.is_stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Returns what evaluates rules.
+    #[must_use]
+    pub fn rules(&self) -> &Manager {
+        &self.state.rules
+    }
+
     /// Returns the store, for writers in the same process.
     #[must_use]
     pub fn store(&self) -> &SeriesStore {
@@ -148,7 +156,7 @@ fn tell(report: &OpenReport) {
 }
 
 fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &OpenReport) -> State {
-    let limits = options.limits;
+    let limits = options.limits.clone();
     let mut engine = EngineOptions::default();
     engine.lookback_ms = i64::try_from(options.lookback.as_millis()).unwrap_or(i64::MAX);
     engine.samples_max = limits.query_samples_max;
@@ -159,6 +167,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     engine.delayed_name_removal = options.experimental_promql;
     engine.start_timestamps = options.experimental_promql;
     let engine_lookback_ms = engine.lookback_ms;
+    let rules = Manager::start(scope, store.clone(), engine.clone(), rules_options(&options));
     let telemetry = Telemetry::new(&options.registry);
     let jobs = |name, running, waiting| Jobs::new(scope.clone(), name, running, waiting, telemetry.work(name));
     let store_limits = store_options_series_max(options.series_max);
@@ -167,6 +176,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         writes: jobs("writes", limits.writes_max, limits.writes_waiting_max),
         store,
         engine: Engine::new(engine),
+        rules,
         limits,
         gate: Gate::new(options.access),
         buffers: Buffers::default(),
@@ -187,6 +197,18 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         set_aside: report.set_aside.len(),
         is_stopping: AtomicBool::new(false),
     }
+}
+
+fn rules_options(options: &MetricsOptions) -> RulesOptions {
+    let mut rules = RulesOptions::new(Arc::clone(&options.clock));
+    rules.registry = options.registry.clone();
+    rules.external_url.clone_from(&options.external_url);
+    rules.series_max = options.limits.query_series_max;
+    rules.alertmanagers = options.alertmanagers.clone();
+    if options.experimental_promql {
+        rules.parse = ParseOptions::experimental();
+    }
+    rules
 }
 
 /// Returns the limit of series that holds.
@@ -355,9 +377,9 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
         Call::Targets => json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}),
         Call::TargetsMetadata | Call::Notifications => json!([]),
         Call::ScrapePools => json!({"scrapePools": []}),
-        Call::Alertmanagers => json!({"activeAlertmanagers": [], "droppedAlertmanagers": []}),
-        Call::Rules => json!({"groups": []}),
-        Call::Alerts => json!({"alerts": []}),
+        Call::Alertmanagers | Call::Rules | Call::Alerts | Call::AlertsExplain => {
+            rules::answer(&state.rules, call, parameters)?
+        }
         Call::StatusConfig => status::config(state),
         Call::StatusFlags => status::flags(state),
         Call::StatusRuntime => status::runtime(state),
@@ -373,6 +395,7 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
         | Call::RemoteWrite
         | Call::Otlp
         | Call::Federate
+        | Call::RulesRehearse
         | Call::Healthy
         | Call::Ready
         | Call::Lifecycle

@@ -6,8 +6,10 @@ use std::time::Duration;
 use maru_prom::otlp::OtlpOptions;
 use maru_telemetry::Registry;
 use maru_time::SharedClock;
+use tokio::sync::watch;
 
 use crate::access::{Delegate, TokenFile};
+use crate::rules::Alertmanagers;
 
 /// Who may use the service.
 #[derive(Debug, Clone)]
@@ -121,6 +123,10 @@ pub struct MetricsOptions {
     pub flags: Vec<(String, String)>,
     /// Our own version.
     pub version: String,
+    /// The address at which people reach the service, for links in alerts.
+    pub external_url: String,
+    /// Who is told about alerts.
+    pub alertmanagers: watch::Receiver<Alertmanagers>,
 }
 
 impl MetricsOptions {
@@ -146,6 +152,8 @@ impl MetricsOptions {
             otlp: OtlpOptions::default(),
             flags: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            external_url: String::new(),
+            alertmanagers: watch::channel(Alertmanagers::default()).1,
         }
     }
 }

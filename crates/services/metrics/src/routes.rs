@@ -22,6 +22,8 @@ pub(crate) enum Call {
     Alertmanagers,
     Rules,
     Alerts,
+    AlertsExplain,
+    RulesRehearse,
     StatusConfig,
     StatusFlags,
     StatusRuntime,
@@ -90,11 +92,22 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     ("match[]", "array", "Selectors of series such as up{job=\"api\"}; may be repeated."),
     ("name", "path", "The label's name; one that is not [a-zA-Z0-9_] may be written as U__my_2e_label."),
     ("window", "string", "How far back to look: seconds, or a text such as 1h."),
+    ("type", "string", "Which rules: alert or record; both by default."),
+    ("rule_name[]", "array", "Names of rules; may be repeated."),
+    ("rule_group[]", "array", "Names of groups; may be repeated."),
+    ("file[]", "array", "Files of rules; may be repeated."),
+    ("exclude_alerts", "boolean", "Leaves the alerts of rules out."),
+    ("group_limit", "integer", "How many groups at most; the answer says how to go on."),
+    ("group_next_token", "string", "Where an earlier answer ended."),
+    ("rule", "string", "The name of an alerting rule."),
+    ("labels", "string", "Matchers such as {instance=\"a\"} for labels of alerts."),
     ("skip_head", "boolean", "Leaves out what is not in blocks yet."),
 ];
 
 const QUERY: &[&str] = &["query", "time", "timeout", "limit", "lookback_delta", "stats"];
 const QUERY_RANGE: &[&str] = &["query", "start", "end", "step", "timeout", "limit", "lookback_delta", "stats"];
+const RULES: &[&str] =
+    &["type", "rule_name[]", "rule_group[]", "file[]", "match[]", "exclude_alerts", "group_limit", "group_next_token"];
 const READ: Option<AccessScope> = Some(AccessScope::Read);
 const WRITE: Option<AccessScope> = Some(AccessScope::Write);
 const ADMIN: Option<AccessScope> = Some(AccessScope::Admin);
@@ -125,9 +138,11 @@ pub(crate) const ROUTES: &[Route] = &[
     route(Call::Targets, "/api/v1/targets", "GET", READ, "Returns what is scraped: nothing yet.", &[]),
     route(Call::TargetsMetadata, "/api/v1/targets/metadata", "GET", READ, "Returns what targets say about metrics: nothing yet.", &[]),
     route(Call::ScrapePools, "/api/v1/scrape_pools", "GET", READ, "Returns the names of what is scraped: nothing yet.", &[]),
-    route(Call::Alertmanagers, "/api/v1/alertmanagers", "GET", READ, "Returns where alerts are sent: nowhere yet.", &[]),
-    route(Call::Rules, "/api/v1/rules", "GET", READ, "Returns recording and alerting rules: none yet.", &[]),
-    route(Call::Alerts, "/api/v1/alerts", "GET", READ, "Returns active alerts: none yet.", &[]),
+    route(Call::Alertmanagers, "/api/v1/alertmanagers", "GET", READ, "Returns where alerts are sent.", &[]),
+    route(Call::Rules, "/api/v1/rules", "GET", READ, "Returns recording and alerting rules with their alerts.", RULES),
+    route(Call::RulesRehearse, "/api/v1/rules/rehearse", "POST", READ, "Runs rules over recorded samples: what would have fired when. The body is a rule file.", &["start", "end", "step"]),
+    route(Call::Alerts, "/api/v1/alerts", "GET", READ, "Returns active alerts.", &[]),
+    route(Call::AlertsExplain, "/api/v1/alerts/explain", "GET", READ, "Says why alerts of a rule fire, or do not.", &["rule", "labels"]),
     route(Call::StatusConfig, "/api/v1/status/config", "GET", READ, "Returns the configuration that is in force.", &[]),
     route(Call::StatusFlags, "/api/v1/status/flags", "GET", READ, "Returns the flags.", &[]),
     route(Call::StatusRuntime, "/api/v1/status/runtimeinfo", "GET", READ, "Returns facts about the running process.", &[]),

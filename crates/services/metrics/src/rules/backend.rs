@@ -1,0 +1,226 @@
+//! Where rules read and write: the store, or memory for tests of rules.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use maru_prom::{Labels, Matcher, MatcherOperator, is_stale_marker, stale_marker};
+use maru_promql::{
+    Answer, Engine, EngineOptions, Evaluation, Expression, MemorySource, Sample, SampleRow, SampleValue, Samples,
+    Selection, Source, Stopwatch, Value,
+};
+use maru_series::{SeriesStore, WriteScope};
+use tokio::time::Instant;
+
+use crate::source::StoreSource;
+
+/// A sample that a rule writes.
+pub(crate) type Written = (Labels, i64, SampleValue);
+
+/// Reads and writes samples.
+pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
+    /// Evaluates at one moment.
+    fn query(&self, expression: &Expression, at_ms: i64) -> Result<Vec<Sample>, String>;
+
+    /// Takes samples, so that the next query sees them. Returns what was refused, in words.
+    fn append(&self, samples: &[Written]) -> Result<(), String>;
+
+    /// Makes all that was appended durable.
+    fn settle(&self) -> Result<(), String>;
+
+    /// Returns the last sample of each series of a metric with one label, in a span of time.
+    fn last(&self, metric: &str, label: (&str, &str), range: (i64, i64)) -> Result<Vec<(Labels, i64, f64)>, String>;
+}
+
+/// Measures one query.
+struct Watch(Instant);
+
+impl Stopwatch for Watch {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Returns the series of an answer; a number is a series without labels.
+pub(crate) fn vector(answer: Answer) -> Result<Vec<Sample>, String> {
+    match answer.value {
+        Value::Vector(samples) => Ok(samples),
+        Value::Scalar { timestamp_ms, value } => {
+            Ok(vec![Sample { labels: Labels::empty(), timestamp_ms, value: SampleValue::Float(value) }])
+        }
+        Value::Text { .. } | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
+    }
+}
+
+/// Returns the last sample of each series that a source finds.
+fn last_of(
+    source: &dyn Source,
+    metric: &str,
+    label: (&str, &str),
+    range: (i64, i64),
+) -> Result<Vec<(Labels, i64, f64)>, String> {
+    let matcher =
+        |name: &str, value: &str| Matcher::new(name, MatcherOperator::Equal, value).map_err(|error| error.to_string());
+    let selection = Selection {
+        matchers: vec![matcher(maru_prom::METRIC_NAME, metric)?, matcher(label.0, label.1)?],
+        range: maru_promql::Range { start_ms: range.0, end_ms: range.1 },
+        step_ms: 0,
+        function: String::new(),
+        window_ms: 0,
+    };
+    let mut found = Vec::new();
+    for series in source.select(&selection).map_err(|error| error.to_string())? {
+        let mut samples = Samples::default();
+        series.read(&mut samples).map_err(|error| error.to_string())?;
+        let within = samples.timestamps.iter().zip(&samples.values).rfind(|(at, _)| **at >= range.0 && **at <= range.1);
+        if let Some((at, value)) = within {
+            found.push((series.labels().clone(), *at, *value));
+        }
+    }
+    Ok(found)
+}
+
+/// The store.
+#[derive(Debug)]
+pub(crate) struct StoreBackend {
+    store: SeriesStore,
+    engine: Engine,
+    series_max: usize,
+    scope: WriteScope,
+}
+
+impl StoreBackend {
+    pub(crate) fn new(store: SeriesStore, options: EngineOptions, series_max: usize) -> Self {
+        let scope = WriteScope { labels: Labels::from_pairs([("origin", "rules")]), series_max: None };
+        Self { store, engine: Engine::new(options), series_max, scope }
+    }
+
+    fn source(&self) -> StoreSource<'_> {
+        StoreSource { store: &self.store, series_max: self.series_max }
+    }
+
+    /// Evaluates at each step of a range.
+    pub(crate) fn range(
+        &self,
+        expression: &Expression,
+        range: (i64, i64),
+        step_ms: i64,
+    ) -> Result<Vec<SampleRow>, String> {
+        rows(&self.engine, &self.source(), expression, range, step_ms)
+    }
+}
+
+/// Evaluates at each step of a range.
+fn rows(
+    engine: &Engine,
+    source: &dyn Source,
+    expression: &Expression,
+    range: (i64, i64),
+    step_ms: i64,
+) -> Result<Vec<SampleRow>, String> {
+    let watch = Watch(Instant::now());
+    let evaluation = Evaluation { stopwatch: Some(&watch), ..Evaluation::range(range.0, range.1, step_ms) };
+    match engine.evaluate(source, expression, &evaluation).map_err(|error| error.to_string())?.value {
+        Value::Matrix(rows) => Ok(rows),
+        Value::Vector(_) | Value::Scalar { .. } | Value::Text { .. } => {
+            Err("rule result is not a vector or scalar".to_owned())
+        }
+    }
+}
+
+fn instant(engine: &Engine, source: &dyn Source, expression: &Expression, at_ms: i64) -> Result<Vec<Sample>, String> {
+    let watch = Watch(Instant::now());
+    let evaluation = Evaluation { stopwatch: Some(&watch), ..Evaluation::instant(at_ms) };
+    vector(engine.evaluate(source, expression, &evaluation).map_err(|error| error.to_string())?)
+}
+
+impl Backend for StoreBackend {
+    fn query(&self, expression: &Expression, at_ms: i64) -> Result<Vec<Sample>, String> {
+        instant(&self.engine, &self.source(), expression, at_ms)
+    }
+
+    fn append(&self, samples: &[Written]) -> Result<(), String> {
+        let mut appender = self.store.appender(&self.scope);
+        for (labels, at_ms, value) in samples {
+            let series = appender.series(labels);
+            match value {
+                SampleValue::Float(value) => appender.append(series, *at_ms, *value),
+                SampleValue::Histogram(histogram) => appender.append_histogram(series, *at_ms, histogram),
+            }
+        }
+        let report = appender.commit_soon().map_err(|error| told(&error))?;
+        let Some(first) = report.refused.first() else { return Ok(()) };
+        let count: u64 = report.refused.iter().map(|refusal| refusal.count).sum();
+        Err(format!("{count} samples were refused, first {:?}: {:?}", first.example, first.reason))
+    }
+
+    fn settle(&self) -> Result<(), String> {
+        self.store.appender(&self.scope).commit().map(drop).map_err(|error| told(&error))
+    }
+
+    fn last(&self, metric: &str, label: (&str, &str), range: (i64, i64)) -> Result<Vec<(Labels, i64, f64)>, String> {
+        last_of(&self.source(), metric, label, range)
+    }
+}
+
+fn told(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// Memory, for tests of rules.
+#[derive(Debug)]
+pub(crate) struct MemoryBackend {
+    engine: Engine,
+    source: RwLock<(MemorySource, HashMap<Labels, i64>)>,
+}
+
+impl MemoryBackend {
+    pub(crate) fn new(options: EngineOptions) -> Arc<Self> {
+        Arc::new(Self { engine: Engine::new(options), source: RwLock::default() })
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn query(&self, expression: &Expression, at_ms: i64) -> Result<Vec<Sample>, String> {
+        let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
+        instant(&self.engine, &source.0, expression, at_ms)
+    }
+
+    fn append(&self, samples: &[Written]) -> Result<(), String> {
+        let mut guard = self.source.write().unwrap_or_else(PoisonError::into_inner);
+        let (source, newest) = &mut *guard;
+        let mut refused = None;
+        for (labels, at_ms, value) in samples {
+            // As a store that takes nothing out of order.
+            match newest.get(labels) {
+                Some(last) if last >= at_ms => {
+                    refused.get_or_insert_with(|| format!("out of order sample for {labels:?}"));
+                }
+                _ => {
+                    newest.insert(labels.clone(), *at_ms);
+                    source.append(labels, *at_ms, value.clone(), 0);
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn settle(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn last(&self, metric: &str, label: (&str, &str), range: (i64, i64)) -> Result<Vec<(Labels, i64, f64)>, String> {
+        let source = self.source.read().unwrap_or_else(PoisonError::into_inner);
+        last_of(&source.0, metric, label, range)
+    }
+}
+
+/// Returns the samples that end series at a moment.
+pub(crate) fn markers(series: impl IntoIterator<Item = Labels>, at_ms: i64) -> Vec<Written> {
+    let marker = stale_marker();
+    debug_assert!(is_stale_marker(marker), "the marker is one");
+    let mut samples: Vec<Written> =
+        series.into_iter().map(|labels| (labels, at_ms, SampleValue::Float(marker))).collect();
+    samples.sort_by(|left, right| left.0.cmp(&right.0));
+    samples
+}

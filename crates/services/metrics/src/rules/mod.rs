@@ -1,0 +1,23 @@
+//! Rules: what is evaluated again and again, the alerts that come of it, and who is told.
+//!
+//! Source: Prometheus 3 documentation, "Alerting rules", "Recording rules"; prometheus/compliance, "Alert generator
+//! specification".
+
+mod alert;
+mod api;
+mod backend;
+mod evaluate;
+mod explain;
+mod files;
+mod group;
+mod manager;
+mod restore;
+mod sender;
+mod telemetry;
+
+pub use alert::{Alert, AlertState, AlertTiming, Alerts, Observation};
+pub(crate) use api::answer;
+pub use evaluate::Health;
+pub use files::{FileProblem, load_files};
+pub use manager::{Manager, RuleSettings, RulesOptions};
+pub use sender::{AlertmanagerTarget, Alertmanagers, Delivery, Transport};
