@@ -472,8 +472,9 @@ fn objective() -> Definition {
         status: open_object(),
         columns: &[
             ("Service", ".spec.service", "string", false),
-            ("Outcome", ".status.current.outcome", "string", false),
-            ("Budget", ".status.budgetRemaining", "string", false),
+            ("Outcome", ".status.outcome", "string", false),
+            ("Budget Left", ".status.budgetLeft", "string", false),
+            ("Reason", ".status.reason", "string", false),
         ],
     }
 }
@@ -690,7 +691,7 @@ mod tests {
             .filter(|column| column["priority"].as_i64().unwrap_or_default() == 0)
             .map(|column| column["name"].as_str().unwrap())
             .collect();
-        assert_eq!(shown, ["Verdict", "Class", "Reason", "Age"]);
+        assert_eq!(shown, ["Verdict", "Class", "Priority", "Reason", "Age"]);
     }
 
     fn schema_of(kind: &str) -> (maru_kube::Schema, maru_kube::table::Columns) {

@@ -217,6 +217,17 @@ pub struct Target {
     pub weight: f64,
 }
 
+impl Target {
+    /// Returns the selector of buckets that are counted, where a target is about a histogram.
+    #[must_use]
+    pub fn buckets(&self) -> Option<&str> {
+        match &self.indicator {
+            Indicator::Threshold { query } if query::is_bucket(query) => Some(query),
+            Indicator::Threshold { .. } | Indicator::Ratio { .. } | Indicator::Raw { .. } => None,
+        }
+    }
+}
+
 /// An objective.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {

@@ -1,5 +1,15 @@
 //! Objectives: compiled to rules, judged by what was measured.
 //!
-//! Owns: the status of `ServiceLevelObjective`, the rules made of it, back-tests.
-//! Never: stores samples, evaluates rules (it writes `PrometheusRule` objects and asks over Prometheus' HTTP API).
+//! Owns: the status of `ServiceLevelObjective`, the rules made of it, objectives that follow from requirements.
+//! Never: stores samples, evaluates rules (it writes `PrometheusRule` objects and asks over Prometheus' HTTP API), makes
+//! evidence (the process room does, of the windows that closed).
 //! Source: OpenSLO 1.0; "The Site Reliability Workbook", chapter 5.
+
+mod ask;
+mod control;
+mod derive;
+mod judge;
+mod measure;
+mod window;
+
+pub use control::{AssuranceOptions, start};

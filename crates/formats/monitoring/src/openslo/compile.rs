@@ -87,14 +87,14 @@ enum Source {
 }
 
 impl Compiled {
-    /// Returns how the events of a target are counted over the last `seconds`, from samples up to a day and from recorded
-    /// numbers above.
+    /// Returns how the events of a target are counted over the last `seconds`: from the samples themselves, which is exact and
+    /// slow over weeks, or from what the rules recorded.
     ///
     /// # Errors
     /// When there is no such target, or its query cannot be rewritten.
-    pub fn counting(&self, target: usize, seconds: u64) -> Result<Counting, String> {
+    pub fn counting(&self, target: usize, seconds: u64, is_recorded: bool) -> Result<Counting, String> {
         let counter = self.counters.get(target).ok_or_else(|| format!("there is no target {target}"))?;
-        counter.counting(seconds, 86_400)
+        counter.counting(seconds, if is_recorded { 0 } else { u64::MAX })
     }
 }
 
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn the_sentence_of_the_lecture_counts_its_bucket() {
-        let counting = compiled(&bucket_spec()).counting(0, 86_400).unwrap();
+        let counting = compiled(&bucket_spec()).counting(0, 86_400, false).unwrap();
         assert_eq!(
             counting.good,
             r#"sum(increase(request_seconds_bucket{le="0.1",service="orders"}[1d])) or vector(0)"#
@@ -425,7 +425,7 @@ mod tests {
                 query::check(text).unwrap_or_else(|why| panic!("{text}: {why}"));
             }
             for seconds in [300, 86_400, 28 * 86_400] {
-                let counting = compiled.counting(0, seconds).unwrap();
+                let counting = compiled.counting(0, seconds, seconds > 86_400).unwrap();
                 query::check(&counting.good).unwrap();
                 query::check(&counting.total).unwrap();
             }
