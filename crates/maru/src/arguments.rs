@@ -413,9 +413,44 @@ pub(crate) struct MetricsServeArguments {
     /// A web origin that may read answers in browsers (* for all); may be given several times
     #[arg(long, default_value = "*", value_name = "ORIGIN")]
     pub(crate) cors_origin: Vec<String>,
+    #[command(flatten)]
+    pub(crate) otlp: OtlpArguments,
     /// Write log lines as JSON
     #[arg(long)]
     pub(crate) log_json: bool,
+}
+
+/// How metrics of OpenTelemetry become series.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct OtlpArguments {
+    /// How OTLP names become names of series and labels
+    #[arg(
+        long,
+        default_value = "UnderscoreEscapingWithSuffixes",
+        value_name = "STRATEGY",
+        value_parser = [
+            "UnderscoreEscapingWithSuffixes", "UnderscoreEscapingWithoutSuffixes", "NoUTF8EscapingWithSuffixes", "NoTranslation"
+        ]
+    )]
+    pub(crate) otlp_translation_strategy: String,
+    /// A resource attribute that becomes a label of all its series; may be given several times
+    #[arg(long, value_name = "NAME", conflicts_with = "otlp_promote_all_resource_attributes")]
+    pub(crate) otlp_promote_resource_attribute: Vec<String>,
+    /// Make labels of all resource attributes
+    #[arg(long)]
+    pub(crate) otlp_promote_all_resource_attributes: bool,
+    /// A resource attribute that does not become a label when all others do; may be given several times
+    #[arg(long, value_name = "NAME", requires = "otlp_promote_all_resource_attributes")]
+    pub(crate) otlp_ignore_resource_attribute: Vec<String>,
+    /// Keep service.name, service.namespace and service.instance.id as labels of target_info, too
+    #[arg(long)]
+    pub(crate) otlp_keep_identifying_resource_attributes: bool,
+    /// Make labels of the scope's name, version, schema and attributes
+    #[arg(long)]
+    pub(crate) otlp_promote_scope_metadata: bool,
+    /// Keep OTLP histograms with bounds as native histograms with custom buckets
+    #[arg(long)]
+    pub(crate) otlp_convert_histograms_to_nhcb: bool,
 }
 
 /// What `maru demo` can be told.

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use maru_client::Client;
 use maru_http::{Server, TlsSource};
 use maru_metrics::{
-    Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, Limits, Metrics, MetricsOptions, TokenFile,
-    TokenRecord, parse_duration,
+    Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, Limits, Metrics, MetricsOptions, NameTranslation,
+    OtlpOptions, Promotion, TokenFile, TokenRecord, parse_duration,
 };
 use maru_task::Scope;
 use maru_telemetry::Registry;
@@ -21,7 +21,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::arguments::{GlobalArguments, MetricsArguments, MetricsCommand, MetricsServeArguments, MetricsTokenCommand};
+use crate::arguments::{
+    GlobalArguments, MetricsArguments, MetricsCommand, MetricsServeArguments, MetricsTokenCommand, OtlpArguments,
+};
 use crate::report::Report;
 use crate::settings::{Paths, Settings};
 use crate::up::Signals;
@@ -133,8 +135,26 @@ fn options(paths: &Paths, arguments: &MetricsServeArguments) -> anyhow::Result<M
     options.out_of_order_window = out_of_order_window;
     options.series_max = arguments.series_max;
     options.scope_series_max = arguments.scope_series_max;
+    options.otlp = otlp(&arguments.otlp);
     options.flags = flags(paths, arguments);
     Ok(options)
+}
+
+/// Returns how OTLP metrics become series.
+fn otlp(arguments: &OtlpArguments) -> OtlpOptions {
+    let names = |names: &[String]| names.iter().cloned().collect();
+    let mut options = OtlpOptions::default();
+    // The command line takes no others.
+    options.names = NameTranslation::of_name(&arguments.otlp_translation_strategy).unwrap_or_default();
+    options.promotion = if arguments.otlp_promote_all_resource_attributes {
+        Promotion::AllBut(names(&arguments.otlp_ignore_resource_attribute))
+    } else {
+        Promotion::Only(names(&arguments.otlp_promote_resource_attribute))
+    };
+    options.keeps_identifying_attributes = arguments.otlp_keep_identifying_resource_attributes;
+    options.promotes_scope = arguments.otlp_promote_scope_metadata;
+    options.histograms_become_native = arguments.otlp_convert_histograms_to_nhcb;
+    options
 }
 
 /// Returns the flags as they hold, for the status page.
@@ -158,6 +178,16 @@ fn flags(paths: &Paths, arguments: &MetricsServeArguments) -> Vec<(String, Strin
         ("enable-admin-api", arguments.enable_admin_api.to_string()),
         ("experimental-promql", arguments.experimental_promql.to_string()),
         ("cors-origin", arguments.cors_origin.join(",")),
+        ("otlp-translation-strategy", arguments.otlp.otlp_translation_strategy.clone()),
+        ("otlp-promote-resource-attribute", arguments.otlp.otlp_promote_resource_attribute.join(",")),
+        ("otlp-promote-all-resource-attributes", arguments.otlp.otlp_promote_all_resource_attributes.to_string()),
+        ("otlp-ignore-resource-attribute", arguments.otlp.otlp_ignore_resource_attribute.join(",")),
+        (
+            "otlp-keep-identifying-resource-attributes",
+            arguments.otlp.otlp_keep_identifying_resource_attributes.to_string(),
+        ),
+        ("otlp-promote-scope-metadata", arguments.otlp.otlp_promote_scope_metadata.to_string()),
+        ("otlp-convert-histograms-to-nhcb", arguments.otlp.otlp_convert_histograms_to_nhcb.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -371,6 +401,16 @@ mod tests {
         let arguments = Arguments::parse_from(words);
         let Command::Metrics(metrics) = &arguments.command else { unreachable!("metrics was typed") };
         options(&Paths::new(&arguments.global.data), &metrics.serve)
+    }
+
+    #[test]
+    fn flags_of_otlp_become_options() {
+        let options = parsed("--otlp-translation-strategy NoTranslation --otlp-promote-resource-attribute k8s.pod.name --otlp-convert-histograms-to-nhcb").unwrap();
+        assert_eq!(options.otlp.names, NameTranslation::NoTranslation);
+        assert_eq!(options.otlp.promotion, Promotion::Only(["k8s.pod.name".to_owned()].into()));
+        assert!(options.otlp.histograms_become_native);
+        let all = "--otlp-promote-all-resource-attributes --otlp-ignore-resource-attribute host.id";
+        assert_eq!(parsed(all).unwrap().otlp.promotion, Promotion::AllBut(["host.id".to_owned()].into()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: OTLP 1, "OTLP/HTTP"; the translation is that of `maru-prom`.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -16,7 +17,7 @@ use maru_series::{Appender, WriteScope};
 use crate::answer;
 use crate::fault::Fault;
 use crate::metrics::State;
-use crate::request::{header_text, read_body};
+use crate::request::{Parameters, header_text, read_body};
 use crate::write::{self, Malformed, Outcome, WRITE_PATIENCE};
 
 /// The form of a request, and of its answer.
@@ -42,13 +43,17 @@ enum Packing {
     Gzip,
 }
 
+/// The parameter of the address that says how histograms with bounds are kept.
+const HISTOGRAMS: &str = "histograms";
+
 /// Answers `POST /api/v1/otlp/v1/metrics`.
 pub(crate) async fn receive(state: &State, parts: &Parts, body: Body, scope: WriteScope) -> Response<Body> {
-    let (form, packing) = match forms(parts) {
-        Ok(forms) => forms,
-        Err(fault) => return answer::error(&fault),
-    };
-    match take(state, form, packing, body, scope).await {
+    let (form, packing, options) =
+        match forms(parts).and_then(|(form, packing)| Ok((form, packing, options(state, parts)?))) {
+            Ok(asked) => asked,
+            Err(fault) => return answer::error(&fault),
+        };
+    match take(state, (form, packing, options), body, scope).await {
         Err(fault) => answer::error(&fault),
         Ok((outcome, warnings)) => {
             write::count(state, &outcome, "otlp");
@@ -80,17 +85,29 @@ fn forms(parts: &Parts) -> Result<(Form, Packing), Fault> {
     Ok((form, packing))
 }
 
+/// Returns how the request is translated: as the server's options say, unless the address says how histograms with bounds are kept.
+fn options(state: &State, parts: &Parts) -> Result<Arc<OtlpOptions>, Fault> {
+    let parameters = Parameters::of_address(parts)?;
+    let becomes_native = match parameters.get(HISTOGRAMS) {
+        None => return Ok(Arc::clone(&state.otlp)),
+        Some("native") => true,
+        Some("classic") => false,
+        Some(other) => {
+            return Err(Fault::parameter(HISTOGRAMS, format!("{other:?} is unknown; say \"native\" or \"classic\"")));
+        }
+    };
+    Ok(Arc::new(OtlpOptions { histograms_become_native: becomes_native, ..OtlpOptions::clone(&state.otlp) }))
+}
+
 async fn take(
     state: &State,
-    form: Form,
-    packing: Packing,
+    (form, packing, options): (Form, Packing, Arc<OtlpOptions>),
     body: Body,
     scope: WriteScope,
 ) -> Result<(Outcome, Vec<String>), Fault> {
     let body = read_body(body, state.limits.write_bytes_max).await?;
     let store = state.store.clone();
     let bytes_max = state.limits.write_decompressed_bytes_max;
-    let options = state.otlp.clone();
     let work = move |_: &_| {
         let translation = read(form, packing, body, bytes_max, &options)?;
         let mut appender = store.appender(&scope);
@@ -145,8 +162,13 @@ fn append(appender: &mut Appender, translation: &Translation) -> Malformed {
     for sample in &translation.samples {
         let reference = appender.series(&sample.labels);
         match &sample.value {
-            OtlpValue::Float(value) => appender.append(reference, sample.timestamp_ms, *value),
-            OtlpValue::Histogram(histogram) => appender.append_histogram(reference, sample.timestamp_ms, histogram),
+            OtlpValue::Float(value) => {
+                appender.append_with_start(reference, sample.timestamp_ms, *value, sample.start_timestamp_ms);
+            }
+            OtlpValue::Histogram(histogram) => {
+                let start_ms = sample.start_timestamp_ms;
+                appender.append_histogram_with_start(reference, sample.timestamp_ms, histogram, start_ms);
+            }
         }
         for exemplar in &sample.exemplars {
             let mut exemplar = exemplar.clone();

@@ -39,6 +39,16 @@ impl Parameters {
         Ok(Self(pairs))
     }
 
+    /// Reads those of the address alone.
+    ///
+    /// # Errors
+    /// When it cannot be decoded.
+    pub(crate) fn of_address(parts: &Parts) -> Result<Self, Fault> {
+        let mut pairs = Vec::new();
+        decode(parts.uri.query().unwrap_or_default(), &mut pairs)?;
+        Ok(Self(pairs))
+    }
+
     /// Returns the first value of a name; the empty text counts as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());

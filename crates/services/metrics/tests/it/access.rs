@@ -77,3 +77,36 @@ async fn browsers_may_read_only_where_it_is_harmless() {
     assert_eq!(allowed("https://evil.example").await, None);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_a_token_speaks_tls() {
+    let folder = maru_testkit::TempDir::new();
+    let authority =
+        maru_auth::CertificateAuthority::load_or_create(&folder.join("ca"), maru_time::system_clock()).unwrap();
+    let file = TokenFile::new(folder.join("tokens.json"));
+    let record = TokenRecord {
+        name: "agent".to_owned(),
+        scopes: vec![AccessScope::Read, AccessScope::Write],
+        series_max: None,
+        created: Timestamp::UNIX_EPOCH,
+    };
+    let token = file.create(record).unwrap();
+    let server =
+        Running::with_tls(|options| options.access = Access::Tokens { file, delegate: None }, Some(authority)).await;
+    assert!(server.url.starts_with("https://"));
+    let body =
+        request(maru_prom::remote_write::Version::V1, &[(labels(&[("__name__", "up")]), vec![(NOW * 1000, 1.0)])]);
+    // As a header, and as the password of basic authentication as some clients send it.
+    let bearer = format!("Bearer {}", token.reveal());
+    assert_eq!(server.post("/api/v1/write", &[("authorization", &bearer)], body.clone()).await.0, 204);
+    let query = format!("{}/api/v1/query?query=up&time={NOW}", server.url);
+    let answer = server.client.get(&query).basic_auth("anybody", Some(token.reveal())).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.version()), (200, reqwest::Version::HTTP_2));
+    assert!(answer.text().await.unwrap().contains("\"1\""));
+    assert_eq!(server.post("/api/v1/write", &[], body).await.0, 401);
+    // Who does not know the authority is not fooled, and nobody talks to it without TLS.
+    let stranger = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    assert!(stranger.get(&query).bearer_auth(token.reveal()).send().await.is_err());
+    assert!(stranger.get(query.replace("https://", "http://")).send().await.is_err());
+    server.stop().await;
+}

@@ -3,13 +3,17 @@
 
 mod access;
 mod exchange;
+mod faults;
 mod lookups;
+mod otlp;
 mod queries;
 mod status;
 mod writes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use maru_auth::{CertificateAuthority, ClientAuth, ServerNames};
 use maru_metrics::{Metrics, MetricsOptions};
 use maru_prom::remote_write::{RequestWriter, Sample, SeriesParts, Version};
 use maru_prom::{Labels, snappy};
@@ -36,6 +40,11 @@ impl Running {
     }
 
     async fn with(change: impl FnOnce(&mut MetricsOptions)) -> Self {
+        Self::with_tls(change, None).await
+    }
+
+    /// With the certificates of an authority the server speaks TLS, and the client trusts that authority alone.
+    async fn with_tls(change: impl FnOnce(&mut MetricsOptions), authority: Option<Arc<CertificateAuthority>>) -> Self {
         // Set already when another test was first.
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = TempDir::new();
@@ -46,16 +55,24 @@ impl Running {
         let scope = Scope::root("test");
         let metrics = Metrics::open(&scope, options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if authority.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let mut client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy();
+        if let Some(authority) = &authority {
+            let root = reqwest::Certificate::from_pem(authority.certificate_pem().as_bytes()).unwrap();
+            client = client.tls_certs_only([root]);
+        }
+        let names = ServerNames { dns: vec!["localhost".to_owned()], ips: vec!["127.0.0.1".parse().unwrap()] };
+        let tls = authority.map(|authority| authority.server_tls(names, ClientAuth::None).unwrap());
         let server = maru_http::Server {
             name: "metrics",
             listener,
-            tls: None,
+            tls,
             handler: metrics.handler(),
             limits: maru_http::Limits::default(),
         };
         drop(scope.spawn("accept", maru_http::serve(scope.clone(), server)));
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().unwrap();
+        let client = client.build().unwrap();
         Self { url, client, scope, folder }
     }
 
