@@ -358,6 +358,15 @@ impl SeriesStore {
         Some(self.0.head.newest_ms()).filter(|newest| *newest != i64::MIN).max(in_blocks)
     }
 
+    /// Writes what [`Appender::commit_later`] left in the log's queue, without a sync: after this it outlives the process.
+    /// Blocks: not for async code.
+    ///
+    /// # Errors
+    /// When the disk refuses; the store tries again by itself.
+    pub fn write_out(&self) -> Result<(), MaintainError> {
+        self.0.log.write_out().map_err(|failure| MaintainError::new("write the log", &failure.to_error()))
+    }
+
     /// Does what is due now: cuts blocks, merges, thins out, drops what is too old, cuts the log. Blocks: not for async code.
     ///
     /// # Errors
