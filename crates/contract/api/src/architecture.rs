@@ -56,6 +56,12 @@ pub struct ArchitectureStatus {
     /// What relaxing one requirement alone would do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relaxations: Vec<SingleRelaxation>,
+    /// How far the less important gives way until all can hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_priority: Vec<SingleRelaxation>,
+    /// What the cheapest choice costs then.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cost_by_priority: String,
     /// The blob with the model and the certificates: another program can check the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Digest>,
@@ -121,6 +127,9 @@ pub struct SingleRelaxation {
     pub requirement: String,
     /// What is bounded.
     pub what: String,
+    /// The service, when it is about one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// What is asked now.
     pub now: String,
     /// The strictest value with which all can hold; none: no value of it alone is enough.

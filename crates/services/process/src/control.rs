@@ -14,6 +14,7 @@ use maru_time::SharedClock;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::analysis;
 use crate::follow::{Followed, Seen, follow, read};
 use crate::ledger::Ledger;
 use crate::merge::difference;
@@ -41,10 +42,13 @@ pub struct ProcessOptions {
 pub fn start(scope: &Scope, client: Client, options: ProcessOptions) {
     let changed = Arc::new(Notify::new());
     let world = World::follow(scope, &client, &changed);
+    let judged = Arc::new(Notify::new());
+    analysis::start(scope, &client, &options.ledger, &judged);
     let control = Control {
         client,
         world,
         changed,
+        judged,
         clock: options.clock,
         seals: Seals::new(options.ledger),
         projects: Projects::default(),
@@ -119,6 +123,8 @@ struct Control {
     client: Client,
     world: World,
     changed: Arc<Notify>,
+    /// Told when verdicts were written.
+    judged: Arc<Notify>,
     clock: SharedClock,
     seals: Seals,
     projects: Projects,
@@ -152,6 +158,7 @@ impl Control {
             (self.seals, self.projects) = (seals, projects);
             wake = wake_after(&plan, now);
             self.write(plan).await;
+            self.judged.notify_one();
         }
     }
 

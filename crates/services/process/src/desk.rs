@@ -84,6 +84,12 @@ pub enum DeskError {
         /// What was typed.
         environment: String,
     },
+    /// Somebody else was faster.
+    #[error("requirement \"{name}\" was changed by somebody else meanwhile; look at it and decide again")]
+    Changed {
+        /// Its name.
+        name: String,
+    },
     /// An object cannot be read.
     #[error("{kind} \"{name}\" cannot be read: {why}")]
     Object {
@@ -144,6 +150,10 @@ impl Desk {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.project
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -270,7 +280,7 @@ impl Desk {
     }
 
     /// Stores a record and makes its object.
-    async fn record(&self, draft: Draft, now: Timestamp) -> Result<Appended, DeskError> {
+    pub(crate) async fn record(&self, draft: Draft, now: Timestamp) -> Result<Appended, DeskError> {
         let appended = self.ledger.append(&self.project, draft, now)?;
         self.make_object(appended.envelope, appended.statement.index(appended.envelope)).await?;
         self.ledger.settle(&self.project, appended.envelope)?;
@@ -278,8 +288,7 @@ impl Desk {
     }
 
     async fn make_object(&self, envelope: Digest, spec: EvidenceSpec) -> Result<(), DeskError> {
-        let digits: String = envelope.hex().chars().take(NAME_DIGITS).collect();
-        let name = format!("sha256-{digits}");
+        let name = object_name(envelope);
         let object = serde_json::to_value(Evidence::new(&self.project, &name, spec)).and_then(serde_json::from_value);
         let object: DynamicObject =
             object.map_err(|error| DeskError::Object { kind: "Evidence", name, why: error.to_string() })?;
@@ -296,7 +305,7 @@ impl Desk {
     }
 
     /// Makes the object of the last record when that was cut short.
-    async fn repair(&self) -> Result<(), DeskError> {
+    pub(crate) async fn repair(&self) -> Result<(), DeskError> {
         let head = self.ledger.head(&self.project)?;
         let (Some(envelope), true) = (head.head, head.pending) else { return Ok(()) };
         let verifier = self.ledger.verifier(&self.project)?;
@@ -347,6 +356,12 @@ impl Desk {
         }
         Ok(plan::environments(&view, &self.project))
     }
+}
+
+/// Returns the name of the object that indexes an envelope.
+pub(crate) fn object_name(envelope: Digest) -> String {
+    let digits: String = envelope.hex().chars().take(NAME_DIGITS).collect();
+    format!("sha256-{digits}")
 }
 
 pub(crate) fn seen<S: Spec>(object: Object<S>) -> Seen<S> {

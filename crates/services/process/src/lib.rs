@@ -16,7 +16,10 @@ mod plan;
 mod running;
 mod seal;
 
-pub use analysis::{Analysis, AnalysisError, Asked, Measurement, NotAnalysed, analyse, replace_estimates};
+pub use analysis::{
+    Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,
+    Tradeoff, Wish, analyse, copies_of, decide, findings, readings, status_of_error, what_word,
+};
 pub use control::{ProcessOptions, start};
 pub use desk::{Attestation, Desk, DeskError};
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use maru_api::{ArchitectureSpec, Criterion, Priority, Rate, RequirementSpec, ServiceOption, Target};
+use maru_api::{ArchitectureSpec, Criterion, LocalText, Priority, Rate, RequirementSpec, ServiceOption, Target};
 use maru_solver::{Bound, Candidate, Choice, Limit, Model, Quantity, Scope};
 
+use super::availability::unavailability_nano;
+use super::calls::{Calls, Follow};
 use super::{AnalysisError, rank};
 
-/// More visits of one service by one request are an error of the model.
-const VISITS_MAX: u64 = 1_000_000;
-const NANO: u64 = 1_000_000_000;
+pub(super) const NANO: u64 = 1_000_000_000;
 
 /// Where a bound comes from.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -36,7 +36,7 @@ pub struct NotAnalysed {
     /// The requirement.
     pub requirement: String,
     /// Why.
-    pub why: String,
+    pub why: LocalText,
 }
 
 pub(super) struct Built {
@@ -47,8 +47,9 @@ pub(super) struct Built {
 }
 
 struct Builder<'a> {
-    architecture: &'a ArchitectureSpec,
-    places: BTreeMap<&'a str, usize>,
+    calls: Calls<'a>,
+    /// No latency is read as longer than this: that of an option of which nothing better is known.
+    never: i64,
     built: Built,
 }
 
@@ -56,21 +57,12 @@ pub(super) fn build(
     architecture: &ArchitectureSpec,
     requirements: &[(String, RequirementSpec)],
 ) -> Result<Built, AnalysisError> {
-    let mut places = BTreeMap::new();
-    for (place, service) in architecture.services.iter().enumerate() {
-        if places.insert(service.name.as_str(), place).is_some() {
-            return Err(AnalysisError::Twice { service: service.name.clone() });
-        }
-    }
-    for service in &architecture.services {
-        if let Some(call) = service.calls.iter().find(|call| !places.contains_key(call.to.as_str())) {
-            return Err(AnalysisError::Nowhere { from: service.name.clone(), to: call.to.clone() });
-        }
-    }
+    let calls = Calls::new(architecture)?;
     let (choices, currency) = choices(architecture)?;
     let model = Model { metrics: Vec::new(), choices, bounds: Vec::new() };
     let built = Built { model, asked: Vec::new(), not_analysed: Vec::new(), currency };
-    let mut builder = Builder { architecture, places, built };
+    let never = never(architecture.services.len());
+    let mut builder = Builder { calls, never, built };
     for (name, requirement) in requirements {
         let Some(criterion) = requirement.criterion.as_ref().filter(|_| requirement.priority != Priority::Wont) else {
             continue;
@@ -112,7 +104,7 @@ fn choices(architecture: &ArchitectureSpec) -> Result<(Vec<Choice>, String), Ana
 
 /// Why a requirement adds no bound.
 enum Refusal {
-    Left(String),
+    Left(LocalText),
     Error(AnalysisError),
 }
 
@@ -136,17 +128,6 @@ struct Wish<'a> {
     requirement: &'a str,
     priority: u8,
     what: &'static str,
-}
-
-/// Which calls are followed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Follow {
-    /// Those that the caller waits for and needs.
-    Waiting,
-    /// Those that the caller needs.
-    Needed,
-    /// All: load arrives by each.
-    All,
 }
 
 impl Builder<'_> {
@@ -177,24 +158,31 @@ impl Builder<'_> {
             }
             Criterion::Cost { of, at_most } => {
                 let scope = if *of == Target::default() { Scope::All } else { Scope::Only(vec![entry(of)?]) };
-                let first = self.architecture.services.iter().flat_map(|service| &service.options).find_map(|o| o.cost);
+                let first =
+                    self.calls.architecture.services.iter().flat_map(|service| &service.options).find_map(|o| o.cost);
                 if first.is_some_and(|cost| !cost.is_comparable(*at_most)) {
                     let currency = &self.built.currency;
-                    return Err(Refusal::Left(format!("it is not in {currency}, as the options' costs are")));
+                    return Err(left(
+                        format!("선택지의 비용은 {currency}인데 다른 단위다"),
+                        format!("it is not in {currency}, as the options' costs are"),
+                    ));
                 }
                 let limit = i64::try_from(at_most.millionths()).unwrap_or(i64::MAX).min(1 << 60);
                 self.bound(&wish("cost"), None, Quantity::Cost, scope, Limit::AtMost(limit));
             }
             Criterion::RecoveryPoint { of, at_most } => {
                 let entry = entry(of)?;
-                let values = self.values(entry, "recovery point", |option| Some(option.recovery_point?.as_nanos()))?;
+                let values = self.values(entry, ("복구 시점(RPO)", "recovery point"), |option| {
+                    Some(option.recovery_point?.as_nanos())
+                })?;
                 self.alone(&wish("recoveryPoint"), entry, values, at_most.as_nanos())?;
             }
             Criterion::RecoveryTime { of, at_most } => {
                 let entry = entry(of)?;
-                for place in self.visits(entry, Follow::Needed)?.into_keys() {
-                    let values =
-                        self.values(place, "recovery time", |option| Some(option.recovery_time?.as_nanos()))?;
+                for place in self.calls.visits(entry, Follow::Needed)?.into_keys() {
+                    let values = self.values(place, ("복구 시간(RTO)", "recovery time"), |option| {
+                        Some(option.recovery_time?.as_nanos())
+                    })?;
                     self.alone(&wish("recoveryTime"), place, values, at_most.as_nanos())?;
                 }
             }
@@ -214,75 +202,29 @@ impl Builder<'_> {
         let name = match (named, requirement.allocated_to.as_slice()) {
             (Some(name), _) => name,
             (None, [only]) => only,
-            (None, _) => return Err(Refusal::Left("it names no service; write criterion.of.service".to_owned())),
+            (None, _) => {
+                return Err(left(
+                    "서비스를 말하지 않는다; criterion.of.service를 쓴다",
+                    "it names no service; write criterion.of.service",
+                ));
+            }
         };
-        let place = self.places.get(name).copied();
-        place.ok_or_else(|| Refusal::Left(format!("the architecture has no service \"{name}\"")))
-    }
-
-    /// Returns how often one request visits each service.
-    fn visits(&self, entry: usize, follow: Follow) -> Result<BTreeMap<usize, u64>, AnalysisError> {
-        // Callers before callees, by finishing times; a service that is met while it is open is on a circle.
-        let mut state = vec![0_u8; self.architecture.services.len()];
-        let mut order = Vec::new();
-        let mut open = vec![(entry, false)];
-        let circle = |place: usize| AnalysisError::Circle { service: self.architecture.services[place].name.clone() };
-        while let Some((place, done)) = open.pop() {
-            if done {
-                state[place] = 2;
-                order.push(place);
-                continue;
-            }
-            match state[place] {
-                0 => state[place] = 1,
-                1 => return Err(circle(place)),
-                _ => continue,
-            }
-            open.push((place, true));
-            for (callee, _) in self.callees(place, follow) {
-                match state[callee] {
-                    0 => open.push((callee, false)),
-                    1 => return Err(circle(callee)),
-                    _ => {}
-                }
-            }
-        }
-        let mut visits: BTreeMap<usize, u64> = BTreeMap::from([(entry, 1)]);
-        for place in order.into_iter().rev() {
-            let mine = visits.get(&place).copied().unwrap_or(0);
-            for (callee, times) in self.callees(place, follow) {
-                let sum = visits.entry(callee).or_insert(0);
-                *sum = sum.saturating_add(mine.saturating_mul(times)).min(VISITS_MAX);
-            }
-        }
-        Ok(visits)
-    }
-
-    fn callees(&self, place: usize, follow: Follow) -> Vec<(usize, u64)> {
-        let calls = self.architecture.services[place].calls.iter();
-        let followed = calls.filter(|call| match follow {
-            Follow::Waiting => call.critical && call.per != "event",
-            Follow::Needed => call.critical,
-            Follow::All => true,
-        });
-        followed
-            .filter_map(|call| Some((*self.places.get(call.to.as_str())?, u64::from(call.times.unwrap_or(1)))))
-            .collect()
+        let place = self.calls.place(name);
+        place.ok_or_else(|| {
+            let (ko, en) = ("아키텍처에 서비스가 없다", "the architecture has no service");
+            left(format!("{ko}: \"{name}\""), format!("{en} \"{name}\""))
+        })
     }
 
     fn latency(&mut self, wish: &Wish<'_>, entry: usize, tail_nano: u64, at_most: u64) -> Result<(), Refusal> {
-        let visits = self.visits(entry, Follow::Waiting)?;
+        let visits = self.calls.visits(entry, Follow::Waiting)?;
         let hops: u64 = visits.values().sum::<u64>().max(1);
+        let quantile = format!("p{}", decimal_percent(NANO - tail_nano / hops));
+        let need = (format!("{quantile} 이상의 지연 시간"), format!("latency at {quantile} or higher"));
         let mut columns = BTreeMap::new();
         for (place, times) in &visits {
-            // The tail is split evenly; an option's nearest quantile that is high enough serves.
-            let enough = |(quantile, span): (&String, &maru_api::Span)| {
-                let tail = quantile_tail(quantile)?;
-                (u128::from(tail) * u128::from(hops) <= u128::from(tail_nano)).then_some(span.as_nanos())
-            };
-            let share = tail_nano / hops;
-            let need = format!("latency at p{} or higher", decimal_percent(NANO - share));
-            let values = self.values(*place, &need, |option| option.latency.iter().filter_map(enough).min())?;
+            let latency = |option: &ServiceOption| latency_nanos(option, tail_nano, hops);
+            let values = self.values(*place, (&need.0, &need.1), latency)?;
             columns.insert(*place, values.into_iter().map(|value| value.saturating_mul(*times)).collect());
         }
         self.sum(wish, columns, at_most)
@@ -290,15 +232,16 @@ impl Builder<'_> {
 
     fn availability(&mut self, wish: &Wish<'_>, entry: usize, tail_nano: u64) -> Result<(), Refusal> {
         let mut columns = BTreeMap::new();
-        for place in self.visits(entry, Follow::Needed)?.into_keys() {
-            columns.insert(place, self.values(place, "availability", unavailability_nano)?);
+        for place in self.calls.visits(entry, Follow::Needed)?.into_keys() {
+            columns.insert(place, self.values(place, ("가용성", "availability"), unavailability_nano)?);
         }
         self.sum(wish, columns, tail_nano)
     }
 
     fn load(&mut self, wish: &Wish<'_>, entry: usize, load: Rate) -> Result<(), Refusal> {
-        for (place, times) in self.visits(entry, Follow::All)? {
-            let values = self.values(place, "capacity", |option| Some(option.capacity?.as_micro_per_second()))?;
+        for (place, times) in self.calls.visits(entry, Follow::All)? {
+            let values = self
+                .values(place, ("처리 용량", "capacity"), |option| Some(option.capacity?.as_micro_per_second()))?;
             let values = values.into_iter().map(whole).collect::<Vec<i64>>();
             let metric = self.metric(wish, &BTreeMap::from([(place, values)]));
             let limit = Limit::AtLeast(whole(load.as_micro_per_second_ceil().saturating_mul(times)));
@@ -311,25 +254,32 @@ impl Builder<'_> {
     fn values(
         &self,
         place: usize,
-        need: &str,
+        need: (&str, &str),
         value: impl Fn(&ServiceOption) -> Option<u64>,
     ) -> Result<Vec<u64>, Refusal> {
-        let service = &self.architecture.services[place];
+        let service = &self.calls.architecture.services[place];
+        let name = &service.name;
         if service.options.is_empty() {
-            return Err(Refusal::Left(format!("service \"{}\" has no options", service.name)));
+            let (ko, en) = (format!("서비스 \"{name}\"에 선택지가 없다"), format!("service \"{name}\" has no options"));
+            return Err(left(ko, en));
         }
         let read = |option: &ServiceOption| {
-            let missing = || format!("option \"{}\" of \"{}\" has no {need}", option.name, service.name);
-            value(option).ok_or_else(|| Refusal::Left(missing()))
+            value(option).ok_or_else(|| {
+                let option = &option.name;
+                left(
+                    format!("\"{name}\"의 선택지 \"{option}\"에 {}이(가) 없다", need.0),
+                    format!("option \"{option}\" of \"{name}\" has no {}", need.1),
+                )
+            })
         };
         service.options.iter().map(read).collect()
     }
 
     fn alone(&mut self, wish: &Wish<'_>, place: usize, values: Vec<u64>, at_most: u64) -> Result<(), Refusal> {
-        let values = values.into_iter().map(whole).collect();
+        let values = values.into_iter().map(|value| self.short(value)).collect();
         let metric = self.metric(wish, &BTreeMap::from([(place, values)]));
         let (quantity, scope) = (Quantity::Metric(metric), Scope::Only(vec![place]));
-        self.bound(wish, Some(place), quantity, scope, Limit::AtMost(whole(at_most)));
+        self.bound(wish, Some(place), quantity, scope, Limit::AtMost(self.short(at_most)));
         Ok(())
     }
 
@@ -337,11 +287,17 @@ impl Builder<'_> {
         let places = columns.keys().copied().collect();
         let columns = columns
             .into_iter()
-            .map(|(place, values)| (place, values.into_iter().map(whole).collect()))
+            .map(|(place, values)| (place, values.into_iter().map(|value| self.short(value)).collect()))
             .collect::<BTreeMap<usize, Vec<i64>>>();
         let metric = self.metric(wish, &columns);
-        self.bound(wish, None, Quantity::Metric(metric), Scope::Only(places), Limit::AtMost(whole(at_most)));
+        // What is never may not pass as what is asked.
+        let limit = self.short(at_most).min(self.never - 1);
+        self.bound(wish, None, Quantity::Metric(metric), Scope::Only(places), Limit::AtMost(limit));
         Ok(())
+    }
+
+    fn short(&self, value: u64) -> i64 {
+        whole(value).min(self.never)
     }
 
     fn metric(&mut self, wish: &Wish<'_>, columns: &BTreeMap<usize, Vec<i64>>) -> usize {
@@ -357,7 +313,7 @@ impl Builder<'_> {
     }
 
     fn bound(&mut self, wish: &Wish<'_>, place: Option<usize>, quantity: Quantity, scope: Scope, limit: Limit) {
-        let service = place.map(|place| self.architecture.services[place].name.clone());
+        let service = place.map(|place| self.calls.architecture.services[place].name.clone());
         let name = match &service {
             Some(service) => format!("{} ({} of {service})", wish.requirement, wish.what),
             None => format!("{} ({})", wish.requirement, wish.what),
@@ -368,13 +324,32 @@ impl Builder<'_> {
     }
 }
 
-/// Beyond a year of nanoseconds one value is as good as another.
+fn left(ko: impl Into<String>, en: impl Into<String>) -> Refusal {
+    Refusal::Left(LocalText::both(ko, en))
+}
+
+/// The longest time that a model of so many services can add up: 13 days for 1,000 services.
+pub(super) fn never(services: usize) -> i64 {
+    (1 << 60) / i64::try_from(services.max(1)).unwrap_or(i64::MAX)
+}
+
+/// Larger values are refused by the model, never cut.
 fn whole(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX).min(1 << 55)
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Returns a time that one visit takes longer than with a chance of at most `tail_nano / hops`: the least that an
+/// option's quantiles prove. The tail is split evenly, which is valid however visits depend on each other.
+pub(super) fn latency_nanos(option: &ServiceOption, tail_nano: u64, hops: u64) -> Option<u64> {
+    let enough = |(quantile, span): (&String, &maru_api::Span)| {
+        let tail = quantile_tail(quantile)?;
+        (u128::from(tail) * u128::from(hops) <= u128::from(tail_nano)).then_some(span.as_nanos())
+    };
+    option.latency.iter().filter_map(enough).min()
 }
 
 /// Reads `p99`, `p999`, `p99.95`: returns the share that is later, in billionths.
-fn quantile_tail(text: &str) -> Option<u64> {
+pub(super) fn quantile_tail(text: &str) -> Option<u64> {
     let digits = text.strip_prefix('p')?;
     let (whole, rest) = match digits.split_once('.') {
         Some(parts) => parts,
@@ -387,38 +362,7 @@ fn quantile_tail(text: &str) -> Option<u64> {
     NANO.checked_sub(format!("{decimals:0<9}").parse::<u64>().ok()?)
 }
 
-fn decimal_percent(nano: u64) -> String {
+pub(super) fn decimal_percent(nano: u64) -> String {
     let text = format!("{}.{:07}", nano / 10_000_000, nano % 10_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Returns the chance in billionths that fewer copies are up than are needed, rounded up.
-///
-/// A share of each copy's failures takes all copies down (common cause); the others are independent.
-pub(super) fn unavailability_nano(option: &ServiceOption) -> Option<u64> {
-    let down = option.availability?.complement().as_f64();
-    let Some(copies) = option.replicas else { return Some(option.availability?.complement().as_nano()) };
-    let needed = option.needed.unwrap_or(1);
-    if needed > copies || copies > 10_000 {
-        return Some(NANO);
-    }
-    let common = option.common_cause.map_or(0.0, maru_api::Ratio::as_f64) * down;
-    let alone = down - common;
-    // Too few are up when more than copies − needed are down.
-    let mut chance = 0.0;
-    let mut ways = 1.0;
-    for failed in 0..=copies {
-        if failed > 0 {
-            ways *= f64::from(copies - failed + 1) / f64::from(failed);
-        }
-        if failed > copies - needed {
-            let (failed, working) = (f64::from(failed), f64::from(copies - failed));
-            chance += ways * alone.powf(failed) * (1.0 - alone).powf(working);
-        }
-    }
-    let total = (common + (1.0 - common) * chance).clamp(0.0, 1.0) * 1e9;
-    // Rounded up, but for what floating point may have added: a value that is whole stays so.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1e9")]
-    let nano = (total - 1e-6).ceil().max(0.0) as u64;
-    Some(nano.min(NANO))
 }
