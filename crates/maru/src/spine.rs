@@ -119,11 +119,18 @@ fn show(one: &Requirement, all: &[Requirement]) -> String {
     let status = one.status.clone().unwrap_or_default();
     field("verdict", format!("{}  {}", verdict_word(one), status.reason));
     field("fingerprint", status.fingerprint.map(|digest| digest.to_string()).unwrap_or_default());
-    field("class", status.class.map(|class| format!("{} ({})", class.kind, class.why)).unwrap_or_default());
+    field("class", status.class.as_ref().map(class_line).unwrap_or_default());
     field("derived from", one.spec.derived_from.iter().map(|link| link.name.as_str()).collect::<Vec<_>>().join(", "));
     let children = all.iter().filter(|child| child.spec.derived_from.iter().any(|link| link.name == one.metadata.name));
     field("parent of", children.map(|child| child.metadata.name.as_str()).collect::<Vec<_>>().join(", "));
     field("allocated to", one.spec.allocated_to.join(", "));
+    let findings = status.lint.iter().map(|one| {
+        let fix = one.fix.as_ref().map(|fix| format!(" → {}", fix.get(Language::Ko))).unwrap_or_default();
+        format!("{}[{}] {}{fix}", one.severity, one.rule, one.message.get(Language::Ko))
+    });
+    for finding in findings {
+        field("lint", finding);
+    }
     field("suspect", status.suspect.iter().map(|link| link.name.as_str()).collect::<Vec<_>>().join(", "));
     for (index, check) in one.spec.verify.iter().enumerate() {
         let place = check.environment.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
@@ -137,6 +144,13 @@ fn show(one: &Requirement, all: &[Requirement]) -> String {
         }
     }
     lines.join("\n")
+}
+
+fn class_line(class: &maru_api::Class) -> String {
+    let known = [class.category.as_deref(), class.origin.as_deref(), class.volatility.as_deref()];
+    let words: Vec<&str> = [Some(class.kind.as_str())].into_iter().chain(known).flatten().collect();
+    let reached = if class.impact == 0 { String::new() } else { format!("; {} derive from it", class.impact) };
+    format!("{} ({}{reached})", words.join(", "), class.why.get(Language::Ko))
 }
 
 /// Returns the traceability table: a goal, what derives from it, where it is done, how it is checked, what came out.

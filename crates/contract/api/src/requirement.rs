@@ -173,6 +173,9 @@ pub struct RequirementStatus {
     /// When the verdict became what it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// When its meaning changed at last, latest last; the first version is no change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Timestamp>,
 }
 
 /// What kind of requirement it is, and why.
@@ -186,13 +189,16 @@ pub struct Class {
     pub category: Option<String>,
     /// How it was told.
     #[serde(default)]
-    pub why: String,
-    /// How often it changes, by its history.
+    pub why: LocalText,
+    /// How often it changes, by its history: `stable`, `moderate`, `volatile`, `new`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volatility: Option<String>,
     /// `source` or `derived`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// How many requirements are derived from it, directly or not: they become suspect when it changes.
+    #[serde(default)]
+    pub impact: u64,
 }
 
 /// Something wrong with a requirement's text.
@@ -204,7 +210,7 @@ pub struct LintFinding {
     /// `error`, `warning` or `note`.
     #[serde(default)]
     pub severity: String,
-    /// Where.
+    /// Where: the field, and the words that it is about.
     #[serde(default)]
     pub place: String,
     /// What is wrong.

@@ -324,7 +324,7 @@ fn room_roles() -> Vec<Value> {
             "system:maru:process",
             None,
             &[
-                rule(READ, CORE, &["pods", "namespaces"]),
+                rule(READ, CORE, &["pods", "namespaces", "configmaps"]),
                 rule(READ, &["maru.dev"], ALL),
                 // Approvals and baselines become evidence.
                 rule(&["create"], &["maru.dev"], &["evidence"]),
@@ -347,6 +347,18 @@ fn room_roles() -> Vec<Value> {
                 events(),
             ],
         ),
+        cluster_role(
+            "system:maru:assurance",
+            None,
+            &[
+                rule(READ, CORE, &["namespaces"]),
+                rule(READ, &["maru.dev"], &["servicelevelobjectives", "requirements"]),
+                // Objectives that follow from requirements.
+                rule(&["create", "patch"], &["maru.dev"], &["servicelevelobjectives"]),
+                rule(&["patch", "update"], &["maru.dev"], &["servicelevelobjectives/status"]),
+                rule(&["get", "create", "patch"], &["monitoring.coreos.com"], &["prometheusrules"]),
+            ],
+        ),
     ]
 }
 
@@ -366,7 +378,7 @@ pub fn bootstrap_cluster_role_bindings() -> Vec<Value> {
         ),
         cluster_role_binding("system:monitoring", "system:monitoring", &[("Group", "system:monitoring")]),
     ];
-    for room in ["workloads", "node", "metrics", "network", "gateway", "process"] {
+    for room in ["workloads", "node", "metrics", "network", "gateway", "process", "assurance"] {
         let name = format!("system:maru:{room}");
         bindings.push(cluster_role_binding(&name, &name, &[("User", &name)]));
     }

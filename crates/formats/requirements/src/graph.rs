@@ -160,6 +160,24 @@ impl<'items> Graph<'items> {
         suspects
     }
 
+    /// Returns how many items are derived from one, directly or not.
+    #[must_use]
+    pub fn reach(&self, name: &str) -> usize {
+        let Some(start) = self.index.get(name) else { return 0 };
+        let mut seen = vec![false; self.items.len()];
+        let (mut open, mut count) = (vec![*start], 0);
+        seen[*start] = true;
+        while let Some(index) = open.pop() {
+            for child in &self.children[index] {
+                if !std::mem::replace(&mut seen[*child], true) {
+                    count += 1;
+                    open.push(*child);
+                }
+            }
+        }
+        count
+    }
+
     /// Returns what a change of an item reaches; nothing when there is no such item.
     #[must_use]
     pub fn impact(&self, name: &str) -> Option<Impact> {
@@ -250,6 +268,7 @@ mod tests {
         assert_eq!((suspects.len(), suspects[0].item.as_str()), (2, "req"));
         let impact = graph.impact("goal").unwrap();
         assert_eq!(impact.items, [("req".to_owned(), "goal".to_owned(), 1), ("test".to_owned(), "req".to_owned(), 2)]);
+        assert_eq!((graph.reach("goal"), graph.reach("test"), graph.reach("nothing")), (2, 0, 0));
         assert_eq!(impact.components, BTreeSet::from(["orders".to_owned()]));
         assert_eq!(impact.checks, BTreeSet::from(["test s c in test".to_owned()]));
         assert_eq!(graph.impact("nothing"), None);

@@ -123,6 +123,8 @@ pub struct Place {
     pub end_line: usize,
     /// The column after the last.
     pub end_column: usize,
+    /// The item's field: `statement`, `criterion.atMost`.
+    pub field: String,
 }
 
 impl Item {
@@ -155,7 +157,7 @@ impl Item {
     #[must_use]
     pub fn place_of(&self, field: &str) -> Place {
         let at = self.position_of(field);
-        self.to_place(at, at)
+        self.to_place(field, at, at)
     }
 
     /// Returns where `text[start..end]`, a part of a field's text, is written.
@@ -163,10 +165,10 @@ impl Item {
     pub fn place_in(&self, field: &str, text: &str, start: usize, end: usize) -> Place {
         let from = self.position_of(field);
         if from.line == 0 {
-            return self.to_place(from, from);
+            return self.to_place(field, from, from);
         }
         let (first, last) = crate::locate::locate(&self.place.text, from, text, start, end);
-        self.to_place(first, last)
+        self.to_place(field, first, last)
     }
 
     /// Tells whether it is agreed that it is not done.
@@ -195,7 +197,7 @@ impl Item {
         }
     }
 
-    fn to_place(&self, first: Position, last: Position) -> Place {
+    fn to_place(&self, field: &str, first: Position, last: Position) -> Place {
         let line = |at: Position| if at.line == 0 { 0 } else { at.line + self.place.lines_before };
         Place {
             file: self.place.file.to_string(),
@@ -203,6 +205,7 @@ impl Item {
             column: first.column,
             end_line: line(last),
             end_column: last.column,
+            field: field.to_owned(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Follows the objects of all projects and writes what evidence says about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use maru_api::{EnvironmentSpec, EvidenceSpec, GROUP, ProjectSpec, RequirementSpec, Spec, VERSION};
+use maru_api::{
+    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, GROUP, ProjectSpec, RequirementSpec, Spec, VERSION,
+};
 use maru_client::Client;
 use maru_task::Scope;
 use maru_time::SharedClock;
@@ -15,17 +17,18 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::analysis;
-use crate::follow::{Followed, Seen, follow, read};
+use crate::follow::{Followed, Key, Seen, SeenRequirement, follow, read, read_requirement};
 use crate::ledger::Ledger;
 use crate::merge::difference;
-use crate::plan::{Plan, Projects, View};
-use crate::running::{self, PodImages};
+use crate::plan::{Plan, Projects};
+use crate::running::{self, PodRuns};
 use crate::seal::Seals;
+use crate::view::{Changes, View};
 
 /// Changes that come together are taken together.
 const COALESCE: Duration = Duration::from_millis(20);
-/// Statuses that could not be written are tried again.
-const RESYNC: Duration = Duration::from_secs(30);
+/// Statuses that could not be written are tried again, and files of evidence are looked at again.
+const ROUND: Duration = Duration::from_secs(30);
 /// Nothing is judged by time more often than this.
 const WAKE_MIN: Duration = Duration::from_millis(100);
 
@@ -50,8 +53,8 @@ pub fn start(scope: &Scope, client: Client, options: ProcessOptions) {
         changed,
         judged,
         clock: options.clock,
-        seals: Seals::new(options.ledger),
-        projects: Projects::default(),
+        judge: Judge { seals: Seals::new(options.ledger), ..Judge::default() },
+        again: Changes::default(),
     };
     drop(scope.spawn("process", control.run(scope.clone())));
 }
@@ -63,12 +66,14 @@ pub(crate) fn resource<S: Spec>() -> ApiResource {
 
 #[derive(Default)]
 struct World {
-    requirements: Arc<Followed<Seen<RequirementSpec>>>,
+    requirements: Arc<Followed<SeenRequirement>>,
     evidence: Arc<Followed<Seen<EvidenceSpec>>>,
     projects: Arc<Followed<Seen<ProjectSpec>>>,
     environments: Arc<Followed<Seen<EnvironmentSpec>>>,
+    architectures: Arc<Followed<Seen<ArchitectureSpec>>>,
     namespaces: Arc<Followed<BTreeMap<String, String>>>,
-    pods: Arc<Followed<PodImages>>,
+    pods: Arc<Followed<PodRuns>>,
+    config_maps: Arc<Followed<Digest>>,
 }
 
 impl World {
@@ -81,19 +86,21 @@ impl World {
             };
         }
         macro_rules! follow_ours {
-            ($field:ident, $spec:ty) => {
+            ($field:ident, $spec:ty, $keep:expr) => {
                 let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource::<$spec>());
-                follow!($field, api, read::<$spec>);
+                follow!($field, api, $keep);
             };
         }
-        follow_ours!(requirements, RequirementSpec);
-        follow_ours!(evidence, EvidenceSpec);
-        follow_ours!(projects, ProjectSpec);
-        follow_ours!(environments, EnvironmentSpec);
+        follow_ours!(requirements, RequirementSpec, read_requirement);
+        follow_ours!(evidence, EvidenceSpec, read::<EvidenceSpec>);
+        follow_ours!(projects, ProjectSpec, read::<ProjectSpec>);
+        follow_ours!(environments, EnvironmentSpec, read::<EnvironmentSpec>);
+        follow_ours!(architectures, ArchitectureSpec, read::<ArchitectureSpec>);
         follow!(namespaces, Api::<Namespace>::all(client.clone()), |namespace: &Namespace| {
             Some(namespace.metadata.labels.clone().unwrap_or_default())
         });
-        follow!(pods, Api::<Pod>::all(client.clone()), running::images_of);
+        follow!(pods, Api::<Pod>::all(client.clone()), running::runs_of);
+        follow!(config_maps, Api::<ConfigMap>::all(client.clone()), running::content_of);
         world
     }
 
@@ -103,20 +110,40 @@ impl World {
             && self.evidence.is_synced()
             && self.projects.is_synced()
             && self.environments.is_synced()
+            && self.architectures.is_synced()
             && self.namespaces.is_synced()
             && self.pods.is_synced()
+            && self.config_maps.is_synced()
     }
 
-    fn view(&self) -> View {
-        View {
-            requirements: self.requirements.all(),
-            evidence: self.evidence.all(),
-            projects: self.projects.all(),
-            environments: self.environments.all(),
-            namespaces: self.namespaces.all(),
-            pods: self.pods.all(),
-        }
+    /// Brings the view up to date; returns what changed.
+    fn take(&self, view: &mut View) -> Changes {
+        let mut changes = Changes {
+            requirements: self.requirements.take(&mut view.requirements),
+            evidence: self.evidence.take(&mut view.evidence),
+            projects: self.projects.take(&mut view.projects),
+            environments: self.environments.take(&mut view.environments),
+            architectures: self.architectures.take(&mut view.architectures),
+            running: false,
+        };
+        // Each is brought up to date, whatever the others say.
+        changes.running = [
+            self.namespaces.take(&mut view.namespaces),
+            self.pods.take(&mut view.pods),
+            self.config_maps.take(&mut view.config_maps),
+        ]
+        .iter()
+        .any(|changed: &BTreeSet<Key>| !changed.is_empty());
+        changes
     }
+}
+
+/// What was seen and what was decided by it.
+#[derive(Default)]
+struct Judge {
+    view: View,
+    seals: Seals,
+    projects: Projects,
 }
 
 struct Control {
@@ -126,43 +153,52 @@ struct Control {
     /// Told when verdicts were written.
     judged: Arc<Notify>,
     clock: SharedClock,
-    seals: Seals,
-    projects: Projects,
+    judge: Judge,
+    /// What could not be written.
+    again: Changes,
 }
 
 impl Control {
     async fn run(mut self, scope: Scope) {
-        let mut wake = RESYNC;
+        let mut wake = ROUND;
         loop {
-            let whole = tokio::select! {
+            let is_round = tokio::select! {
                 () = scope.cancelled() => return,
                 () = self.changed.notified() => {
                     tokio::time::sleep(COALESCE).await;
                     false
                 }
-                () = tokio::time::sleep(wake) => wake == RESYNC,
+                () = tokio::time::sleep(wake) => wake == ROUND,
             };
             if !self.world.is_synced() {
                 continue;
             }
             let now = self.clock.now();
-            let view = self.world.view();
-            let (mut seals, mut projects) = (std::mem::take(&mut self.seals), std::mem::take(&mut self.projects));
+            let mut judge = std::mem::take(&mut self.judge);
+            let mut changes = self.world.take(&mut judge.view);
+            if is_round {
+                changes.extend(std::mem::take(&mut self.again));
+            }
             // Envelopes are read from the disk.
             let judged = scope.spawn_blocking(move || {
-                let sealed = seals.look(&view);
-                let plan = projects.plan(&view, &sealed, now, whole);
-                (seals, projects, plan)
+                if is_round {
+                    judge.seals.look_again();
+                }
+                let sealed = judge.seals.look(&judge.view, &changes.evidence, &changes.projects);
+                let plan = judge.projects.plan(&judge.view, &changes, sealed, now);
+                (judge, plan)
             });
-            let Ok((seals, projects, plan)) = judged.await else { return };
-            (self.seals, self.projects) = (seals, projects);
+            let Ok((judge, plan)) = judged.await else { return };
+            self.judge = judge;
             wake = wake_after(&plan, now);
-            self.write(plan).await;
-            self.judged.notify_one();
+            if !plan.writes.is_empty() {
+                self.write(plan).await;
+                self.judged.notify_one();
+            }
         }
     }
 
-    async fn write(&self, plan: Plan) {
+    async fn write(&mut self, plan: Plan) {
         for write in plan.writes {
             let Some(patch) = difference(&write.observed, &write.wanted) else { continue };
             let kind =
@@ -182,6 +218,7 @@ impl Control {
                 Err(error) => {
                     let (kind, namespace, name) = (write.kind, &write.namespace, &write.name);
                     tracing::warn!(kind, namespace, name, %error, "a status could not be written; trying again");
+                    self.again.extend(Changes::of(&write));
                 }
             }
         }
@@ -192,5 +229,5 @@ impl Control {
 fn wake_after(plan: &Plan, now: maru_time::Timestamp) -> Duration {
     let until = plan.wake.map(|at| at.duration_since(now));
     let until = until.and_then(|span| Duration::try_from(span).ok().or(Some(Duration::ZERO)));
-    until.map_or(RESYNC, |until| until.clamp(WAKE_MIN, RESYNC))
+    until.map_or(ROUND, |until| until.clamp(WAKE_MIN, ROUND))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use maru_api::{
     Digest, EnvironmentSpec, Evidence, EvidenceSpec, Object, Project, ProjectSpec, Requirement, RequirementSpec, Span,
@@ -15,10 +15,10 @@ use maru_evidence::{Draft, EvidenceKind};
 use maru_time::Timestamp;
 
 use crate::control::resource;
-use crate::follow::Seen;
 use crate::ledger::{Appended, Ledger, LedgerError};
-use crate::plan::{self, View};
+use crate::plan;
 use crate::running;
+use crate::view::{self, View};
 
 /// Digits of the envelope's digest in the name of its object.
 const NAME_DIGITS: usize = 20;
@@ -336,25 +336,31 @@ impl Desk {
         let all = ListParams::default();
         let namespaces = Api::<Namespace>::all(self.client.clone()).list(&all).await.map_err(refused("namespaces"))?;
         let pods = Api::<Pod>::all(self.client.clone()).list(&all).await.map_err(refused("pods"))?;
+        let maps = Api::<ConfigMap>::all(self.client.clone()).list(&all).await.map_err(refused("configmaps"))?;
         let mut view = View::default();
+        for map in maps {
+            let key =
+                (map.metadata.namespace.clone().unwrap_or_default(), map.metadata.name.clone().unwrap_or_default());
+            view.config_maps.extend(running::content_of(&map).map(|digest| (key, Arc::new(digest))));
+        }
         for namespace in namespaces {
             let labels = namespace.metadata.labels.unwrap_or_default();
             let name = namespace.metadata.name.unwrap_or_default();
             view.namespaces.insert((String::new(), name), Arc::new(labels));
         }
         for pod in pods {
-            if let Some(images) = running::images_of(&pod) {
+            if let Some(runs) = running::runs_of(&pod) {
                 let key = (pod.metadata.namespace.unwrap_or_default(), pod.metadata.name.unwrap_or_default());
-                view.pods.insert(key, Arc::new(images));
+                view.pods.insert(key, Arc::new(runs));
             }
         }
         for one in self.list::<EnvironmentSpec>().await? {
-            view.environments.insert((self.project.clone(), one.metadata.name.clone()), Arc::new(seen(one)));
+            view.environments.insert((self.project.clone(), one.metadata.name.clone()), Arc::new(one.into()));
         }
         for one in self.list::<ProjectSpec>().await? {
-            view.projects.insert((self.project.clone(), one.metadata.name.clone()), Arc::new(seen(one)));
+            view.projects.insert((self.project.clone(), one.metadata.name.clone()), Arc::new(one.into()));
         }
-        Ok(plan::environments(&view, &self.project))
+        Ok(view::environments(&view, &self.project))
     }
 }
 
@@ -362,10 +368,6 @@ impl Desk {
 pub(crate) fn object_name(envelope: Digest) -> String {
     let digits: String = envelope.hex().chars().take(NAME_DIGITS).collect();
     format!("sha256-{digits}")
-}
-
-pub(crate) fn seen<S: Spec>(object: Object<S>) -> Seen<S> {
-    Seen { generation: object.metadata.generation, status: serde_json::Value::Null, object: Ok(object) }
 }
 
 fn subject_of(requirement: &Requirement) -> Subject {

@@ -74,6 +74,14 @@ pub struct Head {
     pub pending: bool,
 }
 
+/// When a file was written at last and how long it is: another stamp may be other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    changed: (i64, i64),
+    inode: u64,
+    bytes: u64,
+}
+
 /// A record that is signed and stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Appended {
@@ -128,6 +136,14 @@ impl Ledger {
     /// When it is missing or damaged, or the disk fails.
     pub fn get(&self, digest: Digest) -> Result<Vec<u8>, LedgerError> {
         Ok(self.blobs.read(&blob(digest)?, BLOB_BYTES_MAX)?)
+    }
+
+    /// Returns the stamp of a blob's file; none when there is no such file.
+    pub(crate) fn stamp(&self, digest: Digest) -> Option<Stamp> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = fs::metadata(self.blobs.path(&blob(digest).ok()?)).ok()?;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Some(Stamp { changed, inode: metadata.ino(), bytes: metadata.len() })
     }
 
     /// Returns the key that signs a project's evidence, made at its first use.

@@ -13,8 +13,10 @@ mod merge;
 mod pack;
 mod papers;
 mod plan;
+mod quality;
 mod running;
 mod seal;
+mod view;
 
 pub use analysis::{
     Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,

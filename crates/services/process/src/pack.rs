@@ -2,6 +2,7 @@
 //!
 //! The files are those of docs/formats/evidence.md, and `requirements.json`: the requirements with their verdicts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use maru_evidence::export as archive;
 use maru_evidence::{PublicKey, Verifier, check_raw, replay};
 use serde::Serialize;
 
-use crate::desk::{Desk, DeskError, seen};
+use crate::desk::{Desk, DeskError};
 use crate::ledger::{BLOB_BYTES_MAX, LedgerError};
-use crate::plan::View;
-use crate::seal::{Seals, chain_of};
+use crate::seal::{Found, Seals, chain_of};
+use crate::view::View;
 
 /// An exported folder could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -93,19 +94,29 @@ pub async fn verify(desk: &Desk) -> Result<Checked, PackError> {
     let ledger = desk.ledger();
     let mut view = View::default();
     for one in desk.evidence().await? {
-        view.evidence.insert((project.clone(), one.metadata.name.clone()), Arc::new(seen(one)));
+        view.evidence.insert((project.clone(), one.metadata.name.clone()), Arc::new(one.into()));
     }
     let mut seals = Seals::new(ledger.clone());
-    let sealed = seals.look(&view);
+    let sealed = seals.look(
+        &view,
+        &view.evidence.keys().cloned().collect(),
+        &BTreeSet::from([(project.clone(), String::new())]),
+    );
     let head = ledger.head(&project)?;
     let key_id = ledger.public_key(&project)?.map(|key| key.id()).unwrap_or_default();
     let mut checked = Checked { project: project.clone(), key_id, head: head.head, ..Checked::default() };
     for ((_, name), record) in &sealed.records {
-        let raw = record.clone().and_then(|verified| {
-            let Some(digest) = verified.statement.record.raw else { return Ok(()) };
-            let raw = ledger.get(digest).map_err(|error| chain_of(&error))?;
-            check_raw(&verified.statement.record, &raw).map_err(|error| chain_of(&error))
-        });
+        let raw = match record {
+            Found::Gone => continue,
+            Found::Refused(why) => Err(why.clone()),
+            Found::Stands(verified) => {
+                let raw = verified.statement.record.raw.map(|digest| ledger.get(digest)).transpose();
+                raw.map_err(|error| chain_of(&error)).and_then(|raw| {
+                    let check = |raw: Vec<u8>| check_raw(&verified.statement.record, &raw);
+                    raw.map_or(Ok(()), check).map_err(|error| chain_of(&error))
+                })
+            }
+        };
         match raw {
             Ok(()) => checked.records += 1,
             Err(why) => checked.problems.push(Problem { what: name.clone(), why }),
@@ -114,9 +125,6 @@ pub async fn verify(desk: &Desk) -> Result<Checked, PackError> {
     let chain = sealed.chains.get(&project).map(|chain| chain.reason.clone()).unwrap_or_default();
     if !chain.is_empty() {
         checked.problems.push(Problem { what: "chain".to_owned(), why: chain });
-    } else if sealed.records.is_empty() && head.length > 0 {
-        let why = format!("{} records of the chain have no object: they were removed", head.length);
-        checked.problems.push(Problem { what: "chain".to_owned(), why });
     }
     Ok(checked)
 }

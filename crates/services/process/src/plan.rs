@@ -1,31 +1,20 @@
 //! Decides what every status says: the same objects, evidence and time give the same statuses, in whatever order they came.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use maru_api::{
-    Class, Digest, EnvironmentSpec, EvidenceSpec, EvidenceStatus, Language, LocalText, ProjectSpec, ProjectStatus,
-    RequirementSpec, RequirementStatus, Spec, Subject, Suspect, Verdict,
+    Class, Digest, EnvironmentSpec, EnvironmentStatus, EvidenceSpec, EvidenceStatus, Language, LocalText, ProjectSpec,
+    ProjectStatus, RequirementSpec, RequirementStatus, Spec, Subject, Suspect, Verdict,
 };
-use maru_evidence::{EvidenceKind, Index, Piece, Rules, Verified};
+use maru_evidence::{EvidenceKind, Index, Piece, Rules};
 use maru_time::Timestamp;
 use serde_json::Value;
 
-use crate::follow::{Key, Seen};
-use crate::running::{self, PodImages};
-use crate::seal::Sealed;
-
-/// Everything that verdicts depend on, as the API server has it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct View {
-    pub(crate) requirements: BTreeMap<Key, Arc<Seen<RequirementSpec>>>,
-    pub(crate) evidence: BTreeMap<Key, Arc<Seen<EvidenceSpec>>>,
-    pub(crate) projects: BTreeMap<Key, Arc<Seen<ProjectSpec>>>,
-    pub(crate) environments: BTreeMap<Key, Arc<Seen<EnvironmentSpec>>>,
-    /// The labels of each namespace.
-    pub(crate) namespaces: BTreeMap<Key, Arc<BTreeMap<String, String>>>,
-    pub(crate) pods: BTreeMap<Key, Arc<PodImages>>,
-}
+use crate::follow::{Key, SeenRequirement};
+use crate::quality::{CHANGES_MAX, Quality, volatility};
+use crate::seal::{ChainState, Found, Sealed};
+use crate::view::{Changes, View, environments, project_spec, within};
 
 /// One status to be written.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +34,6 @@ pub(crate) struct Plan {
     pub(crate) wake: Option<Timestamp>,
 }
 
-const PROJECT_LABEL: &str = "maru.dev/project";
-const ENVIRONMENT_LABEL: &str = "maru.dev/environment";
-
 /// The verdicts of all projects, kept up to date: what did not change is not judged again.
 #[derive(Debug, Default)]
 pub(crate) struct Projects {
@@ -58,201 +44,275 @@ pub(crate) struct Projects {
 #[derive(Debug, Default)]
 struct Judged {
     index: Index,
-    requirements: BTreeMap<String, Arc<Seen<RequirementSpec>>>,
-    pieces: BTreeMap<String, Result<Digest, String>>,
+    quality: Quality,
+    language: Language,
+    requirements: BTreeMap<String, Arc<SeenRequirement>>,
+    /// The evidence by its object's name; of what does not stand, why.
+    pieces: BTreeMap<String, Arc<Piece>>,
+    /// What is said of each object: its place in the chain, or why it does not stand.
+    records: BTreeMap<String, Result<u64, String>>,
+    running: BTreeMap<String, Vec<Subject>>,
+    chain: ChainState,
+}
+
+/// What changed of one project.
+#[derive(Debug, Default)]
+struct Part {
+    requirements: BTreeSet<String>,
+    evidence: BTreeSet<String>,
     environments: BTreeSet<String>,
+    found: BTreeMap<String, Found>,
+    project: bool,
+    architecture: bool,
 }
 
 impl Projects {
-    /// Returns the statuses that are to be written; of all objects with `whole`, else of those that may differ.
-    pub(crate) fn plan(&mut self, view: &View, sealed: &Sealed, now: Timestamp, whole: bool) -> Plan {
+    /// Returns the statuses that are to be written: of those objects that may have another one now.
+    pub(crate) fn plan(&mut self, view: &View, changes: &Changes, sealed: Sealed, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
-        let mut names: BTreeSet<&str> = view.requirements.keys().map(|(project, _)| project.as_str()).collect();
-        names.extend(view.projects.keys().map(|(project, _)| project.as_str()));
-        self.judged.retain(|project, _| names.contains(project.as_str()));
-        for project in names {
-            let judged = self.judged.entry(project.to_owned()).or_default();
-            judged.update(view, sealed, project, now, whole, &mut plan);
+        let mut parts = parts(changes, sealed.records);
+        for (project, state) in sealed.chains {
+            parts.entry(project.clone()).or_default().project = true;
+            self.judged.entry(project).or_default().chain = state;
+        }
+        let touched: Vec<String> = parts.keys().cloned().collect();
+        for project in &touched {
+            self.judged.entry(project.clone()).or_default();
+        }
+        for (project, judged) in &mut self.judged {
+            let part = parts.remove(project).unwrap_or_default();
+            judged.update(view, project, part, changes.running, now, &mut plan);
             plan.wake = [plan.wake, judged.index.next_change()].into_iter().flatten().min();
         }
-        for (key, one) in &view.evidence {
-            if says_verified(&one.status, sealed.records.get(key)) {
-                continue;
+        for project in touched {
+            if self.judged.get(&project).is_some_and(|judged| judged.is_empty(view, &project)) {
+                self.judged.remove(&project);
             }
-            push::<EvidenceSpec>(&mut plan, key, &one.status, &evidence_status(sealed, key));
-        }
-        for (key, one) in &view.projects {
-            let (conforming, nonconforming, not_measured) =
-                self.judged.get(&key.0).map(|judged| judged.index.totals()).unwrap_or_default();
-            // Stage, gates and changes are found by the loop of gates.
-            let before: ProjectStatus = serde_json::from_value(one.status.clone()).unwrap_or_default();
-            let mut wanted = ProjectStatus {
-                conforming,
-                nonconforming,
-                not_measured,
-                chain_head: None,
-                chain_length: 0,
-                key_id: String::new(),
-                reason: String::new(),
-                ..before
-            };
-            if let Some(chain) = sealed.chains.get(&key.0) {
-                wanted.chain_head = chain.head.head;
-                wanted.chain_length = chain.head.length;
-                wanted.key_id.clone_from(&chain.key_id);
-                wanted.reason.clone_from(&chain.reason);
-            }
-            if let Err(error) = &one.object {
-                wanted.reason = format!("the project cannot be read: {error}");
-            }
-            push::<ProjectSpec>(&mut plan, key, &one.status, &wanted);
         }
         plan
     }
 }
 
-fn push<S: Spec>(plan: &mut Plan, key: &Key, observed: &Value, wanted: &impl serde::Serialize) {
+fn parts(changes: &Changes, found: BTreeMap<Key, Found>) -> BTreeMap<String, Part> {
+    let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    for (project, name) in &changes.requirements {
+        parts.entry(project.clone()).or_default().requirements.insert(name.clone());
+    }
+    for (project, name) in &changes.evidence {
+        parts.entry(project.clone()).or_default().evidence.insert(name.clone());
+    }
+    for (project, name) in &changes.environments {
+        parts.entry(project.clone()).or_default().environments.insert(name.clone());
+    }
+    for (project, _) in &changes.projects {
+        parts.entry(project.clone()).or_default().project = true;
+    }
+    for (project, _) in &changes.architectures {
+        parts.entry(project.clone()).or_default().architecture = true;
+    }
+    for ((project, name), found) in found {
+        let part = parts.entry(project).or_default();
+        part.evidence.insert(name.clone());
+        part.found.insert(name, found);
+    }
+    parts
+}
+
+fn push<S: Spec>(plan: &mut Plan, project: &str, name: &str, observed: &Value, wanted: &impl serde::Serialize) {
     let wanted = serde_json::to_value(wanted).unwrap_or_default();
     if *observed != wanted {
-        let (namespace, name) = key.clone();
         plan.writes.push(Write {
             kind: S::KIND,
             plural: S::PLURAL,
-            namespace,
-            name,
+            namespace: project.to_owned(),
+            name: name.to_owned(),
             observed: observed.clone(),
             wanted,
         });
     }
 }
 
-/// Tells at little cost that a status is as it should be, as nearly all are.
-fn says_verified(status: &Value, record: Option<&Result<Arc<Verified>, String>>) -> bool {
-    let Some(Ok(verified)) = record else { return false };
-    let field = |name: &str| status.get(name);
-    field("verified") == Some(&Value::Bool(true))
-        && field("reason").is_none()
-        && field("sequence").and_then(Value::as_u64) == Some(verified.statement.record.sequence)
-}
-
-fn evidence_status(sealed: &Sealed, key: &Key) -> EvidenceStatus {
-    match sealed.records.get(key) {
-        Some(Ok(verified)) => {
-            EvidenceStatus { verified: true, reason: String::new(), sequence: Some(verified.statement.record.sequence) }
-        }
-        Some(Err(reason)) => EvidenceStatus { verified: false, reason: reason.clone(), sequence: None },
-        None => EvidenceStatus::default(),
-    }
-}
-
 impl Judged {
-    fn update(&mut self, view: &View, sealed: &Sealed, project: &str, now: Timestamp, whole: bool, plan: &mut Plan) {
-        let spec = project_spec(view, project);
-        if self.has_lost_evidence(sealed, project) {
-            // Evidence goes with its namespace only; should it ever go otherwise, all is judged anew.
-            *self = Self::default();
-        }
-        self.index.set_rules(rules(&spec));
-        self.take_evidence(view, sealed, project);
-        let running = environments(view, project);
-        for gone in self.environments.iter().filter(|name| !running.contains_key(*name)) {
-            self.index.set_running(gone, Vec::new());
-        }
-        self.environments = running.keys().cloned().collect();
-        for (environment, subjects) in running {
-            self.index.set_running(&environment, subjects);
-        }
-        let mut touched = self.take_requirements(view, project);
-        for (name, _) in self.index.refresh(now) {
-            touched.insert(name.to_string());
-        }
-        for (name, one) in &self.requirements {
-            if whole || touched.contains(name) {
-                let status = self.status_of(name, one, spec.language, now);
-                push::<RequirementSpec>(plan, &(project.to_owned(), name.clone()), &one.status, &status);
+    fn is_empty(&self, view: &View, project: &str) -> bool {
+        self.requirements.is_empty()
+            && self.pieces.is_empty()
+            && within(&view.projects, project).next().is_none()
+            && within(&view.environments, project).next().is_none()
+    }
+
+    fn update(&mut self, view: &View, project: &str, part: Part, running: bool, now: Timestamp, plan: &mut Plan) {
+        let mut touched = BTreeSet::new();
+        if part.project {
+            let spec = project_spec(view, project);
+            self.index.set_rules(rules(&spec));
+            if std::mem::replace(&mut self.language, spec.language) != self.language {
+                touched.extend(self.requirements.keys().cloned());
             }
         }
+        self.take_evidence(view, project, part.found);
+        let is_elsewhere = running || part.project || !part.environments.is_empty();
+        if is_elsewhere {
+            self.take_running(environments(view, project));
+        }
+        if !part.requirements.is_empty() || part.architecture {
+            touched.extend(self.take_requirements(view, project, &part.requirements));
+            touched.extend(self.quality.look(view, project, &self.requirements));
+        }
+        let decided = self.index.refresh(now);
+        let is_other = !decided.is_empty() || !touched.is_empty() || part.project;
+        touched.extend(decided.into_iter().map(|(name, _)| name.to_string()));
+        for name in touched {
+            let Some(one) = self.requirements.get(&name) else { continue };
+            let status = self.status_of(&name, one, now);
+            push::<RequirementSpec>(plan, project, &name, &one.seen.status, &status);
+        }
+        for name in part.evidence {
+            self.say_of_evidence(view, project, &name, plan);
+        }
+        for (name, one) in within(&view.environments, project).filter(|_| is_elsewhere) {
+            let subjects = self.running.get(name).cloned().unwrap_or_default();
+            let reason = one.spec.as_ref().err().map(|error| format!("the environment cannot be read: {error}"));
+            let wanted = EnvironmentStatus { subjects, reason: reason.unwrap_or_default() };
+            push::<EnvironmentSpec>(plan, project, name, &one.status, &wanted);
+        }
+        if is_other {
+            self.say_of_project(view, project, plan);
+        }
+    }
+
+    fn say_of_evidence(&self, view: &View, project: &str, name: &str, plan: &mut Plan) {
+        let Some(one) = view.evidence.get(&(project.to_owned(), name.to_owned())) else { return };
+        let wanted = match self.records.get(name) {
+            Some(Ok(sequence)) => EvidenceStatus { verified: true, reason: String::new(), sequence: Some(*sequence) },
+            Some(Err(reason)) => EvidenceStatus { verified: false, reason: reason.clone(), sequence: None },
+            None => return,
+        };
+        push::<EvidenceSpec>(plan, project, name, &one.status, &wanted);
+    }
+
+    fn say_of_project(&self, view: &View, project: &str, plan: &mut Plan) {
+        for (name, one) in within(&view.projects, project) {
+            let (conforming, nonconforming, not_measured) = self.index.totals();
+            // What other parts of the room say of a project is theirs.
+            let before: ProjectStatus = serde_json::from_value(one.status.clone()).unwrap_or_default();
+            let mut wanted = ProjectStatus { conforming, nonconforming, not_measured, ..before };
+            wanted.chain_head = self.chain.head.head;
+            wanted.chain_length = self.chain.head.length;
+            wanted.key_id.clone_from(&self.chain.key_id);
+            wanted.reason.clone_from(&self.chain.reason);
+            if let Err(error) = &one.spec {
+                wanted.reason = format!("the project cannot be read: {error}");
+            }
+            push::<ProjectSpec>(plan, project, name, &one.status, &wanted);
+        }
+    }
+
+    fn take_running(&mut self, running: BTreeMap<String, Vec<Subject>>) {
+        for gone in self.running.keys().filter(|name| !running.contains_key(*name)) {
+            self.index.set_running(gone, Vec::new());
+        }
+        for (environment, subjects) in &running {
+            if self.running.get(environment) != Some(subjects) {
+                self.index.set_running(environment, subjects.clone());
+            }
+        }
+        self.running = running;
     }
 
     /// Takes what is new or another; returns whose status may differ.
-    fn take_requirements(&mut self, view: &View, project: &str) -> BTreeSet<String> {
-        let current: BTreeMap<String, Arc<Seen<RequirementSpec>>> = view
-            .requirements
-            .range((project.to_owned(), String::new())..)
-            .take_while(|((namespace, _), _)| namespace == project)
-            .map(|((_, name), one)| (name.clone(), Arc::clone(one)))
-            .collect();
-        let mut touched = BTreeSet::new();
+    fn take_requirements(&mut self, view: &View, project: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
         let mut links = false;
-        for name in self.requirements.keys().filter(|name| !current.contains_key(*name)) {
-            self.index.remove_requirement(name);
-            links = true;
-        }
-        for (name, one) in &current {
-            if self.requirements.get(name).is_some_and(|known| Arc::ptr_eq(known, one)) {
-                continue;
-            }
+        for name in names {
             let before = self.index.fingerprint(name);
-            match &one.object {
-                Ok(object) => self.index.set_requirement(name, object.spec.clone()),
-                Err(_) => self.index.remove_requirement(name),
+            match view.requirements.get(&(project.to_owned(), name.clone())) {
+                Some(one) => {
+                    match &one.seen.spec {
+                        Ok(spec) => self.index.set_requirement(name, spec.clone()),
+                        Err(_) => self.index.remove_requirement(name),
+                    }
+                    self.requirements.insert(name.clone(), Arc::clone(one));
+                }
+                None => {
+                    self.index.remove_requirement(name);
+                    self.requirements.remove(name);
+                }
             }
             links |= before != self.index.fingerprint(name);
-            touched.insert(name.clone());
         }
-        self.requirements = current;
         // Another fingerprint may make any link to it suspect.
-        if links { self.requirements.keys().cloned().collect() } else { touched }
-    }
-
-    fn has_lost_evidence(&self, sealed: &Sealed, project: &str) -> bool {
-        self.pieces.keys().any(|name| !sealed.records.contains_key(&(project.to_owned(), name.clone())))
-    }
-
-    fn take_evidence(&mut self, view: &View, sealed: &Sealed, project: &str) {
-        let records = || {
-            let from = (project.to_owned(), String::new());
-            sealed.records.range(from..).take_while(|((namespace, _), _)| namespace == project)
+        let has_link = |one: &SeenRequirement| {
+            let links = one.seen.spec.iter().flat_map(|spec| &spec.derived_from);
+            links.into_iter().any(|link| names.contains(&link.name))
         };
-        let current: BTreeMap<String, Result<Digest, String>> = records()
-            .map(|((_, name), record)| (name.clone(), record.as_ref().map(|one| one.digest).map_err(Clone::clone)))
-            .collect();
-        if self.pieces == current {
-            return;
+        let mut touched = names.clone();
+        if links {
+            touched.extend(self.requirements.iter().filter(|(_, one)| has_link(one)).map(|(name, _)| name.clone()));
         }
-        let stands: BTreeSet<Digest> = current.values().filter_map(|one| one.as_ref().ok().copied()).collect();
-        for (key, record) in records() {
-            if self.pieces.get(&key.1) == current.get(&key.1) {
-                continue;
-            }
-            let Some(Ok(object)) = view.evidence.get(key).map(|one| &one.object) else { continue };
-            match record {
-                Ok(verified) => self.index.add(Piece::from(Verified::clone(verified))),
-                // A copy of what stands changes nothing; it has its own status.
-                Err(_) if stands.contains(&object.spec.envelope) => {}
-                Err(reason) => self.index.add(refused(object.spec.clone(), reason)),
-            }
-        }
-        self.pieces = current;
+        touched
     }
 
-    fn status_of(
-        &self,
-        name: &str,
-        one: &Seen<RequirementSpec>,
-        language: Language,
-        now: Timestamp,
-    ) -> RequirementStatus {
-        let before: RequirementStatus = serde_json::from_value(one.status.clone()).unwrap_or_default();
-        let mut status = match &one.object {
-            Ok(object) => {
+    fn take_evidence(&mut self, view: &View, project: &str, found: BTreeMap<String, Found>) {
+        let is_less = found.iter().any(|(name, found)| match (found, self.pieces.get(name)) {
+            (_, None) => false,
+            (Found::Stands(verified), Some(known)) => known.digest != verified.digest,
+            (Found::Refused(_) | Found::Gone, Some(_)) => true,
+        });
+        let mut new = Vec::new();
+        for (name, found) in found {
+            self.pieces.remove(&name);
+            self.records.remove(&name);
+            let piece = match found {
+                Found::Gone => continue,
+                Found::Stands(verified) => {
+                    self.records.insert(name.clone(), Ok(verified.statement.record.sequence));
+                    Piece::from(Arc::unwrap_or_clone(verified))
+                }
+                Found::Refused(reason) => {
+                    self.records.insert(name.clone(), Err(reason.clone()));
+                    let object = view.evidence.get(&(project.to_owned(), name.clone()));
+                    let Some(Ok(spec)) = object.map(|one| &one.spec) else { continue };
+                    refused(spec.clone(), &reason)
+                }
+            };
+            let piece = Arc::new(piece);
+            new.push(Arc::clone(&piece));
+            self.pieces.insert(name, piece);
+        }
+        if is_less {
+            // What was believed is not any more: all is judged anew.
+            self.index = Index::new(rules(&project_spec(view, project)));
+            for (name, one) in &self.requirements {
+                if let Ok(spec) = &one.seen.spec {
+                    self.index.set_requirement(name, spec.clone());
+                }
+            }
+            for (environment, subjects) in &self.running {
+                self.index.set_running(environment, subjects.clone());
+            }
+            new = self.pieces.values().cloned().collect();
+        }
+        let standing: HashSet<Digest> = match new.iter().any(|piece| piece.refused.is_some()) {
+            true => self.pieces.values().filter(|piece| piece.refused.is_none()).map(|piece| piece.digest).collect(),
+            false => HashSet::new(),
+        };
+        for piece in new {
+            // A copy of what stands changes nothing; it has its own status.
+            if piece.refused.is_none() || !standing.contains(&piece.digest) {
+                self.index.add(piece);
+            }
+        }
+    }
+
+    fn status_of(&self, name: &str, one: &SeenRequirement, now: Timestamp) -> RequirementStatus {
+        let before: RequirementStatus = serde_json::from_value(one.seen.status.clone()).unwrap_or_default();
+        let mut status = match &one.seen.spec {
+            Ok(spec) => {
                 let found = self.index.status(name);
                 RequirementStatus {
                     fingerprint: self.index.fingerprint(name),
-                    class: Some(class_of(&object.spec)),
-                    suspect: self.suspects(&object.spec),
+                    suspect: self.suspects(spec),
                     verdict: found.and_then(|found| found.verdict),
-                    reason: found.map(|found| found.reason.get(language).to_owned()).unwrap_or_default(),
+                    reason: found.map(|found| found.reason.get(self.language).to_owned()).unwrap_or_default(),
                     reason_text: found.map(|found| found.reason.clone()),
                     checks: found.map(|found| found.checks.clone()).unwrap_or_default(),
                     ..RequirementStatus::default()
@@ -262,7 +322,7 @@ impl Judged {
                 let reason = LocalText::both(format!("읽을 수 없음: {error}"), format!("it cannot be read: {error}"));
                 RequirementStatus {
                     verdict: Some(Verdict::NotMeasured),
-                    reason: reason.get(language).to_owned(),
+                    reason: reason.get(self.language).to_owned(),
                     reason_text: Some(reason),
                     ..RequirementStatus::default()
                 }
@@ -272,10 +332,20 @@ impl Judged {
             Some(since) if before.verdict == status.verdict => Some(since),
             _ => status.verdict.map(|_| now),
         };
+        status.changed = before.changed;
+        if before.fingerprint.is_some() && before.fingerprint != status.fingerprint {
+            status.changed.push(now);
+            let forgotten = status.changed.len().saturating_sub(CHANGES_MAX);
+            status.changed.drain(..forgotten);
+        }
+        if let Some(told) = self.quality.told(name) {
+            let volatility = volatility(one, &status.changed, now);
+            status.class = one.item.is_ok().then(|| Class { volatility, ..told.class.clone() });
+            status.lint.clone_from(&told.lint);
+        }
         // What other rooms find is theirs.
-        status.lint = before.lint;
         status.conflicts = before.conflicts;
-        status.observed_generation = one.generation;
+        status.observed_generation = one.seen.generation;
         status
     }
 
@@ -308,65 +378,7 @@ fn refused(object: EvidenceSpec, reason: &str) -> Piece {
     }
 }
 
-fn class_of(spec: &RequirementSpec) -> Class {
-    let origin = if spec.derived_from.is_empty() { "source" } else { "derived" };
-    let (kind, category, why) = match &spec.criterion {
-        None => ("functional", None, "it asks for no quantity".to_owned()),
-        Some(criterion) => match criterion.category() {
-            Some(category) => {
-                let why = format!("the criterion is about {category}: {}", criterion.indicator());
-                ("nonFunctional", Some(category.to_owned()), why)
-            }
-            None => ("functional", None, format!("the criterion is about {}", criterion.indicator())),
-        },
-    };
-    Class { kind: kind.to_owned(), category, why, volatility: None, origin: Some(origin.to_owned()) }
-}
-
-fn project_spec(view: &View, project: &str) -> ProjectSpec {
-    let mut of_project = view.projects.range((project.to_owned(), String::new())..);
-    let first = of_project.next().filter(|((namespace, _), _)| namespace == project);
-    first.and_then(|(_, one)| one.object.as_ref().ok()).map(|object| object.spec.clone()).unwrap_or_default()
-}
-
 pub(crate) fn rules(spec: &ProjectSpec) -> Rules {
     let rules = Rules { valid_for: spec.evidence_valid_for, ..Rules::default() };
     Rules { confidence: spec.confidence.unwrap_or(rules.confidence), ..rules }
-}
-
-/// Returns what runs in each environment of a project, by the environment's name.
-pub(crate) fn environments(view: &View, project: &str) -> BTreeMap<String, Vec<Subject>> {
-    let mut namespaces: BTreeMap<String, String> = BTreeMap::new();
-    for ((name, _), labels) in view.namespaces.iter().map(|((_, name), labels)| ((name, ()), labels)) {
-        if let (Some(of), Some(environment)) = (labels.get(PROJECT_LABEL), labels.get(ENVIRONMENT_LABEL))
-            && of == project
-        {
-            namespaces.insert(environment.clone(), name.clone());
-        }
-    }
-    for ((namespace, name), one) in &view.environments {
-        if namespace == project
-            && let Ok(object) = &one.object
-        {
-            namespaces.insert(name.clone(), object.spec.namespace.clone());
-        }
-    }
-    for ((namespace, _), one) in &view.projects {
-        if namespace == project
-            && let Ok(object) = &one.object
-        {
-            for environment in &object.spec.environments {
-                let default = format!("{project}-{}", environment.name);
-                let place = environment.namespace.clone().unwrap_or(default);
-                namespaces.insert(environment.name.clone(), place);
-            }
-        }
-    }
-    namespaces
-        .into_iter()
-        .map(|(environment, place)| {
-            let pods = view.pods.range((place.clone(), String::new())..).take_while(|((of, _), _)| *of == place);
-            (environment, running::subjects(pods.map(|(_, pod)| &**pod)))
-        })
-        .collect()
 }

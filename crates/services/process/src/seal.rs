@@ -1,14 +1,20 @@
 //! Tells of each evidence object whether its envelope stands: digest, signature, chain, and that the object says the same.
+//!
+//! Long because what is remembered between two looks is best read beside what it is derived from.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use maru_api::{Digest, EvidenceSpec};
-use maru_evidence::{Verified, Verifier, open};
+use maru_evidence::{Verified, Verifier, open, open_all};
 
 use crate::follow::{Key, Seen};
-use crate::ledger::{Head, Ledger};
-use crate::plan::View;
+use crate::ledger::{Head, Ledger, Stamp};
+use crate::view::View;
+
+/// Envelopes whose files are looked at in one round: their time and size, and of the fewer their content.
+const ROUND_STAMPS: usize = 2_000;
+const ROUND_CONTENTS: usize = 32;
 
 /// A project's chain as it was found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,30 +25,80 @@ pub(crate) struct ChainState {
     pub(crate) reason: String,
 }
 
-/// What stands, and what does not and why.
-#[derive(Debug, Clone, Default)]
+/// What became of an evidence object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Found {
+    /// Its envelope stands.
+    Stands(Arc<Verified>),
+    /// It does not, and why.
+    Refused(String),
+    /// There is no such object any more.
+    Gone,
+}
+
+/// What a look found to be another than before.
+#[derive(Debug, Default)]
 pub(crate) struct Sealed {
-    pub(crate) records: BTreeMap<Key, Result<Arc<Verified>, String>>,
+    pub(crate) records: BTreeMap<Key, Found>,
+    /// The chains of the projects that were looked at.
     pub(crate) chains: BTreeMap<String, ChainState>,
 }
 
-/// The part of a chain that was walked.
+/// What is kept of an envelope that stood up to every check of its own; its digest names its content.
+#[derive(Debug, Clone, Copy)]
+struct Envelope {
+    sequence: u64,
+    previous: Option<Digest>,
+    /// The key that signed it, and the key that signs what follows it.
+    key: Digest,
+    next_key: Digest,
+    stamp: Option<Stamp>,
+}
+
+impl Envelope {
+    fn of(verified: &Verified, stamp: Option<Stamp>) -> Self {
+        let record = &verified.statement.record;
+        let (key, next_key) = (verified.key, verified.next_key());
+        Self { sequence: record.sequence, previous: record.previous, key, next_key, stamp }
+    }
+}
+
+/// What is kept of an object.
+#[derive(Debug)]
+struct Object {
+    envelope: Option<Digest>,
+    /// What is wrong with it whatever the chain says.
+    own: Result<(), String>,
+    /// What was found at last: that it stands, or why it does not; none at first.
+    told: Option<Result<(), String>>,
+}
+
+/// One project's chain and objects.
 #[derive(Debug, Default)]
-struct Walked {
+struct Project {
     head: Option<Digest>,
     reached: HashSet<Digest>,
     broken: Option<String>,
+    objects: BTreeMap<String, Object>,
+    /// The objects of each envelope; the first of them has it, the others repeat it.
+    holders: HashMap<Digest, BTreeSet<String>>,
+    standing: HashSet<Digest>,
+    /// The files of the envelopes were changed: the chain is walked from its end again.
+    doubted: bool,
 }
 
-/// Remembers the envelopes that were checked: they are named by their content.
+/// Remembers what was checked, so that only what is new is checked.
 #[derive(Debug, Default)]
 pub(crate) struct Seals {
     ledger: Option<Ledger>,
     verifiers: HashMap<String, (String, Verifier)>,
-    opened: HashMap<Digest, Arc<Verified>>,
-    walked: HashMap<String, Walked>,
-    /// Objects that stood when they were looked at last; they stand as long as their chain only grows.
-    known: BTreeMap<Key, (Arc<Seen<EvidenceSpec>>, Arc<Verified>)>,
+    envelopes: HashMap<Digest, Envelope>,
+    projects: BTreeMap<String, Project>,
+    /// Envelopes that were opened in this look.
+    fresh: HashMap<Digest, Result<Arc<Verified>, String>>,
+    /// All envelopes in the order in which their files are looked at again, and the place of the next.
+    rounds: (Vec<(Digest, String)>, usize, usize),
+    damaged: BTreeSet<(Digest, String)>,
 }
 
 impl Seals {
@@ -50,139 +106,328 @@ impl Seals {
         Self { ledger: Some(ledger), ..Self::default() }
     }
 
-    /// Looks at all evidence. Blocks on the disk for envelopes that are new.
-    pub(crate) fn look(&mut self, view: &View) -> Sealed {
+    /// Looks at evidence that changed, and at the chains of these projects. Blocks on the disk for envelopes that are new.
+    pub(crate) fn look(&mut self, view: &View, changed: &BTreeSet<Key>, projects: &BTreeSet<Key>) -> Sealed {
         let Some(ledger) = self.ledger.clone() else { return Sealed::default() };
-        let mut sealed = Sealed::default();
-        let mut seen: HashMap<&str, HashSet<Digest>> = HashMap::new();
-        self.known.retain(|key, _| view.evidence.contains_key(key));
-        for (key, one) in &view.evidence {
-            let (project, _) = key;
-            if !sealed.chains.contains_key(project) {
-                let state = self.walk(&ledger, project);
-                sealed.chains.insert(project.clone(), state);
-            }
-            let known = self.known.get(key).filter(|(object, _)| Arc::ptr_eq(object, one));
-            let result = match (known, &one.object) {
-                (Some((_, verified)), _) => Ok(Arc::clone(verified)),
-                (None, Err(error)) => Err(format!("the object cannot be read: {error}")),
-                (None, Ok(object)) => self.stands(&ledger, project, &object.spec),
-            };
-            let result = result.and_then(|verified| {
-                if seen.entry(project).or_default().insert(verified.digest) {
-                    Ok(verified)
-                } else {
-                    Err("the envelope is replayed: another object has it already".to_owned())
-                }
-            });
-            if let Ok(verified) = &result {
-                self.known.insert(key.clone(), (Arc::clone(one), Arc::clone(verified)));
-            }
-            sealed.records.insert(key.clone(), result);
+        let mut by_project: BTreeMap<String, BTreeSet<String>> =
+            projects.iter().map(|(project, _)| (project.clone(), BTreeSet::new())).collect();
+        for (project, name) in changed {
+            by_project.entry(project.clone()).or_default().insert(name.clone());
         }
-        for (project, state) in &mut sealed.chains {
-            let reached = self.walked.get(project).map(|walked| &walked.reached);
-            let objects = seen.get(project.as_str());
-            let missing = reached
-                .into_iter()
-                .flatten()
-                .filter(|digest| !(state.head.pending && state.head.head == Some(**digest)))
-                .filter(|digest| !objects.is_some_and(|objects| objects.contains(digest)))
-                .count();
-            if missing > 0 && state.reason.is_empty() {
-                state.reason = format!("{missing} records of the chain have no object: they were removed");
+        let doubted = self.projects.iter().filter(|(_, project)| project.doubted).map(|(name, _)| name.clone());
+        for project in doubted.collect::<Vec<_>>() {
+            by_project.entry(project).or_default();
+        }
+        let mut sealed = Sealed::default();
+        for (name, objects) in by_project {
+            self.open_new(&ledger, view, &name, &objects);
+            let mut project = self.projects.remove(&name).unwrap_or_default();
+            let found = self.look_at(&ledger, view, &name, &mut project, objects);
+            sealed.chains.insert(name.clone(), found.1);
+            sealed.records.extend(found.0.into_iter().map(|(object, found)| ((name.clone(), object), found)));
+            self.fresh.clear();
+            if project.objects.is_empty() && project.head.is_none() {
+                self.forget(&name, &project);
+            } else {
+                self.projects.insert(name, project);
             }
         }
         sealed
     }
 
-    fn stands(&mut self, ledger: &Ledger, project: &str, spec: &EvidenceSpec) -> Result<Arc<Verified>, String> {
-        let verified = self.open(ledger, project, spec.envelope)?;
-        let record = &verified.statement.record;
-        if record.project != project {
-            return Err(format!("the record belongs to project \"{}\"", record.project));
+    fn forget(&mut self, name: &str, project: &Project) {
+        for digest in &project.reached {
+            self.envelopes.remove(digest);
         }
-        if !says_the_same(&verified.statement.index(verified.digest), spec) {
-            return Err("the object says something else than its envelope: it was altered or forged".to_owned());
-        }
-        let walked = self.walked.get(project);
-        if walked.is_some_and(|walked| walked.reached.contains(&verified.digest)) {
-            return Ok(verified);
-        }
-        Err(match walked.and_then(|walked| walked.broken.as_deref()) {
-            Some(broken) => format!("the record is cut off from the chain's end: {broken}"),
-            None => "the record is not in the project's chain".to_owned(),
-        })
+        self.rounds.0.retain(|(_, of)| of != name);
+        self.damaged.retain(|(_, of)| of != name);
     }
 
-    fn open(&mut self, ledger: &Ledger, project: &str, digest: Digest) -> Result<Arc<Verified>, String> {
-        if let Some(known) = self.opened.get(&digest) {
-            return Ok(Arc::clone(known));
+    /// Opens the envelopes that are new to us, on all cores.
+    fn open_new(&mut self, ledger: &Ledger, view: &View, project: &str, objects: &BTreeSet<String>) {
+        let Ok((_, verifier)) = self.verifier(ledger, project) else { return };
+        let mut digests: Vec<Digest> = objects
+            .iter()
+            .filter_map(|name| view.evidence.get(&(project.to_owned(), name.clone())))
+            .filter_map(|one| one.spec.as_ref().ok().map(|spec| spec.envelope))
+            .filter(|digest| !self.envelopes.contains_key(digest))
+            .collect();
+        digests.sort_unstable();
+        digests.dedup();
+        let read = |digest| ledger.get(digest).map_err(|error| chain_of(&error));
+        for (digest, opened) in open_all(&verifier, &digests, read) {
+            self.remember(ledger, project, digest, opened.map(Arc::new));
+        }
+    }
+
+    fn remember(&mut self, ledger: &Ledger, project: &str, digest: Digest, opened: Result<Arc<Verified>, String>) {
+        match &opened {
+            Ok(verified) => {
+                let known = self.envelopes.insert(digest, Envelope::of(verified, ledger.stamp(digest)));
+                if known.is_none() {
+                    self.rounds.0.push((digest, project.to_owned()));
+                }
+            }
+            // Its file may come back.
+            Err(_) if ledger.get(digest).is_err() => drop(self.damaged.insert((digest, project.to_owned()))),
+            Err(_) => {}
+        }
+        self.fresh.insert(digest, opened);
+    }
+
+    /// Returns what an envelope says; from the disk when it is not one of those that were opened just now.
+    fn read(&mut self, ledger: &Ledger, project: &str, digest: Digest) -> Result<Arc<Verified>, String> {
+        if let Some(known) = self.fresh.get(&digest) {
+            return known.clone();
         }
         let (_, verifier) = self.verifier(ledger, project)?;
-        let envelope = ledger.get(digest).map_err(|error| chain_of(&error))?;
-        let verified = Arc::new(open(&verifier, digest, &envelope).map_err(|error| chain_of(&error))?);
-        self.opened.insert(digest, Arc::clone(&verified));
-        Ok(verified)
+        let opened = ledger
+            .get(digest)
+            .map_err(|error| chain_of(&error))
+            .and_then(|envelope| open(&verifier, digest, &envelope).map_err(|error| chain_of(&error)))
+            .map(Arc::new);
+        self.remember(ledger, project, digest, opened.clone());
+        opened
+    }
+
+    fn look_at(
+        &mut self,
+        ledger: &Ledger,
+        view: &View,
+        name: &str,
+        project: &mut Project,
+        mut names: BTreeSet<String>,
+    ) -> (BTreeMap<String, Found>, ChainState) {
+        let mut state = self.walk(ledger, name, project);
+        let doubted = std::mem::take(&mut project.doubted);
+        if doubted {
+            let wrong = project.objects.iter().filter(|(_, object)| object.own.is_err());
+            names.extend(wrong.map(|(name, _)| name.clone()));
+        }
+        for object in names.clone() {
+            let seen = view.evidence.get(&(name.to_owned(), object.clone()));
+            names.extend(self.take(ledger, name, project, &object, seen));
+        }
+        if doubted {
+            names.extend(project.objects.keys().cloned());
+        }
+        let mut found = BTreeMap::new();
+        for object in names {
+            let Some(known) = project.objects.get(&object) else {
+                found.insert(object, Found::Gone);
+                continue;
+            };
+            let result = project.judge(&object, known);
+            if let Some(digest) = known.envelope {
+                let first = project.holders.get(&digest).and_then(BTreeSet::first);
+                match &result {
+                    Ok(()) => drop(project.standing.insert(digest)),
+                    Err(_) if first == Some(&object) => drop(project.standing.remove(&digest)),
+                    Err(_) => {}
+                }
+            }
+            let told = match (&result, known.envelope) {
+                (Ok(()), Some(digest)) => self.read(ledger, name, digest).map_or_else(Found::Refused, Found::Stands),
+                (Ok(()), None) => Found::Gone,
+                (Err(why), _) => Found::Refused(why.clone()),
+            };
+            let Some(known) = project.objects.get_mut(&object) else { continue };
+            if known.told.as_ref() != Some(&result) {
+                known.told = Some(result);
+                found.insert(object, told);
+            }
+        }
+        let pending = state.head.head.filter(|head| state.head.pending && !project.standing.contains(head));
+        let standing = project.standing.len() + usize::from(pending.is_some());
+        let missing = project.reached.len().saturating_sub(standing);
+        if missing > 0 && state.reason.is_empty() {
+            state.reason = format!("{missing} records of the chain have no object: they were removed");
+        }
+        (found, state)
+    }
+
+    /// Takes an object as it is now; returns the others whose envelope it had or has.
+    fn take(
+        &mut self,
+        ledger: &Ledger,
+        name: &str,
+        project: &mut Project,
+        object: &str,
+        seen: Option<&Arc<Seen<EvidenceSpec>>>,
+    ) -> BTreeSet<String> {
+        let mut others = BTreeSet::new();
+        let before = project.objects.remove(object);
+        if let Some(digest) = before.as_ref().and_then(|before| before.envelope)
+            && let Some(holders) = project.holders.get_mut(&digest)
+        {
+            holders.remove(object);
+            others.extend(holders.iter().cloned());
+            if holders.is_empty() {
+                project.holders.remove(&digest);
+                project.standing.remove(&digest);
+            }
+        }
+        let Some(seen) = seen else { return others };
+        let mut kept = Object { envelope: None, own: Ok(()), told: before.and_then(|before| before.told) };
+        match &seen.spec {
+            Err(error) => kept.own = Err(format!("the object cannot be read: {error}")),
+            Ok(spec) => {
+                let holders = project.holders.entry(spec.envelope).or_default();
+                holders.insert(object.to_owned());
+                others.extend(holders.iter().cloned());
+                kept.envelope = Some(spec.envelope);
+                kept.own = self.read(ledger, name, spec.envelope).and_then(|verified| {
+                    let record = &verified.statement.record;
+                    if record.project != name {
+                        Err(format!("the record belongs to project \"{}\"", record.project))
+                    } else if says_the_same(&verified.statement.index(verified.digest), spec) {
+                        Ok(())
+                    } else {
+                        Err("the object says something else than its envelope: it was altered or forged".to_owned())
+                    }
+                });
+            }
+        }
+        project.objects.insert(object.to_owned(), kept);
+        others
     }
 
     fn verifier(&mut self, ledger: &Ledger, project: &str) -> Result<(String, Verifier), String> {
-        if let Some(known) = self.verifiers.get(project) {
+        let current = ledger.public_key(project).map_err(|error| chain_of(&error))?;
+        let current = current.ok_or_else(|| "the project has no key: nothing was signed here".to_owned())?.id();
+        if let Some(known) = self.verifiers.get(project).filter(|(id, _)| *id == current) {
             return Ok(known.clone());
         }
-        let key = ledger.public_key(project).map_err(|error| chain_of(&error))?;
-        let key = key.ok_or_else(|| "the project has no key: nothing was signed here".to_owned())?;
-        let both = (key.id(), Verifier::new([key]));
+        let both = (current, ledger.verifier(project).map_err(|error| chain_of(&error))?);
         self.verifiers.insert(project.to_owned(), both.clone());
         Ok(both)
     }
 
     /// Follows the chain from its end; only the new part is walked.
-    fn walk(&mut self, ledger: &Ledger, project: &str) -> ChainState {
-        let key_id = self.verifier(ledger, project).map(|(id, _)| id).unwrap_or_default();
-        let head = match ledger.head(project) {
+    fn walk(&mut self, ledger: &Ledger, name: &str, project: &mut Project) -> ChainState {
+        let key_id = self.verifier(ledger, name).map(|(id, _)| id).unwrap_or_default();
+        let head = match ledger.head(name) {
             Ok(head) => head,
             Err(error) => return ChainState { reason: chain_of(&error), key_id, ..ChainState::default() },
         };
-        let before = self.walked.remove(project).unwrap_or_default();
-        let mut walked = Walked { head: head.head, ..Walked::default() };
-        let mut next = head.head;
-        let mut expected = head.length;
+        let before = project.head.filter(|_| project.broken.is_none() && !project.doubted);
+        if before.is_some() && before == head.head {
+            return ChainState { head, key_id, reason: String::new() };
+        }
+        let (mut reached, mut broken) = (Vec::new(), None);
+        let (mut next, mut expected) = (head.head, head.length);
+        let current = Digest::from_hex(&key_id).ok();
+        let mut key = None;
         while let Some(digest) = next {
-            if before.head == Some(digest) && before.broken.is_none() {
-                walked.reached.extend(before.reached.iter().copied());
+            if before == Some(digest) {
                 expected = 0;
                 break;
             }
-            let verified = match self.open(ledger, project, digest) {
-                Ok(verified) => verified,
-                Err(error) => {
-                    walked.broken = Some(format!("record {digest}: {error}"));
-                    break;
-                }
+            let envelope = match self.envelopes.get(&digest) {
+                Some(known) => *known,
+                None => match self.read(ledger, name, digest) {
+                    Ok(verified) => Envelope::of(&verified, None),
+                    Err(error) => {
+                        broken = Some(format!("record {digest}: {error}"));
+                        break;
+                    }
+                },
             };
-            let record = &verified.statement.record;
-            if record.sequence + 1 != expected {
-                walked.broken =
-                    Some(format!("record {digest} has place {} instead of {expected}", record.sequence + 1));
+            if envelope.sequence + 1 != expected {
+                broken = Some(format!("record {digest} has place {} instead of {expected}", envelope.sequence + 1));
                 break;
             }
+            // The last record may be the one that names the next key, which is put in its place right after.
+            let follows = key.map_or(Some(envelope.key) == current || Some(envelope.next_key) == current, |key| {
+                key == envelope.next_key
+            });
+            if !follows {
+                broken = Some(format!("record {digest} does not name the key that signs after it"));
+                break;
+            }
+            key = Some(envelope.key);
             expected -= 1;
-            walked.reached.insert(digest);
-            next = record.previous;
+            reached.push(digest);
+            next = envelope.previous;
         }
-        if walked.broken.is_none() && expected != 0 {
-            walked.broken = Some(format!("its first {expected} records are missing"));
+        if broken.is_none() && expected != 0 {
+            broken = Some(format!("its first {expected} records are missing"));
         }
-        if walked.broken.is_some() || before.head.is_some_and(|head| !walked.reached.contains(&head)) {
-            self.known.retain(|(namespace, _), _| namespace != project);
+        let grew = before.is_some() && next == before;
+        if !grew {
+            // Not the chain that it was: every record's place in it is another.
+            project.doubted = true;
+            project.reached.clear();
         }
-        let reason = walked.broken.as_ref().map(|broken| format!("the chain is broken: {broken}")).unwrap_or_default();
-        self.walked.insert(project.to_owned(), walked);
+        project.reached.extend(reached);
+        project.head = head.head;
+        let reason = broken.as_ref().map(|broken| format!("the chain is broken: {broken}")).unwrap_or_default();
+        project.broken = broken;
         ChainState { head, key_id, reason }
+    }
+
+    /// Looks at the files of some envelopes again, others at each call; tells whether one is another than it was.
+    pub(crate) fn look_again(&mut self) -> bool {
+        let Some(ledger) = self.ledger.clone() else { return false };
+        let (order, stamps, contents) = (&self.rounds.0, self.rounds.1, self.rounds.2);
+        let some = |from: usize, count: usize| -> Vec<(Digest, String)> {
+            order.iter().cycle().skip(from).take(count.min(order.len())).cloned().collect()
+        };
+        let mut doubtful: BTreeSet<(Digest, String)> = self.damaged.clone();
+        for one in some(stamps, ROUND_STAMPS) {
+            let known = self.envelopes.get(&one.0).and_then(|envelope| envelope.stamp);
+            if known.is_none() || ledger.stamp(one.0) != known {
+                doubtful.insert(one);
+            }
+        }
+        doubtful.extend(some(contents, ROUND_CONTENTS));
+        let length = order.len().max(1);
+        self.rounds.1 = (stamps + ROUND_STAMPS) % length;
+        self.rounds.2 = (contents + ROUND_CONTENTS) % length;
+        let mut changed = false;
+        for one in doubtful {
+            let stands = ledger.get(one.0).is_ok();
+            if let (true, Some(envelope)) = (stands, self.envelopes.get_mut(&one.0)) {
+                envelope.stamp = ledger.stamp(one.0);
+            }
+            let was_damaged = self.damaged.contains(&one);
+            if stands == was_damaged {
+                changed = true;
+                if let Some(project) = self.projects.get_mut(&one.1) {
+                    project.doubted = true;
+                }
+                if stands {
+                    self.damaged.remove(&one);
+                } else {
+                    self.envelopes.remove(&one.0);
+                    self.damaged.insert(one);
+                }
+            }
+        }
+        changed
     }
 }
 
+impl Project {
+    /// Tells whether an object counts: by itself, by its place in the chain, and as the only one with its envelope.
+    fn judge(&self, name: &str, object: &Object) -> Result<(), String> {
+        object.own.clone()?;
+        let Some(digest) = object.envelope else { return Ok(()) };
+        if !self.reached.contains(&digest) {
+            return Err(match &self.broken {
+                Some(broken) => format!("the record is cut off from the chain's end: {broken}"),
+                None => "the record is not in the project's chain".to_owned(),
+            });
+        }
+        // What repeats an envelope changes nothing; a forged object with it is not the first.
+        let stands = |other: &&String| self.objects.get(*other).is_some_and(|other| other.own.is_ok());
+        let first = self.holders.get(&digest).and_then(|holders| holders.iter().find(stands));
+        match first {
+            Some(first) if first != name => Err("the envelope is replayed: another object has it already".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
 /// Compares what an envelope says with its object; numbers may differ as much as reading and writing them again makes.
 fn says_the_same(signed: &EvidenceSpec, object: &EvidenceSpec) -> bool {
     let close = |left: Option<f64>, right: Option<f64>| match (left, right) {

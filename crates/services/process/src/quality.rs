@@ -1,0 +1,135 @@
+//! What is told of a requirement's text without any evidence: its class, its findings, what a change of it reaches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use maru_api::{Class, LintFinding};
+use maru_requirements::{Finding, Glossary, Graph, History, Item, Kind, LintContext, Origin, Term, classify, lint};
+use maru_time::Timestamp;
+
+use crate::follow::SeenRequirement;
+use crate::view::{View, within};
+
+const SECONDS_A_DAY: i64 = 86_400;
+const DAYS_COUNTED: i64 = 90;
+/// Findings of one requirement that its status holds.
+const FINDINGS_MAX: usize = 50;
+/// Latest changes that a status remembers: as many as tell that a requirement is volatile.
+pub(crate) const CHANGES_MAX: usize = 6;
+
+/// What is told of one requirement.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) class: Class,
+    pub(crate) lint: Vec<LintFinding>,
+}
+
+/// What is told of the requirements of one project.
+#[derive(Debug, Default)]
+pub(crate) struct Quality {
+    told: BTreeMap<String, Told>,
+}
+
+impl Quality {
+    pub(crate) fn told(&self, name: &str) -> Option<&Told> {
+        self.told.get(name)
+    }
+
+    /// Reads all requirements of a project again; returns of which something else is told now.
+    pub(crate) fn look(
+        &mut self,
+        view: &View,
+        project: &str,
+        requirements: &BTreeMap<String, Arc<SeenRequirement>>,
+    ) -> BTreeSet<String> {
+        let items: Vec<Item> = requirements.values().filter_map(|one| one.item.as_ref().ok()).cloned().collect();
+        let graph = Graph::new(&items);
+        let mut told: BTreeMap<String, Told> = BTreeMap::new();
+        for item in &items {
+            let class = class_of(item, graph.reach(&item.name));
+            told.insert(item.name.clone(), Told { class, lint: Vec::new() });
+        }
+        for finding in lint(&items, &context(view, project)) {
+            if let Some(of) = told.get_mut(&finding.item).filter(|of| of.lint.len() < FINDINGS_MAX) {
+                of.lint.push(finding_of(finding));
+            }
+        }
+        for (name, one) in requirements {
+            if let Err(errors) = &one.item {
+                let lint = errors.iter().take(FINDINGS_MAX).map(|error| LintFinding {
+                    rule: "unreadable-item".to_owned(),
+                    severity: "error".to_owned(),
+                    message: error.message.clone().into(),
+                    ..LintFinding::default()
+                });
+                told.insert(name.clone(), Told { class: Class::default(), lint: lint.collect() });
+            }
+        }
+        let names: BTreeSet<&String> = told.keys().chain(self.told.keys()).collect();
+        let changed = names.into_iter().filter(|name| told.get(*name) != self.told.get(*name)).cloned().collect();
+        self.told = told;
+        changed
+    }
+}
+
+/// The words and the components that the project's architectures know.
+fn context(view: &View, project: &str) -> LintContext {
+    let mut terms = Vec::new();
+    let mut components: Option<BTreeSet<String>> = None;
+    for (_, one) in within(&view.architectures, project) {
+        let Ok(spec) = &one.spec else { continue };
+        components.get_or_insert_default().extend(spec.services.iter().map(|service| service.name.clone()));
+        let words = spec.contexts.iter().flat_map(|context| &context.terms);
+        terms.extend(words.map(|word| Term { term: word.as_str().into(), ..Term::default() }));
+    }
+    LintContext { glossary: Glossary::new(terms), components }
+}
+
+fn class_of(item: &Item, impact: usize) -> Class {
+    let class = classify(item);
+    let kind = match class.kind {
+        Kind::Functional => "functional",
+        Kind::NonFunctional => "nonFunctional",
+    };
+    let origin = match class.origin {
+        Origin::Source => "source",
+        Origin::Derived => "derived",
+    };
+    Class {
+        kind: kind.to_owned(),
+        category: class.category.map(str::to_owned),
+        why: class.why,
+        volatility: None,
+        origin: Some(origin.to_owned()),
+        impact: impact as u64,
+    }
+}
+
+fn finding_of(finding: Finding) -> LintFinding {
+    let place = match (finding.place.field.as_str(), finding.phrase.as_str()) {
+        (field, "") => field.to_owned(),
+        (field, phrase) => format!("{field}: \"{phrase}\""),
+    };
+    LintFinding {
+        rule: finding.rule.to_owned(),
+        severity: finding.severity.name().to_owned(),
+        place,
+        message: finding.message,
+        fix: Some(finding.fix),
+    }
+}
+
+/// Returns how much a requirement moves: as git tells, else as this server has seen it change.
+pub(crate) fn volatility(one: &SeenRequirement, changed: &[Timestamp], now: Timestamp) -> Option<String> {
+    let (first, later) = match one.history.split_first() {
+        Some((first, later)) => (*first, later),
+        None => (one.created?, changed),
+    };
+    let days = |from: Timestamp| (now.as_second() - from.as_second()) / SECONDS_A_DAY;
+    let recent = later.iter().filter(|at| days(**at) <= DAYS_COUNTED).count();
+    let history = History {
+        changes_in_90_days: u32::try_from(recent).unwrap_or(u32::MAX),
+        age_days: u32::try_from(days(first)).unwrap_or_default(),
+    };
+    Some(history.volatility().name().to_owned())
+}
