@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use maru_apiserver::{ApiServer, ApiServerOptions, SealedSecrets};
+use maru_assurance::AssuranceOptions;
 use maru_auth::{BearerTokens, CertificateAuthority, ClientAuth, Identity, SecretSealer, ServerNames, TokenIssuer};
 use maru_client::Client;
 use maru_gateway::{Gateway, GatewayOptions};
@@ -225,6 +226,8 @@ impl House {
         install_definitions(&setup, "maru-gateway", maru_gateway::crds()).await?;
         install_definitions(&setup, "maru-process", maru_process::crds()).await?;
         let reconcilers = Scope::root("reconcilers");
+        let options = AssuranceOptions { metrics: metrics.reader(), clock: system_clock() };
+        maru_assurance::start(&reconcilers, client("assurance"), options);
         let options = ProcessOptions { ledger: Ledger::open(&settings.paths.evidence())?, clock: system_clock() };
         maru_process::start(&reconcilers, client("process"), options);
         let mut options =

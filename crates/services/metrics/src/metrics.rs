@@ -18,8 +18,9 @@ use maru_telemetry::Registry;
 use maru_time::{SharedClock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::access::{Caller, Gate};
+use crate::access::{AccessScope, Caller, Gate};
 use crate::answer::{self, Sink, accepts_gzip};
+use crate::collect::{Collector, ConfigurationError};
 use crate::fault::Fault;
 use crate::jobs::Jobs;
 use crate::options::{Limits, MetricsOptions};
@@ -48,6 +49,7 @@ pub(crate) struct State {
     pub(crate) store: SeriesStore,
     pub(crate) engine: Engine,
     pub(crate) rules: Manager,
+    pub(crate) collector: Collector,
     pub(crate) limits: Limits,
     pub(crate) clock: SharedClock,
     pub(crate) gate: Gate,
@@ -106,9 +108,33 @@ impl Metrics {
         Handler::new(move |request| handle(Arc::clone(&state), request))
     }
 
+    /// Returns the same for rooms of the same process, which need no token to read: no socket can bring in what tells them.
+    #[must_use]
+    pub fn reader(&self) -> Handler {
+        let state = Arc::clone(&self.state);
+        Handler::new(move |mut request: Request<Body>| {
+            request.extensions_mut().insert(InProcessReader);
+            handle(Arc::clone(&state), request)
+        })
+    }
+
     /// Tells load balancers that this server is about to end: it is not ready any more, and goes on answering.
     pub fn set_stopping(&self) {
         self.state.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns what collects.
+    #[must_use]
+    pub fn collector(&self) -> &Collector {
+        &self.state.collector
+    }
+
+    /// Reads the configuration file and the rule files that it names again. When anything is wrong, all stays as it is.
+    ///
+    /// # Errors
+    /// All that is wrong, with files and lines.
+    pub fn reload(&self) -> Result<(), ConfigurationError> {
+        reload(&self.state)
     }
 
     /// Returns what evaluates rules.
@@ -168,6 +194,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     engine.start_timestamps = options.experimental_promql;
     let engine_lookback_ms = engine.lookback_ms;
     let rules = Manager::start(scope, store.clone(), engine.clone(), rules_options(&options));
+    let collector = Collector::new(scope, &store, &options.clock, &options.registry, options.collect);
     let telemetry = Telemetry::new(&options.registry);
     let jobs = |name, running, waiting| Jobs::new(scope.clone(), name, running, waiting, telemetry.work(name));
     let store_limits = store_options_series_max(options.series_max);
@@ -177,6 +204,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         store,
         engine: Engine::new(engine),
         rules,
+        collector,
         limits,
         gate: Gate::new(options.access),
         buffers: Buffers::default(),
@@ -199,6 +227,18 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     }
 }
 
+fn reload(state: &State) -> Result<(), ConfigurationError> {
+    state.collector.reload(|configuration, folder| {
+        let mut settings = state.rules.settings();
+        settings.evaluation_interval = configuration.global.evaluation_interval;
+        settings.query_offset = configuration.global.rule_query_offset;
+        settings.external_labels = configuration.global.external_labels.clone();
+        settings.alert_relabel_configs.clone_from(&configuration.alerting.relabel);
+        let outcome = state.rules.reload(folder, &configuration.rule_files, settings);
+        outcome.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    })
+}
+
 fn rules_options(options: &MetricsOptions) -> RulesOptions {
     let mut rules = RulesOptions::new(Arc::clone(&options.clock));
     rules.registry = options.registry.clone();
@@ -215,6 +255,10 @@ fn rules_options(options: &MetricsOptions) -> RulesOptions {
 fn store_options_series_max(wanted: u64) -> u64 {
     if wanted > 0 { wanted } else { u64::try_from(maru_series::Limits::default().series_max).unwrap_or(u64::MAX) }
 }
+
+/// On requests of rooms in the same process.
+#[derive(Debug, Clone, Copy)]
+struct InProcessReader;
 
 async fn handle(state: Arc<State>, request: Request<Body>) -> Response<Body> {
     let started = tokio::time::Instant::now();
@@ -248,6 +292,7 @@ async fn respond(state: &Arc<State>, route: &'static Route, name: &str, parts: &
             return Err(Fault::MethodNotAllowed { method, allowed: route.methods });
         }
         let caller = match route.scope {
+            Some(AccessScope::Read) if parts.extensions.get::<InProcessReader>().is_some() => Caller::default(),
             Some(scope) => state.gate.admit(&parts.headers, scope).await?,
             None => Caller::default(),
         };
@@ -297,10 +342,21 @@ async fn dispatch(
             return Ok(answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Maru metrics is stopping.\n"));
         }
         Call::Ready => return Ok(answer::plain(StatusCode::OK, "Maru metrics is ready.\n")),
+        Call::Reload => {
+            let own = Arc::clone(state);
+            let reloaded = tokio::task::spawn_blocking(move || reload(&own)).await;
+            return match reloaded.map_err(|_| Fault::Internal("reading the configuration broke off".to_owned()))? {
+                Ok(()) => Ok(answer::empty(StatusCode::OK)),
+                Err(error) => {
+                    let text = format!("failed to reload config: {}\n", error.0.join("\n"));
+                    Ok(answer::plain(StatusCode::INTERNAL_SERVER_ERROR, text))
+                }
+            };
+        }
         Call::Lifecycle => {
             return Ok(answer::plain(
                 StatusCode::FORBIDDEN,
-                "Lifecycle API is not enabled: there is nothing to reload, and the process ends by a signal.\n",
+                "Lifecycle API is not enabled: the process ends by a signal.\n",
             ));
         }
         Call::Root => {
@@ -374,9 +430,14 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
             sink.buffer().extend_from_slice(state.registry.render().as_bytes());
             return Ok(());
         }
-        Call::Targets => json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}),
-        Call::TargetsMetadata | Call::Notifications => json!([]),
-        Call::ScrapePools => json!({"scrapePools": []}),
+        Call::Targets => {
+            let pool = parameters.get("scrapePool");
+            state.collector.show_targets(parameters.get("state").unwrap_or_default(), pool)
+        }
+        Call::TargetsMetadata => collect_metadata(state, parameters)?,
+        Call::RelabelSteps => relabel_steps(state, parameters)?,
+        Call::ScrapePools => state.collector.show_pools(),
+        Call::Notifications => json!([]),
         Call::Alertmanagers | Call::Rules | Call::Alerts | Call::AlertsExplain => {
             rules::answer(&state.rules, call, parameters)?
         }
@@ -398,11 +459,33 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
         | Call::RulesRehearse
         | Call::Healthy
         | Call::Ready
+        | Call::Reload
         | Call::Lifecycle
         | Call::Root => return Err(Fault::Internal("the request took a wrong turn".to_owned())),
     };
     success(sink, &data);
     Ok(())
+}
+
+fn collect_metadata(state: &State, parameters: &Parameters) -> Result<Value, Fault> {
+    let matchers = match parameters.get("match_target") {
+        None => Vec::new(),
+        Some(text) => {
+            maru_promql::parse_selector(text).map_err(|errors| Fault::parameter("match_target", errors))?
+        }
+    };
+    Ok(state.collector.show_metadata(&matchers, parameters.get("metric"), parameters.limit()?))
+}
+
+fn relabel_steps(state: &State, parameters: &Parameters) -> Result<Value, Fault> {
+    let text = parameters.get("labels").unwrap_or("{}");
+    let labels: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|error| Fault::parameter("labels", error))?;
+    let pool = parameters.get("scrapePool").unwrap_or_default();
+    state
+        .collector
+        .show_relabel_steps(pool, &Labels::from_pairs(labels))
+        .map_err(|why| Fault::parameter("scrapePool", why))
 }
 
 fn success(sink: &mut Sink, data: &Value) {

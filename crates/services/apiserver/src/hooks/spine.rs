@@ -19,6 +19,18 @@ const PROCESS: &str = "system:maru:process";
 const FOUND: &[&str] =
     &["requirements", "evidence", "gates", "baselines", "projects", "approvals", "documents", "architectures"];
 
+/// The room that judges objectives.
+const ASSURANCE: &str = "system:maru:assurance";
+
+/// Returns the room that alone writes the status of a kind.
+fn writer(plural: &str) -> Option<&'static str> {
+    match plural {
+        "servicelevelobjectives" => Some(ASSURANCE),
+        plural if FOUND.contains(&plural) => Some(PROCESS),
+        _ => None,
+    }
+}
+
 /// Tells what is refused although RBAC allows it, before a status in the wrong place is dropped in silence.
 pub(crate) fn admit(context: &Context<'_>, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
     admit_status(context, old, new)?;
@@ -108,7 +120,8 @@ fn validate_terms(object: &Value, path: &[&str], field: &str) -> Vec<FieldError>
 /// The same for what is applied, whose status is dropped before it is merged.
 pub(crate) fn admit_status(context: &Context<'_>, old: Option<&Value>, new: &Value) -> Result<(), ApiError> {
     let kind = &context.served.kind;
-    if kind.group != GROUP || !FOUND.contains(&kind.plural.as_str()) || context.identity.user == PROCESS {
+    let writer = if kind.group == GROUP { writer(&kind.plural) } else { None };
+    if writer.is_none_or(|writer| context.identity.user == writer) {
         return Ok(());
     }
     let verdict = |object: &Value| meta::at(object, &["status", "verdict"]).cloned();

@@ -70,6 +70,22 @@ async fn nobody_acts_as_a_part_of_maru() {
 }
 
 #[tokio::test]
+async fn whether_an_objective_holds_is_written_by_the_room_that_measures() {
+    let cluster = start().await;
+    let objective = json!({"apiVersion": "maru.dev/v1alpha1", "kind": "ServiceLevelObjective", "metadata": {"name": "o"},
+        "spec": {"service": "s"}});
+    let path = format!("{GROUP}/servicelevelobjectives");
+    assert_eq!(cluster.post(&path, &objective).await.0, 201);
+    let status = json!({"status": {"outcome": "Met"}});
+    let (code, answer) = cluster.merge(&format!("{path}/o/status"), &status).await;
+    assert_explained(code, &answer, "nobody else writes it");
+    let assurance = Identity::new("system:maru:assurance", &[]);
+    let (code, _, body) =
+        cluster.send_as(&assurance, "PATCH", &format!("{path}/o/status"), &[MERGE], &status.to_string()).await;
+    assert_eq!(code, 200, "{}", String::from_utf8_lossy(&body));
+}
+
+#[tokio::test]
 async fn evidence_neither_changes_nor_goes() {
     let cluster = start().await;
     let digest = format!("sha256:{}", "0".repeat(64));
