@@ -7,10 +7,7 @@
 mod access;
 mod admin;
 mod answer;
-mod collect {
-    pub(crate) mod client;
-    pub(crate) mod tls;
-}
+mod collect;
 mod cors;
 mod fault;
 mod federate;
@@ -32,6 +29,8 @@ mod telemetry;
 mod write;
 
 pub use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
+
+pub use collect::{CollectOptions, Collector, ConfigurationError, InProcessTarget};
 
 pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};
 pub use metrics::{Metrics, MetricsError};

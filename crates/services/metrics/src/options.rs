@@ -9,6 +9,7 @@ use maru_time::SharedClock;
 use tokio::sync::watch;
 
 use crate::access::{Delegate, TokenFile};
+use crate::collect::CollectOptions;
 use crate::rules::Alertmanagers;
 
 /// Who may use the service.
@@ -119,6 +120,8 @@ pub struct MetricsOptions {
     pub scope_series_max: u64,
     /// How OTLP metrics become series.
     pub otlp: OtlpOptions,
+    /// What is collected, and from whom.
+    pub collect: CollectOptions,
     /// The flags that the service was started with, for `/api/v1/status/flags`.
     pub flags: Vec<(String, String)>,
     /// Our own version.
@@ -150,6 +153,7 @@ impl MetricsOptions {
             series_max: 0,
             scope_series_max: 0,
             otlp: OtlpOptions::default(),
+            collect: CollectOptions::default(),
             flags: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             external_url: String::new(),

@@ -30,6 +30,10 @@ fn millis(duration: Duration) -> i64 {
 
 /// `/api/v1/status/config`
 pub(crate) fn config(state: &State) -> Value {
+    let (shown, ..) = state.collector.state();
+    if !shown.is_empty() {
+        return json!({"yaml": shown});
+    }
     let options = &state.engine.options();
     let text = |duration: Duration| duration_text(millis(duration));
     let retention = if state.retention.is_zero() { "0s".to_owned() } else { text(state.retention) };
@@ -65,6 +69,7 @@ pub(crate) fn flags(state: &State) -> Value {
 
 /// `/api/v1/status/runtimeinfo`
 pub(crate) fn runtime(state: &State) -> Value {
+    let (_, loaded_ms, is_good) = state.collector.state();
     let folder = std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -77,8 +82,8 @@ pub(crate) fn runtime(state: &State) -> Value {
         "CWD": folder,
         "hostname": host.trim(),
         "serverTime": rfc3339_millis(state.now_ms()),
-        "reloadConfigSuccess": true,
-        "lastConfigTime": rfc3339_millis(state.started.as_millisecond()),
+        "reloadConfigSuccess": is_good,
+        "lastConfigTime": rfc3339_millis(loaded_ms),
         "corruptionCount": state.set_aside,
         "goroutineCount": 0,
         "GOMAXPROCS": threads,
@@ -223,7 +228,7 @@ pub(crate) fn features(state: &State) -> Value {
             "admin": state.admin_api,
             "exclude_alerts": false,
             "label_values_match": true,
-            "lifecycle": false,
+            "lifecycle": state.collector.has_file(),
             "otlp_write_receiver": true,
             "query_stats": true,
             "query_warnings": true,
