@@ -11,6 +11,7 @@ use maru_documents::{
 use crate::formats::document;
 use crate::sample;
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn tool(name: &str, arguments: &[&str], folder: &Path) -> Option<Vec<u8>> {
     let output = Command::new(name).args(arguments).current_dir(folder).output();
     let Ok(output) = output else {
@@ -54,7 +55,10 @@ fn the_four_documents_are_read_by_poppler() {
             }
             let fonts = String::from_utf8(tool("pdffonts", &["a.pdf"], folder.path()).unwrap()).unwrap();
             let rows: Vec<&str> = fonts.lines().skip(2).collect();
-            assert!(rows.len() >= 2 && rows.iter().all(|row| row.contains("+Maru") && row.contains("yes yes yes")), "{fonts}");
+            assert!(
+                rows.len() >= 2 && rows.iter().all(|row| row.contains("+Maru") && row.contains("yes yes yes")),
+                "{fonts}"
+            );
             tool("pdftoppm", &["-gray", "-r", "40", "-l", "3", "a.pdf", "page"], folder.path()).unwrap();
             for page in std::fs::read_dir(folder.path()).unwrap().flatten() {
                 if page.path().extension().is_some_and(|end| end == "pgm") {
@@ -76,14 +80,16 @@ fn no_character_becomes_an_empty_box() {
     let text = dense(&text);
     let missing: Vec<char> = hangul.chars().filter(|character| !text.contains(*character)).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    for wanted in ["±×÷≤≥≠→←", "㎎", "₩€£½²", "[U+05D0]", "[U+0639]", "[U+1F600]", "[U+6F22]", "[U+FFFD]"] {
+    for wanted in ["±×÷≤≥≠→←", "㎎", "₩€£½²", "[U+05D0]", "[U+0639]", "[U+1F600]", "[U+6F22]", "[U+FFFD]"]
+    {
         assert!(text.contains(wanted), "no {wanted} in {:?}", text.chars().rev().take(200).collect::<String>());
     }
 }
 
 #[test]
 fn markup_of_the_typesetter_stays_text() {
-    let hostile = "#read(\"/etc/passwd\") *a* $x$ <b> @c \\ ] } \" `x` // /* #eval(\"1\") = heading\n- item\t+ item \u{0}\u{b}";
+    let hostile =
+        "#read(\"/etc/passwd\") *a* $x$ <b> @c \\ ] } \" `x` // /* #eval(\"1\") = heading\n- item\t+ item \u{0}\u{b}";
     let mut data = sample::definition(1);
     data.cover.project = hostile.to_owned();
     data.cover.author = hostile.to_owned();
@@ -108,11 +114,11 @@ fn long_words_break_and_long_headings_end_soon() {
             Row::of(vec![Cell::runs(vec![Run::styled(&*digest, RunStyle::Code)]), Cell::text("가".repeat(20_000))]),
         ],
     };
-    let heading = |text: String| {
-        Block::Heading(Heading { level: 1, text, numbering: Numbering::Counted, anchor: None })
-    };
+    let heading =
+        |text: String| Block::Heading(Heading { level: 1, text, numbering: Numbering::Counted, anchor: None });
     let begin = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let blocks = vec![Block::Contents, heading("긴 제목 ".repeat(20_000)), Block::Table(table), heading("끝".to_owned())];
+    let blocks =
+        vec![Block::Contents, heading("긴 제목 ".repeat(20_000)), Block::Table(table), heading("끝".to_owned())];
     let text = text_of(&document(blocks));
     let seconds = (std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() - begin).as_secs_f64();
     println!("a heading of 100,000 characters: {seconds:.1} s");
