@@ -128,7 +128,7 @@ pub struct Attestation {
 /// The objects of a project, and the ledger of this machine.
 #[derive(Clone)]
 pub struct Desk {
-    client: Client,
+    pub(crate) client: Client,
     ledger: Ledger,
     project: String,
 }

@@ -11,8 +11,8 @@ use crate::follow::{All, Key, Seen, SeenRequirement};
 use crate::plan::Write;
 use crate::running::{self, PodRuns};
 
-const PROJECT_LABEL: &str = "maru.dev/project";
-const ENVIRONMENT_LABEL: &str = "maru.dev/environment";
+pub(crate) const PROJECT_LABEL: &str = "maru.dev/project";
+pub(crate) const ENVIRONMENT_LABEL: &str = "maru.dev/environment";
 
 /// The objects, as they were looked at last.
 #[derive(Debug, Default)]
