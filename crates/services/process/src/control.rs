@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::analysis;
-use crate::gates;
 use crate::follow::{Followed, Key, Seen, SeenRequirement, follow, read, read_requirement};
 use crate::ledger::Ledger;
 use crate::merge::difference;
@@ -49,7 +48,6 @@ pub fn start(scope: &Scope, client: Client, options: ProcessOptions) {
     let world = World::follow(scope, &client, &changed);
     let judged = Arc::new(Notify::new());
     analysis::start(scope, &client, &options.ledger, &judged);
-    gates::start(scope, &client, &options.ledger, &options.clock);
     objectives::start(scope, &client, &options.ledger, &options.clock);
     let control = Control {
         client,
