@@ -58,6 +58,14 @@ pub(crate) enum Command {
     /// Show requirements and the verdicts that evidence gives them; check those of a folder
     #[command(subcommand)]
     Req(ReqCommand),
+    /// Tell whether the requirements can hold together on the architecture, at which cost, or what stands in the way
+    #[command(
+        after_help = "Examples:\n  maru analyze examples/shop\n  maru analyze .maru --language en --certificate proof.json\n  maru -n shop analyze --output json\n\nEnds with 0 when they can, 1 when they cannot, 2 when it is not known."
+    )]
+    Analyze(Box<crate::analyze::AnalyzeArguments>),
+    /// Make objectives of sentences and OpenSLO files, print their rules, record their windows as evidence
+    #[command(subcommand)]
+    Slo(crate::slo::SloCommand),
     /// Record what was measured, check what was recorded, hand it over
     #[command(subcommand)]
     Evidence(EvidenceCommand),
@@ -302,7 +310,7 @@ pub(crate) struct PullArguments {
 /// What `maru metrics` can be told.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  maru metrics --data /var/lib/metrics --listen 127.0.0.1:9090 --no-authentication\n  maru metrics --data /var/lib/metrics token create --name grafana --scope read\n  maru metrics --data /var/lib/metrics --listen 0.0.0.0:9090 --tls-certificate tls.crt --tls-key tls.key"
+    after_help = "Examples:\n  maru metrics --data /var/lib/metrics --listen 127.0.0.1:9090 --no-authentication\n  maru metrics --data /var/lib/metrics --no-authentication --config prometheus.yml\n  maru metrics --data /var/lib/metrics token create --name grafana --scope read\n  maru metrics --data /var/lib/metrics --listen 0.0.0.0:9090 --tls-certificate tls.crt --tls-key tls.key"
 )]
 pub(crate) struct MetricsArguments {
     #[command(subcommand)]
@@ -349,6 +357,9 @@ pub(crate) struct MetricsServeArguments {
     /// The address to listen on; port 0 takes any that is free
     #[arg(long, default_value = "127.0.0.1:9090", value_name = "ADDRESS:PORT")]
     pub(crate) listen: std::net::SocketAddr,
+    /// What is collected, which rules run, where samples and alerts go: a prometheus.yml as it is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Let everybody in who reaches the server; for loopback addresses only
     #[arg(long)]
     pub(crate) no_authentication: bool,

@@ -137,6 +137,16 @@ fn options(paths: &Paths, arguments: &MetricsServeArguments) -> anyhow::Result<M
     options.scope_series_max = arguments.scope_series_max;
     options.otlp = otlp(&arguments.otlp);
     options.flags = flags(paths, arguments);
+    options.collect.variables = std::env::vars().collect();
+    if let Some(file) = &arguments.config {
+        let read = maru_metrics::read_configuration_file(file, &options.collect.variables);
+        let configuration = read.map_err(|wrong| anyhow::anyhow!("{}", wrong.0.join("\n")))?;
+        options.evaluation_interval = configuration.global.evaluation_interval;
+        options.retention = configuration.retention.unwrap_or(options.retention);
+        options.retention_bytes = configuration.retention_bytes.unwrap_or(options.retention_bytes);
+        options.out_of_order_window = configuration.out_of_order_window.unwrap_or(options.out_of_order_window);
+        options.collect.file = Some(file.clone());
+    }
     Ok(options)
 }
 
@@ -161,6 +171,7 @@ fn otlp(arguments: &OtlpArguments) -> OtlpOptions {
 fn flags(paths: &Paths, arguments: &MetricsServeArguments) -> Vec<(String, String)> {
     [
         ("data", paths.data.display().to_string()),
+        ("config", arguments.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
         ("listen", arguments.listen.to_string()),
         ("no-authentication", arguments.no_authentication.to_string()),
         ("retention", arguments.retention.clone()),
@@ -233,6 +244,10 @@ async fn serve(paths: &Paths, arguments: &MetricsServeArguments, report: Report)
         opened = Metrics::open(&store_scope, options) => opened?,
         () = signals.next() => anyhow::bail!("stopped while starting"),
     };
+    if metrics.collector().has_file() {
+        metrics.reload().map_err(|wrong| anyhow::anyhow!("{}", wrong.0.join("\n")))?;
+        reload_on_hangup(&store_scope, &metrics)?;
+    }
     let http_scope = Scope::root("http");
     let scheme = if tls.is_some() { "https" } else { "http" };
     let server =
@@ -253,6 +268,27 @@ async fn serve(paths: &Paths, arguments: &MetricsServeArguments, report: Report)
         () = signals.next() => anyhow::bail!("stopped at once"),
     }
     Ok(0)
+}
+
+/// Reads the configuration again at each SIGHUP; one that is wrong is told and changes nothing.
+fn reload_on_hangup(scope: &Scope, metrics: &Metrics) -> anyhow::Result<()> {
+    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    let metrics = metrics.clone();
+    drop(scope.spawn_until_cancelled("reload", async move {
+        while hangups.recv().await.is_some() {
+            let own = metrics.clone();
+            match tokio::task::spawn_blocking(move || own.reload()).await {
+                Ok(Ok(())) => tracing::info!("the configuration was read again"),
+                Ok(Err(wrong)) => {
+                    for problem in wrong.0 {
+                        tracing::error!(error = problem, "the new configuration is wrong; the old one stays");
+                    }
+                }
+                Err(_) => tracing::error!("reading the configuration broke off"),
+            }
+        }
+    }));
+    Ok(())
 }
 
 /// Starts the service inside `maru up`: beside its own tokens it takes those of service accounts, as far as their roles reach.

@@ -30,7 +30,9 @@ mod write;
 
 pub use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
 
-pub use collect::{CollectOptions, Collector, ConfigurationError, InProcessTarget};
+pub use collect::{
+    CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, read_configuration_file,
+};
 
 pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};
 pub use metrics::{Metrics, MetricsError};

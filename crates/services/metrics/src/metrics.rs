@@ -193,8 +193,10 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     engine.delayed_name_removal = options.experimental_promql;
     engine.start_timestamps = options.experimental_promql;
     let engine_lookback_ms = engine.lookback_ms;
-    let rules = Manager::start(scope, store.clone(), engine.clone(), rules_options(&options));
-    let collector = Collector::new(scope, &store, &options.clock, &options.registry, options.collect);
+    let collector = Collector::new(scope, &store, &options.clock, &options.registry, options.collect.clone());
+    let mut for_rules = rules_options(&options);
+    for_rules.alertmanagers = collector.alertmanagers(for_rules.alertmanagers);
+    let rules = Manager::start(scope, store.clone(), engine.clone(), for_rules);
     let telemetry = Telemetry::new(&options.registry);
     let jobs = |name, running, waiting| Jobs::new(scope.clone(), name, running, waiting, telemetry.work(name));
     let store_limits = store_options_series_max(options.series_max);
@@ -336,6 +338,16 @@ async fn dispatch(
             let own = Arc::clone(state);
             let work = move |sink: &mut Sink, cancel: &_| read::remote_read(&own, &body, sink, cancel);
             return Ok(state.queries.answer(state.limits.query_timeout, false, work).await);
+        }
+        Call::RulesRehearse => {
+            let parameters = Parameters::of_address(parts)?;
+            let body = read_body(body, state.limits.write_bytes_max).await?;
+            let own = Arc::clone(state);
+            let work = move |sink: &mut Sink, _: &_| {
+                success(sink, &rules::answer_rehearsal(&own.rules, &parameters, &body)?);
+                Ok(())
+            };
+            return Ok(state.queries.answer(state.limits.query_timeout, accepts_gzip(&parts.headers), work).await);
         }
         Call::Healthy => return Ok(answer::plain(StatusCode::OK, "Maru metrics is healthy.\n")),
         Call::Ready if state.is_stopping.load(Ordering::Relaxed) => {

@@ -2,6 +2,7 @@
 //!
 //! A configuration names jobs; each has a pool of targets that follows its sources; each target has a loop.
 
+mod alertmanagers;
 pub(crate) mod client;
 mod discovery;
 mod ingest;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use maru_client::Client;
-use maru_monitoring::scrape::{Configuration, ScrapeConfig, masked, read_configuration, read_scrape_file};
+use maru_monitoring::scrape::{Alerting, Configuration, ScrapeConfig, masked, read_configuration, read_scrape_file};
 use maru_prom::Labels;
 use maru_series::{Appender, SeriesStore, WriteScope};
 use maru_task::Scope;
@@ -141,6 +142,8 @@ pub struct ConfigurationError(pub Vec<String>);
 #[derive(Debug, Clone)]
 pub struct Collector {
     inner: Arc<Inner>,
+    /// Where alerts go, and where relative paths start.
+    alerting: Arc<tokio::sync::watch::Sender<(Alerting, PathBuf)>>,
 }
 
 #[derive(Debug)]
@@ -192,7 +195,7 @@ impl Collector {
             loaded: Mutex::new(loaded),
             followers: tokio::sync::watch::Sender::new(Arc::default()),
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), alerting: Arc::new(tokio::sync::watch::Sender::default()) }
     }
 
     /// Reads the configuration file again; `take` puts its rules in force, or says what is wrong with them. When anything is
@@ -227,6 +230,7 @@ impl Collector {
         let configuration = Arc::new(configuration);
         self.apply_jobs(&configuration.scrape_configs, &folder);
         *self.loaded() = Loaded { shown, at_ms: shared.now_ms(), is_good: true };
+        self.alerting.send_replace((configuration.alerting.clone(), folder));
         self.inner.followers.send_replace(configuration);
     }
 
@@ -283,7 +287,19 @@ impl Collector {
     }
 }
 
-/// Reads a configuration file and those that it names.
+/// Reads a configuration file and those that it names with further jobs; `variables` are the values for `${NAME}` in
+/// external labels.
+///
+/// # Errors
+/// All that is wrong, with files and lines.
+pub fn read_configuration_file(
+    path: &Path,
+    variables: &BTreeMap<String, String>,
+) -> Result<Configuration, ConfigurationError> {
+    read_file(path, variables).map(|(configuration, _)| configuration).map_err(ConfigurationError)
+}
+
+/// Reads a configuration file and those that it names, and returns it with the text that may be shown.
 fn read_file(path: &Path, variables: &BTreeMap<String, String>) -> Result<(Configuration, String), Vec<String>> {
     let variable = |name: &str| variables.get(name).cloned();
     let text = |path: &Path| {

@@ -7,6 +7,8 @@ mod faults;
 mod lookups;
 mod otlp;
 mod queries;
+mod rules;
+mod scrape;
 mod status;
 mod writes;
 
