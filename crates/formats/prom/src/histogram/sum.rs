@@ -274,10 +274,27 @@ impl HistogramSum {
             || self.custom_values.iter().any(|bound| bound.is_infinite())
     }
 
+    /// Adds another sum, with what rounding cut off from it.
+    ///
+    /// # Errors
+    /// As [`HistogramSum::add`].
+    pub fn merge(&mut self, other: &Self) -> Result<Combined, HistogramLayoutError> {
+        let combined = self.add(&other.part(|value| value.sum))?;
+        let cells = other.positive.iter().chain(&other.negative).map(|cell| cell.value);
+        if cells.chain([other.zero_count, other.count, other.sum]).any(|value| value.compensation != 0.0) {
+            self.add(&other.part(|value| value.compensation))?;
+        }
+        Ok(combined)
+    }
+
     /// Returns the sum divided by `divisor`, empty buckets included.
     #[must_use]
     pub fn total(&self, divisor: f64) -> Histogram {
-        let number = |value: Kahan| value.sum / divisor + value.compensation / divisor;
+        self.part(|value| value.sum / divisor + value.compensation / divisor)
+    }
+
+    /// Returns a histogram of one number of each sum.
+    fn part(&self, number: impl Fn(Kahan) -> f64) -> Histogram {
         let layout = |cells: &[Cell]| {
             let mut layout = Layout::default();
             for cell in cells {

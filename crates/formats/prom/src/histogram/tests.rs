@@ -194,6 +194,33 @@ fn observations(histogram: &Histogram) -> f64 {
 
 proptest! {
     #[test]
+    fn sums_of_parts_are_the_sum_of_all(all in proptest::collection::vec(any_histogram(), 2..8), cut in 1_usize..7) {
+        let custom = all[0].has_custom_buckets();
+        let all: Vec<_> = all.into_iter().filter(|one| one.has_custom_buckets() == custom).collect();
+        let cut = cut.min(all.len() - 1);
+        let sum = |some: &[Histogram]| {
+            let mut sum = HistogramSum::new(&some[0]);
+            for one in &some[1..] {
+                sum.add(one).unwrap();
+            }
+            sum
+        };
+        let whole = sum(&all).total(1.0);
+        if cut > 0 {
+            let mut merged = sum(&all[..cut]);
+            merged.merge(&sum(&all[cut..])).unwrap();
+            let merged = merged.total(1.0);
+            prop_assert_eq!(merged.schema, whole.schema);
+            prop_assert!((merged.count - whole.count).abs() <= 1e-12 * whole.count.abs());
+            prop_assert!((merged.sum - whole.sum).abs() <= 1e-12 * whole.sum.abs().max(1.0));
+            let buckets = |histogram: &Histogram| {
+                histogram.zero_count + histogram.positive_buckets.iter().chain(&histogram.negative_buckets).sum::<f64>()
+            };
+            prop_assert!((buckets(&merged) - buckets(&whole)).abs() <= 1e-9 * buckets(&whole).abs().max(1.0));
+        }
+    }
+
+    #[test]
     fn sums_lose_no_observation_and_do_not_depend_on_order(one in any_histogram(), other in any_histogram()) {
         let mut sum = one.clone();
         sum.add(&other).unwrap();

@@ -200,9 +200,11 @@ impl<'q> Context<'q> {
             };
             match &mut gathered[group] {
                 Some(_) if is_redone[group] => {}
-                Some(own) if !own.has_histograms() && !accumulator.has_histograms() => own.merge(&accumulator),
-                // Sums of histograms do not merge: the few large groups of them are added up once more, in one go.
                 Some(own) => {
+                    if own.merge(accumulator) {
+                        continue;
+                    }
+                    // Histograms that do not go together, or means beyond floats: added up once more, in one go.
                     let mut again = start();
                     let mut uncounted = self.worker(&rows.frame);
                     add(&mut again, &groups.groups[group].members, &mut uncounted)?;

@@ -148,13 +148,28 @@ impl Accumulator {
         }
     }
 
-    /// Tells whether any histogram was added.
-    pub(crate) fn has_histograms(&self) -> bool {
-        !self.histograms.is_empty()
+    /// Adds what was gathered of later series of the group. `false`: the group must be gathered in one go, see
+    /// [`HistogramSum::merge`].
+    pub(crate) fn merge(&mut self, mut other: Self) -> bool {
+        if self.histograms.len() < other.histograms.len() {
+            self.histograms.resize_with(other.histograms.len(), || None);
+        }
+        for (own, theirs) in self.histograms.iter_mut().zip(std::mem::take(&mut other.histograms)) {
+            match (own, theirs) {
+                (_, None) => {}
+                (Some(own), Some(theirs)) => {
+                    if !own.merge(*theirs) {
+                        return false;
+                    }
+                }
+                (own @ None, theirs) => *own = theirs,
+            }
+        }
+        self.merge_floats(&other);
+        true
     }
 
-    /// Adds what was gathered of later series of the group; neither has histograms.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    fn merge_floats(&mut self, other: &Self) {
         if let Gathered::Avg { sums, .. } = &other.gathered {
             self.gathered.before_overflow(sums);
         }

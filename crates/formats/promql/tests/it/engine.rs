@@ -396,6 +396,47 @@ eval instant at 0 sum by (nothing) (missing)
     );
 }
 
+/// More series than one thread adds up in one go.
+#[test]
+fn large_groups_of_histograms_are_the_sum_of_their_parts() {
+    use std::fmt::Write as _;
+
+    let mut script = "load 1m\n".to_owned();
+    for series in 0..300 {
+        let (sum, first) = (series % 7, series % 5);
+        writeln!(script, "    m{{i=\"{series}\"}} {{{{schema:0 sum:{sum} count:{} buckets:[{first} 2]}}}}", first + 2)
+            .unwrap();
+        writeln!(script, "    f{{i=\"{series}\"}} {{{{schema:0 sum:1 count:1 buckets:[1]}}}}").unwrap();
+    }
+    // Custom buckets and others do not go together, wherever in a group they stand.
+    script.push_str("    f{i=\"999\"} {{schema:-53 sum:1 count:1 custom_values:[5] buckets:[1]}}\n");
+    let sums: u32 = (0..300).map(|series| series % 7).sum();
+    let firsts: u32 = (0..300).map(|series| series % 5).sum();
+    write!(
+        script,
+        r#"
+eval instant at 0m sum(m)
+    {{}} {{{{schema:0 sum:{sums} count:{} buckets:[{firsts} 600]}}}}
+
+eval instant at 0m avg(m)
+    {{}} {{{{schema:0 sum:{} count:{} buckets:[{} 2]}}}}
+
+eval instant at 0m histogram_count(sum(m))
+    {{}} {}
+
+eval instant at 0m sum(f)
+    expect warn
+"#,
+        firsts + 600,
+        f64::from(sums) / 300.0,
+        f64::from(firsts) / 300.0 + 2.0,
+        f64::from(firsts) / 300.0,
+        firsts + 600,
+    )
+    .unwrap();
+    check(&script);
+}
+
 #[test]
 fn vectors_match_by_labels() {
     check(

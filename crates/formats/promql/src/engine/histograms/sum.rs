@@ -96,6 +96,35 @@ impl HistogramSum {
         }
     }
 
+    /// Adds what was gathered of later ones. `false`: only adding them one by one tells what comes out, as some do not go
+    /// together or a sum would be too great; what this one holds is worth nothing then.
+    pub(crate) fn merge(&mut self, other: Self) -> bool {
+        self.count += other.count;
+        self.has_reset |= other.has_reset;
+        self.has_no_reset |= other.has_no_reset;
+        self.has_reconciled_bounds |= other.has_reconciled_bounds;
+        match (&mut self.state, other.state) {
+            (_, State::Empty) => true,
+            (state @ State::Empty, theirs) => {
+                *state = theirs;
+                true
+            }
+            (State::Sum(sum), State::Sum(theirs)) => {
+                if self.is_mean && sum.may_overflow_with(&theirs.total(1.0)) {
+                    return false;
+                }
+                match sum.merge(&theirs) {
+                    Ok(combined) => {
+                        self.has_reconciled_bounds |= combined.bounds_reconciled;
+                        true
+                    }
+                    Err(_) => false,
+                }
+            }
+            (State::Sum(_) | State::Mean(_) | State::Failed, State::Sum(_) | State::Mean(_) | State::Failed) => false,
+        }
+    }
+
     /// Returns the result.
     pub(crate) fn finish(self, position: Span, notes: &mut Notes) -> Option<Histogram> {
         let divisor = if self.is_mean { self.count } else { 1.0 };
