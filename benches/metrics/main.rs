@@ -5,6 +5,7 @@
 //! remote write 1.0, one after the other, and answer the same queries. Peers are Debian's packages prometheus and
 //! victoria-metrics; one that is missing leaves its column empty. CPU is that of the server alone.
 
+mod answers;
 mod data;
 mod queries;
 mod servers;
@@ -15,11 +16,15 @@ use std::time::{Duration, Instant};
 
 use maru_benches::{cpu_seconds, median_millis, resident_megabytes};
 
+use crate::answers::{Agreement, Answer};
 use crate::data::{DataSet, STEP_MS};
 use crate::servers::{Kind, Server};
 
 /// What was measured of one server, by name.
 type Figures = BTreeMap<String, f64>;
+
+/// What one server answered, by the query's name.
+type Answers = BTreeMap<String, Answer>;
 
 /// Times that each query is asked.
 const QUERY_ROUNDS: u32 = 15;
@@ -36,15 +41,19 @@ fn main() {
             continue;
         }
         let mut columns: Vec<(Kind, Figures)> = Vec::new();
+        let mut answers: Vec<(Kind, Answers)> = Vec::new();
         for kind in Kind::ALL {
             if !wants(&["maru", "prometheus", "victoria"], kind.word()) || !kind.is_installed() {
                 continue;
             }
             eprintln!("{name} {} …", kind.name());
-            columns.push((kind, measure(kind, &set, with_queries)));
+            let mut own = Answers::new();
+            columns.push((kind, measure(kind, &set, with_queries, &mut own)));
+            answers.push((kind, own));
         }
         println!("\n{} series, {} samples\n", set.series(), set.samples());
         print_table(&columns);
+        print_agreement(&answers);
     }
 }
 
@@ -53,7 +62,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn measure(kind: Kind, set: &DataSet, with_queries: bool) -> Figures {
+fn measure(kind: Kind, set: &DataSet, with_queries: bool, answers: &mut Answers) -> Figures {
     let mut figures = Figures::new();
     let mut put = |name: &str, value: f64| {
         figures.insert(name.to_owned(), value);
@@ -67,17 +76,27 @@ fn measure(kind: Kind, set: &DataSet, with_queries: bool) -> Figures {
     let millions = set.samples() / 1e6;
     put("02 ingest, server CPU-s per M samples", (cpu_seconds(server.pid()) - cpu) / millions);
     put("03 ingest, samples/s (wall; sender on the same cores)", set.samples() / wall.elapsed().as_secs_f64());
-    put("04 RSS after ingest, MiB", resident_megabytes(server.pid()));
+    let (empty, full) = (figures["01 RSS empty, MiB"], resident_megabytes(server.pid()));
+    let mut put = |name: &str, value: f64| {
+        figures.insert(name.to_owned(), value);
+    };
+    put("04 RSS after ingest, MiB", full);
+    let series = f64::from(u32::try_from(set.series()).expect("fewer than four billion"));
+    put("04 RSS above empty after ingest, bytes a series", (full - empty) * f64::from(1 << 20) / series);
     put("05 bytes per sample on disk, live", server.bytes_on_disk() / set.samples());
     let closed = server.close_blocks();
-    put("06 bytes per sample on disk, closed", closed / set.samples());
+    let downsampled = server.downsampled_bytes();
+    put("06 bytes per sample on disk, closed", (closed - downsampled) / set.samples());
+    if downsampled > 0.0 {
+        put("06 bytes per sample on disk, downsampled copies beside", downsampled / set.samples());
+    }
     put("07 ingest with flush, server CPU-s per M samples", (cpu_seconds(server.pid()) - cpu) / millions);
     if with_queries {
         for query in queries::list(set) {
-            let (wall, cpu, points) = ask(&server, &query.path);
+            let (wall, cpu, answer) = ask(&server, &query.path);
             put(&format!("{} p50, ms", query.name), wall);
             put(&format!("{} CPU, ms", query.name), cpu);
-            put(&format!("{} series in the answer", query.name), points);
+            answers.insert(query.name, answer);
         }
     }
     put("08 RSS at its peak, MiB", server.peak_megabytes());
@@ -87,19 +106,17 @@ fn measure(kind: Kind, set: &DataSet, with_queries: bool) -> Figures {
     figures
 }
 
-/// Returns p50 in ms, CPU in ms for each query, and the series of the answer.
+/// Returns p50 in ms, CPU in ms for each query, and the answer.
 #[expect(clippy::print_stderr, reason = "a bench's progress")]
-fn ask(server: &Server, path: &str) -> (f64, f64, f64) {
+fn ask(server: &Server, path: &str) -> (f64, f64, Answer) {
     let mut connection = wire::Connection::open(server.port());
     let path = server.kind().query_path(path);
     let (status, first) = connection.get(&path);
     if status != 200 {
         eprintln!("{path}: {status} {}", String::from_utf8_lossy(&first));
-        return (f64::NAN, f64::NAN, f64::NAN);
+        return (f64::NAN, f64::NAN, Answer::default());
     }
-    let answer: serde_json::Value = serde_json::from_slice(&first).unwrap_or_default();
-    let list = answer["data"]["result"].as_array().or_else(|| answer["data"].as_array());
-    let count = list.map_or(0, Vec::len);
+    let answer = Answer::read(&serde_json::from_slice(&first).unwrap_or_default());
     let (before, mut times) = (cpu_seconds(server.pid()), Vec::new());
     for _ in 0..QUERY_ROUNDS {
         let started = now();
@@ -107,7 +124,25 @@ fn ask(server: &Server, path: &str) -> (f64, f64, f64) {
         times.push(started.elapsed());
     }
     let cpu = (cpu_seconds(server.pid()) - before) * 1000.0 / f64::from(QUERY_ROUNDS);
-    (median_millis(&mut times), cpu, f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
+    (median_millis(&mut times), cpu, answer)
+}
+
+/// Prints whether all servers answered as the first of them did, by series, points and values.
+#[expect(clippy::print_stdout, reason = "a bench's output")]
+fn print_agreement(answers: &[(Kind, Answers)]) {
+    let Some(((first, reference), others)) = answers.split_first() else { return };
+    for (kind, own) in others {
+        println!("\nAnswers of {} beside those of {}:", kind.name(), first.name());
+        let mut same = 0;
+        for (name, answer) in reference {
+            let Some(other) = own.get(name) else { continue };
+            match answer.compare(other) {
+                Agreement::Same => same += 1,
+                different => println!("- {name} ({} series): {different}", answer.series()),
+            }
+        }
+        println!("- {same} of {} are the same: series, times and values", reference.len());
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "a bench's output")]

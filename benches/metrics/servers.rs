@@ -147,6 +147,18 @@ impl Server {
         assert!(status < 300, "{path}: {status} {}", String::from_utf8_lossy(&body));
     }
 
+    /// Returns the bytes of blocks that hold no sample of their own, but minima, maxima, sums and counts for fast long ranges.
+    pub(crate) fn downsampled_bytes(&self) -> f64 {
+        if self.kind != Kind::Maru {
+            return 0.0;
+        }
+        let (_, body) = Connection::open(self.port).get("/api/v1/status/tsdb/blocks");
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let blocks = answer["data"]["blocks"].as_array().cloned().unwrap_or_default();
+        let own = blocks.iter().filter(|block| block["resolution"].as_i64().unwrap_or_default() > 0);
+        own.map(|block| block["stats"]["numBytes"].as_f64().unwrap_or_default()).sum()
+    }
+
     pub(crate) fn bytes_on_disk(&self) -> f64 {
         folder_bytes(self.folder.path())
     }
