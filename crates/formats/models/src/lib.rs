@@ -4,3 +4,26 @@
 //! the layout and drawing of diagrams.
 //! Never: does IO, includes or runs what a diagram mentions, writes markup that came from a text, guesses unknown syntax.
 //! Source: the syntax of Mermaid 11; UML 2.5.1 (use cases, states); KAOS (goals); Sugiyama et al. 1981 (layers).
+
+mod class;
+mod ends;
+mod entity;
+mod finding;
+mod flow;
+mod goal;
+mod graph;
+mod layered;
+mod model;
+mod read;
+mod scan;
+mod scene;
+mod sequence;
+mod state;
+mod usecase;
+mod width;
+
+pub use finding::RULES;
+pub use model::{Kind, Model, Reference, check};
+pub use read::read_models;
+pub use scan::Problem;
+pub use scene::{Drawing, Theme};
