@@ -135,7 +135,7 @@ impl Reader for Classes {
             }
         }
         let groups = self.namespaces.iter().map(|name| Group { label: name.clone(), ..Group::default() }).collect();
-        Some(Graph { direction: self.direction, nodes, arrows, groups })
+        Some(Graph { direction: self.direction, nodes, arrows, groups, is_flat: false })
     }
 
     fn names(&self) -> Vec<String> {

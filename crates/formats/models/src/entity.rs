@@ -124,7 +124,7 @@ impl Reader for Entities {
             tail: one.tail,
             ..Arrow::new(Target::Node(one.from), Target::Node(one.to))
         });
-        Some(Graph { direction: self.direction, nodes: nodes.collect(), arrows: arrows.collect(), groups: Vec::new() })
+        Some(Graph { direction: self.direction, nodes: nodes.collect(), arrows: arrows.collect(), ..Graph::default() })
     }
 
     fn names(&self) -> Vec<String> {

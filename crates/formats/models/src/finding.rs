@@ -149,7 +149,14 @@ impl Findings {
             rule,
             severity,
             item: String::new(),
-            place: Place { file: String::new(), line: spot.line, column: spot.column, end_line: spot.line, end_column, ..Place::default() },
+            place: Place {
+                file: String::new(),
+                line: spot.line,
+                column: spot.column,
+                end_line: spot.line,
+                end_column,
+                ..Place::default()
+            },
             phrase: what.to_owned(),
             message: LocalText::both(message.0, message.1),
             fix: LocalText::both(fix.0, fix.1),

@@ -141,7 +141,7 @@ impl Reader for Flow {
             is_dashed: false,
         });
         let (nodes, arrows, groups) = (nodes.collect(), arrows.collect(), groups.collect());
-        Some(Graph { direction: self.direction, nodes, arrows, groups })
+        Some(Graph { direction: self.direction, nodes, arrows, groups, is_flat: false })
     }
 
     fn names(&self) -> Vec<String> {

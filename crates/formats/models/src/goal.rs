@@ -127,7 +127,7 @@ impl Reader for Goals {
             arrow
         });
         let (nodes, arrows) = (nodes.collect(), arrows.collect());
-        Some(Graph { direction: Direction::Down, nodes, arrows, groups: Vec::new() })
+        Some(Graph { direction: Direction::Down, nodes, arrows, ..Graph::default() })
     }
 
     fn names(&self) -> Vec<String> {

@@ -144,6 +144,8 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) arrows: Vec<Arrow>,
     pub(crate) groups: Vec<Group>,
+    /// Groups are frames around where their boxes came to stand, instead of boxes of their own.
+    pub(crate) is_flat: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -195,6 +197,14 @@ impl Graph {
         let mut scene = Scene::default();
         let mut nodes = vec![Frame::default(); self.nodes.len()];
         let mut groups = vec![Frame::default(); self.groups.len()];
+        if self.is_flat {
+            for (index, group) in self.groups.iter().enumerate() {
+                let own = plan.nodes.iter().filter(|(node, _)| self.nodes[*node].group == Some(index));
+                if let Some(frame) = around(own.map(|(_, frame)| frame)) {
+                    self.draw_group(&mut scene, group, &frame);
+                }
+            }
+        }
         for (group, frame) in &plan.groups {
             groups[*group] = *frame;
             self.draw_group(&mut scene, &self.groups[*group], frame);
@@ -219,6 +229,7 @@ impl Graph {
 
     fn parent(&self, target: Target) -> Option<usize> {
         match target {
+            Target::Node(_) if self.is_flat => None,
             Target::Node(node) => self.nodes[node].group,
             Target::Group(group) => self.groups[group].parent,
         }
@@ -242,7 +253,7 @@ impl Graph {
 
     fn plan(&self, group: Option<usize>, direction: Direction) -> Plan {
         let nodes = (0..self.nodes.len()).map(Target::Node);
-        let groups = (0..self.groups.len()).map(Target::Group);
+        let groups = (0..self.groups.len()).filter(|_| !self.is_flat).map(Target::Group);
         let members: Vec<Target> = nodes.chain(groups).filter(|one| self.parent(*one) == group).collect();
         let mut inner: Vec<Option<Plan>> = Vec::new();
         let mut sizes: Vec<Item> = Vec::new();
@@ -386,6 +397,18 @@ impl Graph {
     }
 }
 
+/// The frame around others, with room for its label.
+fn around<'f>(frames: impl Iterator<Item = &'f Frame>) -> Option<Frame> {
+    let (mut low, mut high) = ((f64::INFINITY, f64::INFINITY), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+    for frame in frames {
+        low = (low.0.min(frame.left), low.1.min(frame.top));
+        high = (high.0.max(frame.left + frame.width), high.1.max(frame.top + frame.height));
+    }
+    let (left, top) = (low.0 - GROUP_PADDING, low.1 - GROUP_PADDING - LINE_HEIGHT);
+    let (width, height) = (high.0 + GROUP_PADDING - left, high.1 + GROUP_PADDING - top);
+    low.0.is_finite().then_some(Frame { left, top, width, height })
+}
+
 fn turned(size: Item) -> Item {
     Item { width: size.height, height: size.width }
 }
@@ -506,6 +529,7 @@ fn size_of(node: &Node) -> Item {
             (across, across)
         }
         Form::Ellipse => (wide * 1.3 + 24.0, high * 1.3),
+        Form::Diamond if node.parts.is_empty() => (30.0, 30.0),
         Form::Diamond => (wide + high + 12.0, (wide + high + 12.0).min(high * 2.2)),
         Form::Hexagon | Form::Lean | Form::LeanBack | Form::Foot | Form::Funnel => (width + height, height),
         Form::Actor => (wide.max(36.0) + 8.0, 52.0 + high - PADDING_DOWN),

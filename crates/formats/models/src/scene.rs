@@ -1,7 +1,6 @@
 //! What a diagram consists of once it is laid out: boxes, lines and texts in a few roles; and its writing as SVG.
 
 use crate::layered::Point;
-use crate::width::FONT_SIZE;
 
 /// Colours by what they are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,13 +346,15 @@ fn way(points: &[Point], round: f64) -> String {
             (point.0 + (other.0 - point.0) * part, point.1 + (other.1 - point.1) * part)
         };
         let (begin, end) = (toward(before), toward(after));
-        out.push_str(&format!("L{} {}Q{} {} {} {}",
+        out.push_str(&format!(
+            "L{} {}Q{} {} {} {}",
             number(begin.0),
             number(begin.1),
             number(point.0),
             number(point.1),
             number(end.0),
-            number(end.1)));
+            number(end.1)
+        ));
     }
     out
 }

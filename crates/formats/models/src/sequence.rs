@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::ends::{End, draw_end};
 use crate::finding::Findings;
 use crate::graph::{Graph, draw_actor};
+use crate::layered::Point;
 use crate::model::{Reader, size_limits};
 use crate::scan::{LOOKS, Problem, Scan, Spot, each, label, refuse};
 use crate::scene::{Anchor, Role, Scene, Shape, Stroke};
@@ -398,14 +399,31 @@ impl Sequence {
         let head = HEAD
             + high(tallest.saturating_sub(1))
             + if self.participants.iter().any(|one| one.is_actor) { 34.0 } else { 0.0 };
-        let mut above = Scene::default();
-        let (bottom, back) = self.draw_events(&mut above, &x, head + 16.0);
-        let mut scene = back;
+        let mut drawing = Drawing {
+            x: &x,
+            y: head + 16.0,
+            back: Scene::default(),
+            bars: Scene::default(),
+            front: Scene::default(),
+            active: BTreeMap::new(),
+            frames: Vec::new(),
+        };
+        for (index, (event, _)) in self.events.iter().enumerate() {
+            drawing.event(event, self.events.get(index + 1).map(|(next, _)| next));
+        }
+        let bottom = drawing.y + 14.0;
+        for (one, begins) in std::mem::take(&mut drawing.active) {
+            for begin in begins {
+                drawing.bar(one, begin, bottom);
+            }
+        }
+        let Drawing { back: mut scene, mut bars, mut front, .. } = drawing;
         for x in &x {
             let points = vec![(*x, head), (*x, bottom)];
             scene.shapes.push(Shape::Way { points, stroke: Stroke::Dashed, line: Role::Muted, round: 0.0 });
         }
-        scene.shapes.append(&mut above.shapes);
+        scene.shapes.append(&mut bars.shapes);
+        scene.shapes.append(&mut front.shapes);
         for (index, one) in self.participants.iter().enumerate() {
             draw_head(&mut scene, one, &heads[index], x[index], widths[index], head);
         }
@@ -459,113 +477,159 @@ impl Sequence {
         }
         x
     }
+}
 
-    /// Draws what happens from `top` down; returns the bottom, and the frames that lie behind.
-    fn draw_events(&self, scene: &mut Scene, x: &[f64], top: f64) -> (f64, Scene) {
-        let mut back = Scene::default();
-        let mut y = top;
-        let mut active: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-        let mut bars = Vec::new();
-        let mut frames: Vec<(f64, &'static str, String, Vec<(f64, String)>)> = Vec::new();
-        let (left, right) = (x.first().copied().unwrap_or_default(), x.last().copied().unwrap_or_default());
-        for (event, _) in &self.events {
-            match event {
-                Event::Message { from, to, text, stroke, head, tail, number } => {
-                    let lines = message_lines(text, *number);
-                    let depth = |one: &usize| active.get(one).map_or(0, Vec::len);
-                    y += high(lines.len()).max(LINE) + 12.0;
-                    let reach = |one: &usize| if depth(one) > 0 { BAR / 2.0 } else { 0.0 };
-                    let (from_x, to_x) = (x[*from], x[*to]);
-                    let middle = if from == to { from_x + 12.0 } else { from_x.midpoint(to_x) };
-                    let anchor = if from == to { Anchor::Start } else { Anchor::Middle };
-                    texts(scene, &lines, (middle, y - 6.0 - high(lines.len() - 1)), anchor);
-                    let points = if from == to {
-                        let begin = from_x + reach(from);
-                        vec![(begin, y), (begin + 30.0, y), (begin + 30.0, y + 18.0), (begin, y + 18.0)]
-                    } else {
-                        let side = if to_x > from_x { 1.0 } else { -1.0 };
-                        vec![(from_x + side * reach(from), y), (to_x - side * reach(to), y)]
-                    };
-                    scene.way(points.clone(), *stroke);
-                    if let [first, second, ..] = points.as_slice() {
-                        draw_end(scene, *tail, *first, *second);
-                    }
-                    if let [.., before, last] = points.as_slice() {
-                        draw_end(scene, *head, *last, *before);
-                    }
-                    y += if from == to { STEP - 12.0 } else { 12.0 };
-                }
-                Event::Note { from, to, side, text } => {
-                    let (low, high_x) = (x[*from].min(x[*to]), x[*from].max(x[*to]));
-                    let (note_left, note_width) = match side {
-                        Side::Over if from != to => (low - 30.0, high_x - low + 60.0),
-                        Side::Over => (low - NOTE_WIDTH / 2.0, NOTE_WIDTH),
-                        Side::Right => (high_x + 12.0, NOTE_WIDTH),
-                        Side::Left => (low - 12.0 - NOTE_WIDTH, NOTE_WIDTH),
-                    };
-                    let lines = wrap(text, note_width - 16.0);
-                    let height = high(lines.len()) + 12.0;
-                    scene.shapes.push(Shape::Rectangle {
-                        left: note_left,
-                        top: y + 4.0,
-                        width: note_width,
-                        height,
-                        round: 2.0,
-                        fill: Role::Strong,
-                        line: Some(Role::Line),
-                    });
-                    texts(scene, &lines, (note_left + note_width / 2.0, y + 8.0 + LINE * 0.75), Anchor::Middle);
-                    y += height + 12.0;
-                }
-                Event::Activate(one) => active.entry(*one).or_default().push(y - 12.0),
-                Event::Deactivate(one) => {
-                    if let Some(begin) = active.entry(*one).or_default().pop() {
-                        bars.push((*one, begin, y - 12.0));
-                    }
-                }
-                Event::Open { word, text } => {
-                    frames.push((y + 4.0, word, text.clone(), Vec::new()));
-                    y += if *word == "rect" { 10.0 } else { LINE + 14.0 };
-                }
-                Event::Part { text } => {
-                    if let Some((.., parts)) = frames.last_mut() {
-                        parts.push((y + 6.0, text.clone()));
-                    }
-                    y += LINE + 12.0;
-                }
-                Event::Close => {
-                    y += 8.0;
-                    if let Some((top, word, text, parts)) = frames.pop() {
-                        let inset = f64::from(u32::try_from(frames.len()).unwrap_or(0)) * 8.0;
-                        let span = (left - 70.0 + inset, right + 70.0 - inset);
-                        draw_frame(&mut back, scene, span, (top, y), word, &text, &parts);
-                    }
-                    y += 8.0;
+/// A frame that is open: its top, its word, its text, the places of its further parts.
+type OpenFrame = (f64, &'static str, String, Vec<(f64, String)>);
+
+/// What happens, being drawn from the top down.
+struct Drawing<'x> {
+    x: &'x [f64],
+    y: f64,
+    /// Frames; bars on lifelines; messages and notes.
+    back: Scene,
+    bars: Scene,
+    front: Scene,
+    active: BTreeMap<usize, Vec<f64>>,
+    frames: Vec<OpenFrame>,
+}
+
+impl Drawing<'_> {
+    fn event(&mut self, event: &Event, next: Option<&Event>) {
+        match event {
+            Event::Message { to, .. } => {
+                let begins = matches!(next, Some(Event::Activate(one)) if one == to);
+                self.message(event, begins);
+            }
+            Event::Note { from, to, side, text } => self.note((*from, *to), *side, text),
+            Event::Activate(one) => self.active.entry(*one).or_default().push(self.y - 12.0),
+            Event::Deactivate(one) => {
+                if let Some(begin) = self.active.entry(*one).or_default().pop() {
+                    self.bar(*one, begin, self.y - 12.0);
                 }
             }
+            Event::Open { word, text } => {
+                self.frames.push((self.y + 4.0, word, text.clone(), Vec::new()));
+                self.y += if *word == "rect" { 10.0 } else { LINE + 14.0 };
+            }
+            Event::Part { text } => {
+                if let Some((.., parts)) = self.frames.last_mut() {
+                    parts.push((self.y + 6.0, text.clone()));
+                }
+                self.y += LINE + 12.0;
+            }
+            Event::Close => {
+                self.y += 8.0;
+                if let Some(frame) = self.frames.pop() {
+                    self.frame(&frame);
+                }
+                self.y += 8.0;
+            }
         }
-        let bottom = y + 14.0;
-        for (one, begins) in active {
-            bars.extend(begins.into_iter().map(|begin| (one, begin, bottom)));
+    }
+
+    fn bar(&mut self, one: usize, begin: f64, end: f64) {
+        self.bars.shapes.push(Shape::Rectangle {
+            left: self.x[one] - BAR / 2.0,
+            top: begin,
+            width: BAR,
+            height: (end - begin).max(8.0),
+            round: 0.0,
+            fill: Role::Strong,
+            line: Some(Role::Line),
+        });
+    }
+
+    fn message(&mut self, event: &Event, begins: bool) {
+        let Event::Message { from, to, text, stroke, head, tail, number } = event else { return };
+        let lines = message_lines(text, *number);
+        let is_active = |one: &usize| self.active.get(one).is_some_and(|begins| !begins.is_empty());
+        self.y += high(lines.len()).max(LINE) + 12.0;
+        let y = self.y;
+        let reach = |is_active: bool| if is_active { BAR / 2.0 } else { 0.0 };
+        let (reach_from, reach_to) = (reach(is_active(from)), reach(begins || is_active(to)));
+        let (from_x, to_x) = (self.x[*from], self.x[*to]);
+        let middle = if from == to { from_x + 12.0 } else { from_x.midpoint(to_x) };
+        let anchor = if from == to { Anchor::Start } else { Anchor::Middle };
+        texts(&mut self.front, &lines, (middle, y - 6.0 - high(lines.len() - 1)), anchor, Role::Page);
+        let points = if from == to {
+            let begin = from_x + reach_from;
+            vec![(begin, y), (begin + 30.0, y), (begin + 30.0, y + 18.0), (begin, y + 18.0)]
+        } else {
+            let side = if to_x > from_x { 1.0 } else { -1.0 };
+            vec![(from_x + side * reach_from, y), (to_x - side * reach_to, y)]
+        };
+        self.front.way(points.clone(), *stroke);
+        if let [first, second, ..] = points.as_slice() {
+            draw_end(&mut self.front, *tail, *first, *second);
         }
-        for (one, begin, end) in bars {
-            back.shapes.push(Shape::Rectangle {
-                left: x[one] - BAR / 2.0,
-                top: begin,
-                width: BAR,
-                height: (end - begin).max(8.0),
-                round: 0.0,
-                fill: Role::Strong,
-                line: Some(Role::Line),
-            });
+        if let [.., before, last] = points.as_slice() {
+            draw_end(&mut self.front, *head, *last, *before);
         }
-        (bottom, back)
+        self.y += if from == to { STEP - 12.0 } else { 12.0 };
+    }
+
+    fn note(&mut self, (from, to): (usize, usize), side: Side, text: &str) {
+        let (low, high_x) = (self.x[from].min(self.x[to]), self.x[from].max(self.x[to]));
+        let (left, width) = match side {
+            Side::Over if from != to => (low - 30.0, high_x - low + 60.0),
+            Side::Over => (low - NOTE_WIDTH / 2.0, NOTE_WIDTH),
+            Side::Right => (high_x + 12.0, NOTE_WIDTH),
+            Side::Left => (low - 12.0 - NOTE_WIDTH, NOTE_WIDTH),
+        };
+        let lines = wrap(text, width - 16.0);
+        let (top, height) = (self.y + 4.0, high(lines.len()) + 12.0);
+        let (fill, line) = (Role::Strong, Some(Role::Line));
+        self.front.shapes.push(Shape::Rectangle { left, top, width, height, round: 2.0, fill, line });
+        texts(&mut self.front, &lines, (left + width / 2.0, top + 4.0 + LINE * 0.75), Anchor::Middle, fill);
+        self.y += height + 12.0;
+    }
+
+    fn frame(&mut self, (top, word, text, parts): &OpenFrame) {
+        let inset = f64::from(u32::try_from(self.frames.len()).unwrap_or(0)) * 8.0;
+        let left = self.x.first().copied().unwrap_or_default() - 70.0 + inset;
+        let right = self.x.last().copied().unwrap_or_default() + 70.0 - inset;
+        let (top, wide, height) = (*top, right - left, self.y - top);
+        let is_plain = *word == "rect";
+        let (fill, line) = if is_plain { (Role::Group, None) } else { (Role::Page, Some(Role::Muted)) };
+        // A frame that ends later lies further back.
+        self.back.shapes.insert(0, Shape::Rectangle { left, top, width: wide, height, round: 3.0, fill, line });
+        if is_plain {
+            return;
+        }
+        let mut words = |at: Point, text: String, bold: bool| {
+            let (anchor, role) = (Anchor::Start, Role::Muted);
+            behind(&mut self.front, at, &text, anchor, Role::Page);
+            self.front.shapes.push(Shape::Text { at, text, size: SMALL, anchor, bold, italic: false, role });
+        };
+        words((left + 8.0, top + 15.0), (*word).to_owned(), true);
+        if !text.is_empty() {
+            let at = left + 20.0 + width(word, SMALL) * 1.1;
+            words((at, top + 15.0), format!("[{}]", text.replace('\n', " ")), false);
+        }
+        for (y, text) in parts {
+            words((left + 8.0, y + 15.0), format!("[{}]", text.replace('\n', " ")), false);
+            let points = vec![(left, *y), (right, *y)];
+            self.back.shapes.push(Shape::Way { points, stroke: Stroke::Dashed, line: Role::Muted, round: 0.0 });
+        }
     }
 }
 
-fn texts(scene: &mut Scene, lines: &[String], first: (f64, f64), anchor: Anchor) {
+/// What lies behind one line of text, so that no lifeline runs through it.
+fn behind(scene: &mut Scene, at: Point, text: &str, anchor: Anchor, fill: Role) {
+    let wide = width(text, SMALL);
+    let left = match anchor {
+        Anchor::Start => at.0,
+        Anchor::Middle => at.0 - wide / 2.0,
+    };
+    let (left, top, width, height) = (left - 2.0, at.1 - SMALL + 1.0, wide + 4.0, SMALL + 3.0);
+    scene.shapes.push(Shape::Rectangle { left, top, width, height, round: 2.0, fill, line: None });
+}
+
+fn texts(scene: &mut Scene, lines: &[String], first: Point, anchor: Anchor, fill: Role) {
     let mut at = first;
     for text in lines {
+        behind(scene, at, text, anchor, fill);
         let (text, role) = (text.clone(), Role::Text);
         scene.shapes.push(Shape::Text { at, text, size: SMALL, anchor, bold: false, italic: false, role });
         at.1 += LINE;
@@ -594,35 +658,5 @@ fn draw_head(scene: &mut Scene, one: &Participant, lines: &[String], x: f64, wid
             role: Role::Text,
         });
         base += LINE;
-    }
-}
-
-fn draw_frame(
-    back: &mut Scene,
-    front: &mut Scene,
-    (left, right): (f64, f64),
-    (top, bottom): (f64, f64),
-    word: &str,
-    text: &str,
-    parts: &[(f64, String)],
-) {
-    let (width_, height) = (right - left, bottom - top);
-    let line = (word != "rect").then_some(Role::Muted);
-    back.shapes.insert(0, Shape::Rectangle { left, top, width: width_, height, round: 3.0, fill: Role::Group, line });
-    if word == "rect" {
-        return;
-    }
-    let mut words = |at: (f64, f64), text: String, bold: bool| {
-        let (anchor, role) = (Anchor::Start, Role::Muted);
-        front.shapes.push(Shape::Text { at, text, size: SMALL, anchor, bold, italic: false, role });
-    };
-    words((left + 8.0, top + 15.0), word.to_owned(), true);
-    if !text.is_empty() {
-        words((left + 20.0 + width(word, SMALL) * 1.1, top + 15.0), format!("[{}]", text.replace('\n', " ")), false);
-    }
-    for (y, text) in parts {
-        words((left + 8.0, y + 15.0), format!("[{}]", text.replace('\n', " ")), false);
-        let points = vec![(left, *y), (right, *y)];
-        back.shapes.push(Shape::Way { points, stroke: Stroke::Dashed, line: Role::Muted, round: 0.0 });
     }
 }

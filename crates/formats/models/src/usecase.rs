@@ -145,21 +145,26 @@ impl Reader for UseCases {
             parts: vec![Part::Text(element.text.clone())],
             group: element.system,
         });
+        let role = |index: usize| self.elements[index].role;
         let arrows = self.relations.iter().map(|(from, to, relation, text, _)| {
-            let mut arrow = Arrow::new(Target::Node(*from), Target::Node(*to));
+            // Actors stand first, and what extends a use case after it: so the arrow may be read backwards.
+            let is_turned = *relation == Relation::Extends || role(*to) == Role::Actor && role(*from) != Role::Actor;
+            let (first, second) = if is_turned { (*to, *from) } else { (*from, *to) };
+            let mut arrow = Arrow::new(Target::Node(first), Target::Node(second));
             let (stroke, head, words) = match relation {
                 Relation::Takes => (Stroke::Plain, End::None, text.clone()),
                 Relation::Includes => (Stroke::Dashed, End::Open, "«include»".to_owned()),
                 Relation::Extends => (Stroke::Dashed, End::Open, "«extend»".to_owned()),
                 Relation::Is => (Stroke::Plain, End::Triangle, text.clone()),
             };
-            (arrow.stroke, arrow.head, arrow.label) = (Some(stroke), head, words);
+            (arrow.tail, arrow.head) = if is_turned { (head, End::None) } else { (End::None, head) };
+            (arrow.stroke, arrow.label) = (Some(stroke), words);
             arrow
         });
         let groups = self.systems.iter().map(|(label, _)| Group { label: label.clone(), ..Group::default() });
         let direction = self.direction.unwrap_or(Direction::Right);
         let (nodes, arrows, groups) = (nodes.collect(), arrows.collect(), groups.collect());
-        Some(Graph { direction, nodes, arrows, groups })
+        Some(Graph { direction, nodes, arrows, groups, is_flat: self.is_plain() })
     }
 
     fn names(&self) -> Vec<String> {
@@ -168,6 +173,21 @@ impl Reader for UseCases {
 }
 
 impl UseCases {
+    /// Tells whether actors stand in the first layer and all use cases after it: then one frame around these holds no actor.
+    fn is_plain(&self) -> bool {
+        let role = |index: usize| self.elements[index].role;
+        let is_led_to = |index: usize| {
+            self.relations.iter().any(|(from, to, relation, ..)| match relation {
+                Relation::Extends => *from == index,
+                Relation::Takes => *from == index || *to == index,
+                Relation::Includes | Relation::Is => *to == index,
+            })
+        };
+        self.systems.len() <= 1
+            && self.relations.iter().all(|(from, to, ..)| role(*from) != Role::Actor || role(*to) != Role::Actor)
+            && (0..self.elements.len()).all(|one| role(one) == Role::Actor || is_led_to(one))
+    }
+
     fn element(&mut self, name: &str, spot: Spot) -> usize {
         *self.names.entry(name.to_owned()).or_insert_with(|| {
             let (name, text) = (name.to_owned(), name.to_owned());
