@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::analysis;
 use crate::follow::{Followed, Key, Seen, SeenRequirement, follow, read, read_requirement};
+use crate::gates;
 use crate::ledger::Ledger;
 use crate::merge::difference;
 use crate::objectives;
@@ -48,6 +49,7 @@ pub fn start(scope: &Scope, client: Client, options: ProcessOptions) {
     let world = World::follow(scope, &client, &changed);
     let judged = Arc::new(Notify::new());
     analysis::start(scope, &client, &options.ledger, &judged);
+    gates::start(scope, &client, &options.ledger, &options.clock);
     objectives::start(scope, &client, &options.ledger, &options.clock);
     let control = Control {
         client,

@@ -5,9 +5,13 @@
 //! Source: docs/guide/spine.md.
 
 mod analysis;
+mod approve;
+mod baseline;
 mod control;
 mod desk;
+mod documents;
 mod follow;
+mod gates;
 mod ledger;
 mod merge;
 mod objectives;
@@ -23,8 +27,10 @@ pub use analysis::{
     Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,
     Tradeoff, Wish, analyse, copies_of, decide, findings, readings, status_of_error, what_word,
 };
+pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use control::{ProcessOptions, start};
 pub use desk::{Attestation, Desk, DeskError};
+pub use documents::documents_of;
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;
 pub use objectives::WindowChoice;

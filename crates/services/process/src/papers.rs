@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use maru_api::{Digest, Language, Priority, Requirement, SubjectKind, Verdict};
+use maru_api::{Digest, Language, Priority, Requirement, RequirementSpec, Spec as _, SubjectKind, Verdict};
 use maru_documents as documents;
 use maru_evidence::{EvidenceKind, Statement};
 use maru_time::{Timestamp, rfc3339_seconds};
 
+use crate::baseline::{Content, title_of};
 use crate::desk::{Desk, DeskError};
+use crate::ledger::{Ledger, LedgerError};
 use crate::seal::chain_of;
 
 /// What documents are made of.
@@ -21,6 +23,8 @@ pub struct Material {
     pub requirements: Vec<Requirement>,
     /// The evidence that statuses name, by envelope.
     pub statements: BTreeMap<Digest, Statement>,
+    /// The baseline that it is of; none: of now.
+    pub baseline: Option<String>,
 }
 
 impl Material {
@@ -31,23 +35,47 @@ impl Material {
     pub async fn gather(desk: &Desk, language: Language) -> Result<Self, DeskError> {
         let requirements = desk.requirements().await?;
         let title = desk.project().await?.map(|one| one.spec.title.get(language).to_owned()).unwrap_or_default();
-        let verifier = desk.ledger().verifier(desk.name())?;
-        let mut statements = BTreeMap::new();
-        let named: BTreeSet<Digest> = requirements
-            .iter()
-            .filter_map(|one| one.status.as_ref())
-            .flat_map(|status| status.checks.iter().filter_map(|check| check.evidence))
-            .collect();
-        for digest in named {
-            let opened = desk.ledger().get(digest).map_err(|error| chain_of(&error)).and_then(|envelope| {
-                maru_evidence::open(&verifier, digest, &envelope).map_err(|error| chain_of(&error))
-            });
-            match opened {
-                Ok(verified) => drop(statements.insert(digest, verified.statement)),
-                Err(error) => tracing::warn!(%digest, error, "evidence is left out of the documents"),
-            }
-        }
-        Ok(Self { project: desk.name().to_owned(), title, requirements, statements })
+        let (ledger, project) = (desk.ledger(), desk.name().to_owned());
+        let statements = standing(ledger, &project, &requirements)?;
+        Ok(Self { project, title, requirements, statements, baseline: None })
+    }
+
+    /// Gathers what objects of now say. Blocks on the disk.
+    pub(crate) fn of_objects(
+        ledger: &Ledger,
+        project: &str,
+        title: &str,
+        objects: Vec<serde_json::Value>,
+    ) -> Result<Self, LedgerError> {
+        let requirements: Vec<Requirement> =
+            objects.into_iter().filter_map(|object| serde_json::from_value(object).ok()).collect();
+        let statements = standing(ledger, project, &requirements)?;
+        let (project, title) = (project.to_owned(), title.to_owned());
+        Ok(Self { project, title, requirements, statements, baseline: None })
+    }
+
+    /// Gathers what a baseline holds: the same at any later time. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the disk fails, or the content is not what it was.
+    pub fn of_baseline(ledger: &Ledger, content: &Content, language: Language) -> Result<Self, LedgerError> {
+        let objects = content.objects.get(RequirementSpec::KIND).into_iter().flatten();
+        let requirements: Vec<Requirement> =
+            objects.filter_map(|object| serde_json::from_value(object.clone()).ok()).collect();
+        // A document that lacked something would be another one.
+        let read = |(digest, opened): (Digest, Result<Statement, String>)| match opened {
+            Ok(statement) => Ok((digest, statement)),
+            Err(why) => Err(LedgerError::Digest(format!("{digest} ({why})"))),
+        };
+        let statements = statements_of(ledger, &content.project, &requirements)?;
+        let statements = statements.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self {
+            project: content.project.clone(),
+            title: title_of(content, language),
+            requirements,
+            statements,
+            baseline: Some(content.name.clone()),
+        })
     }
 
     /// Returns the four documents with the names of their files. Pure: the same material and day give the same documents.
@@ -65,6 +93,41 @@ impl Material {
             ("audit-matrix", documents::audit_matrix(&paper.audit(), words)),
         ]
     }
+}
+
+/// Returns the evidence that statuses name, as far as it stands.
+fn standing(
+    ledger: &Ledger,
+    project: &str,
+    requirements: &[Requirement],
+) -> Result<BTreeMap<Digest, Statement>, LedgerError> {
+    let mut statements = BTreeMap::new();
+    for (digest, opened) in statements_of(ledger, project, requirements)? {
+        match opened {
+            Ok(statement) => drop(statements.insert(digest, statement)),
+            Err(error) => tracing::warn!(%digest, error, "evidence is left out of the documents"),
+        }
+    }
+    Ok(statements)
+}
+
+/// Envelopes, and what each says or why it does not stand.
+type Opened = Vec<(Digest, Result<Statement, String>)>;
+
+/// Opens the evidence that the statuses of requirements name.
+fn statements_of(ledger: &Ledger, project: &str, requirements: &[Requirement]) -> Result<Opened, LedgerError> {
+    let verifier = ledger.verifier(project)?;
+    let named: BTreeSet<Digest> = requirements
+        .iter()
+        .filter_map(|one| one.status.as_ref())
+        .flat_map(|status| status.checks.iter().filter_map(|check| check.evidence))
+        .collect();
+    let open = |digest: Digest| {
+        let envelope = ledger.get(digest).map_err(|error| chain_of(&error))?;
+        let opened = maru_evidence::open(&verifier, digest, &envelope).map_err(|error| chain_of(&error))?;
+        Ok(opened.statement)
+    };
+    Ok(named.into_iter().map(|digest| (digest, open(digest))).collect())
 }
 
 struct Paper<'a> {
@@ -134,11 +197,11 @@ impl Paper<'_> {
         documents::Cover {
             project,
             number: format!("{}-{number}", material.project.to_uppercase()),
-            version: String::new(),
+            version: material.baseline.clone().unwrap_or_default(),
             date: self.day,
             organisation: String::new(),
             author: String::new(),
-            baseline: None,
+            baseline: material.baseline.clone(),
             approvers: Vec::new(),
         }
     }
