@@ -1,0 +1,146 @@
+//! The configuration's files: read whole, or refused with all that is wrong.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use maru_monitoring::alerting::{AlertmanagerConfig, Checks, read_alertmanager};
+use maru_template::{Library, Template};
+use maru_time::Timestamp;
+
+use crate::message::{DEFAULT_TEMPLATES, functions};
+use crate::plan::Plan;
+use crate::zones::zone;
+
+/// Most bytes of a configuration or of a template's file.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// What runs when nothing is configured: alerts are shown and nobody is told.
+pub const EMPTY_CONFIGURATION: &str = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n";
+
+/// All that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration \"{path}\" cannot be used:\n  {}", problems.join("\n  "))]
+pub struct ConfigError {
+    /// The file.
+    pub path: String,
+    /// Each with its place.
+    pub problems: Vec<String>,
+}
+
+/// A configuration that was read.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// It, made ready.
+    pub plan: Arc<Plan>,
+    /// What should be written in another way.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a configuration file and the templates that it names.
+///
+/// # Errors
+/// All that is wrong, with lines.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let shown = path.display().to_string();
+    let text = read(path).map_err(|why| ConfigError { path: shown.clone(), problems: vec![why] })?;
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    load_text(&text, directory).map_err(|problems| ConfigError { path: shown, problems })
+}
+
+/// Reads a configuration's text; templates are looked for beside `directory`.
+///
+/// # Errors
+/// All that is wrong, with lines.
+pub fn load_text(text: &str, directory: &Path) -> Result<Loaded, Vec<String>> {
+    let known = functions(Timestamp::UNIX_EPOCH);
+    let check = |text: &str| {
+        let parsed = Template::parse("template", text).and_then(|template| template.check(&known));
+        parsed.map_err(|error| format!("column {} of the template: {}", error.column, error.message))
+    };
+    let checks = Checks { template: &check, has_zone: &|name| zone(name).is_some() };
+    let config = read_alertmanager(text, checks)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let mut library = DEFAULT_TEMPLATES.clone();
+    let mut problems = Vec::new();
+    for pattern in &config.templates {
+        add_templates(&mut library, directory, pattern, &mut problems);
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let warnings = config.warnings.clone();
+    let zones = zones(&config);
+    Ok(Loaded { plan: Plan::new(config, crate::mask::masked(text), library, zones), warnings })
+}
+
+fn zones(config: &AlertmanagerConfig) -> BTreeMap<String, jiff::tz::TimeZone> {
+    let windows = config.time_intervals.iter().flat_map(|interval| &interval.windows);
+    let names = windows.filter_map(|window| window.location.as_deref());
+    names.filter_map(|name| zone(name).map(|zone| (name.to_owned(), zone))).collect()
+}
+
+fn add_templates(library: &mut Library, directory: &Path, pattern: &str, problems: &mut Vec<String>) {
+    let known = functions(Timestamp::UNIX_EPOCH);
+    let paths = match matching(&directory.join(pattern)) {
+        Ok(paths) => paths,
+        Err(why) => {
+            problems.push(format!("templates \"{pattern}\": {why}"));
+            return;
+        }
+    };
+    for path in paths {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(why) => {
+                problems.push(why);
+                continue;
+            }
+        };
+        match Template::parse(&name, &text).and_then(|template| template.check(&known).map(|()| template)) {
+            Ok(template) => library.add(&template),
+            Err(error) => {
+                problems.push(format!(
+                    "\"{}\", line {}, column {}: {}",
+                    path.display(),
+                    error.line,
+                    error.column,
+                    error.message
+                ));
+            }
+        }
+    }
+}
+
+/// Returns the files of a path whose last part may have `*` in it.
+fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let pattern = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !pattern.contains(['*', '?']) {
+        return if path.is_file() {
+            Ok(vec![path.to_owned()])
+        } else {
+            Err(format!("there is no file \"{}\"", path.display()))
+        };
+    }
+    let expression = regex::escape(&pattern).replace("\\*", ".*").replace("\\?", ".");
+    let expression = regex::Regex::new(&format!("^{expression}$")).map_err(|error| error.to_string())?;
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let entries = std::fs::read_dir(directory);
+    let entries = entries.map_err(|error| format!("cannot read \"{}\": {error}", directory.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| expression.is_match(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let wrong = |error: std::io::Error| format!("cannot read \"{}\": {error}", path.display());
+    if std::fs::metadata(path).map_err(wrong)?.len() > FILE_BYTES_MAX {
+        return Err(format!("\"{}\" has more than {FILE_BYTES_MAX} bytes", path.display()));
+    }
+    std::fs::read_to_string(path).map_err(wrong)
+}
