@@ -12,10 +12,11 @@ pub(crate) struct StoreSource<'s> {
 }
 
 /// One series of the store.
-struct StoreSeries(SelectedSeries);
+pub(crate) struct StoreSeries(SelectedSeries);
 
-impl Source for StoreSource<'_> {
-    fn select<'a>(&'a self, selection: &Selection) -> Result<Vec<Box<dyn Series + 'a>>, SourceError> {
+impl StoreSource<'_> {
+    /// Returns the series of a selection.
+    pub(crate) fn found(&self, selection: &Selection) -> Result<Vec<StoreSeries>, SourceError> {
         let hints = SelectHints {
             step_ms: selection.step_ms,
             function: selection.function.clone(),
@@ -25,7 +26,14 @@ impl Source for StoreSource<'_> {
         };
         let range = TimeRange { start_ms: selection.range.start_ms, end_ms: selection.range.end_ms };
         let found = self.store.select(&selection.matchers, range, &hints).map_err(source_error)?;
-        Ok(found.into_iter().map(|series| Box::new(StoreSeries(series)) as Box<dyn Series + 'a>).collect())
+        Ok(found.into_iter().map(StoreSeries).collect())
+    }
+}
+
+impl Source for StoreSource<'_> {
+    fn select<'a>(&'a self, selection: &Selection) -> Result<Vec<Box<dyn Series + 'a>>, SourceError> {
+        let found = self.found(selection)?;
+        Ok(found.into_iter().map(|series| Box::new(series) as Box<dyn Series + 'a>).collect())
     }
 }
 
@@ -44,7 +52,7 @@ impl Series for StoreSeries {
 
 fn source_error(error: SelectError) -> SourceError {
     match error {
-        SelectError::TooManySeries { .. } => SourceError::Limit(error.to_string()),
+        SelectError::TooManySeries { .. } | SelectError::Downsampled { .. } => SourceError::Limit(error.to_string()),
         other => SourceError::Read(other.to_string()),
     }
 }

@@ -82,6 +82,22 @@ pub enum SelectError {
         /// The caller's limit.
         series_max: usize,
     },
+    /// Samples as they came are gone, and the function cannot do with downsampled ones.
+    #[error(
+        "{function} needs every {what}, and up to {} they are kept downsampled to {} s only; ask for a later time range, or for \
+         min_over_time, max_over_time, avg_over_time, rate or increase of floats",
+        moment(*end_ms), interval.as_secs()
+    )]
+    Downsampled {
+        /// The function.
+        function: String,
+        /// What it needs.
+        what: &'static str,
+        /// The interval that samples were downsampled to.
+        interval: Duration,
+        /// The last moment for which that holds, in milliseconds since 1970.
+        end_ms: i64,
+    },
     /// A file could not be read.
     #[error("could not read {what}: {reason}")]
     Read {
@@ -90,6 +106,10 @@ pub enum SelectError {
         /// Why not.
         reason: String,
     },
+}
+
+fn moment(at_ms: i64) -> String {
+    maru_time::Timestamp::from_millisecond(at_ms).map_or_else(|_| format!("{at_ms} ms"), |moment| moment.to_string())
 }
 
 /// A maintenance step failed. The store goes on serving; the step may be repeated.

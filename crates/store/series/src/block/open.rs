@@ -50,6 +50,11 @@ impl BlockSeries {
         self.piece.chunks(self.place)
     }
 
+    /// Tells whether it has native histograms.
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.chunks().iter().any(|chunk| chunk.column == Column::Histograms)
+    }
+
     /// Returns at most how many samples of `column` it has in `range`.
     #[must_use]
     pub fn samples_max(&self, range: TimeRange, column: Column) -> u64 {

@@ -183,7 +183,7 @@ fn exact_column(function: &str) -> Option<Column> {
     }
 }
 
-/// Returns the column to read when there are only downsampled samples.
+/// Returns the column to read when there are only downsampled samples; what that is worth, the reader knows.
 fn best_column(function: &str) -> Column {
     exact_column(function).unwrap_or(Column::Floats)
 }

@@ -1,6 +1,7 @@
 //! Reading: selections over blocks, the head and what came late, merged.
 
 pub(crate) mod merge;
+mod thinned;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use crate::head::series::HeadSamples;
 use crate::limits::SetAside;
 use crate::starts::{Starts, StartsOfSamples};
 use crate::store::Inner;
+
+use self::thinned::{Thinned, read_means};
 
 /// What the reader is going to do, from which the store chooses what to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +42,15 @@ struct BlockPart {
     block: Arc<Block>,
     series: BlockSeries,
     range: TimeRange,
-    column: Column,
+    reading: Reading,
+}
+
+/// What is read of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Column(Column),
+    /// Of a downsampled block, see [`Thinned::Means`].
+    Means,
 }
 
 /// The samples that the head has.
@@ -125,7 +136,12 @@ impl SelectedSeries {
             for part in &self.blocks {
                 let (floats, with_buckets) = (samples.timestamps.len(), samples.histograms.len());
                 // Missing samples are named by the block's damage.
-                part.block.read(&part.series, part.range, part.column, &mut samples);
+                match part.reading {
+                    Reading::Column(column) => {
+                        part.block.read(&part.series, part.range, column, &mut samples);
+                    }
+                    Reading::Means => read_means(&part.block, &part.series, part.range, &mut samples),
+                }
                 let own = part.block.starts(&part.series);
                 let new = |all: usize, before: usize| before.min(all)..all;
                 let timestamps = samples.timestamps.get(new(samples.timestamps.len(), floats)).unwrap_or_default();
@@ -194,17 +210,12 @@ pub(crate) fn select(
             store: Arc::clone(store),
         })
         .collect();
-    let read_hints = if hints.allows_downsampled {
-        ReadHints { step_ms: hints.step_ms, window_ms: hints.window_ms, function: &hints.function }
-    } else {
-        ReadHints { step_ms: 0, window_ms: 0, function: "" }
-    };
-    for (block, range_of_block, column) in store.blocks.select(range, read_hints) {
-        let found = block.select(matchers, range_of_block);
+    for (part, found) in block_parts(store, matchers, range, hints)? {
+        let (block, range_of_block, reading) = part;
         selected = join(
             selected,
             found,
-            |series| BlockPart { block: Arc::clone(&block), series, range: range_of_block, column },
+            |series| BlockPart { block: Arc::clone(&block), series, range: range_of_block, reading },
             store,
             range,
         );
@@ -213,6 +224,50 @@ pub(crate) fn select(
         }
     }
     Ok(selected)
+}
+
+/// A block with the span to read of it, and what.
+type Part = (Arc<Block>, TimeRange, Reading);
+
+/// Returns what blocks have. Downsampled ones serve where they give the same answer, and where samples as they came are gone.
+fn block_parts(
+    store: &Inner,
+    matchers: &[Matcher],
+    range: TimeRange,
+    hints: &SelectHints,
+) -> Result<Vec<(Part, Vec<BlockSeries>)>, SelectError> {
+    let function = if hints.allows_downsampled { hints.function.as_str() } else { "" };
+    let thinned = Thinned::of(function);
+    let (step_ms, window_ms) = if hints.allows_downsampled { (hints.step_ms, hints.window_ms) } else { (0, 0) };
+    let mut read_hints = ReadHints { step_ms, window_ms, function };
+    'again: loop {
+        let mut parts = Vec::new();
+        for (block, span, column) in store.blocks.select(range, read_hints) {
+            let found = block.select(matchers, span);
+            let mut reading = Reading::Column(column);
+            if block.info().resolution_ms > 0 && !found.is_empty() {
+                let has_histograms = thinned.needs_all_histograms() && found.iter().any(BlockSeries::has_histograms);
+                if has_histograms && read_hints.step_ms > 0 {
+                    // It is right for floats only: samples as they came, where there are any.
+                    read_hints.step_ms = 0;
+                    continue 'again;
+                }
+                if has_histograms || thinned == Thinned::Refused {
+                    return Err(SelectError::Downsampled {
+                        function: function.to_owned(),
+                        what: if has_histograms { "native histogram" } else { "sample" },
+                        interval: std::time::Duration::from_millis(block.info().resolution_ms.unsigned_abs()),
+                        end_ms: block.info().range.end_ms.min(span.end_ms),
+                    });
+                }
+                if thinned == Thinned::Means {
+                    reading = Reading::Means;
+                }
+            }
+            parts.push(((block, span, reading), found));
+        }
+        return Ok(parts);
+    }
 }
 
 /// Returns the files of two moments.

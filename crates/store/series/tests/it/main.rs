@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod damage;
+mod downsampled;
 mod faults;
 mod limits;
 mod reads;
