@@ -15,6 +15,7 @@ mod preflight;
 mod report;
 mod requirements;
 mod settings;
+mod slo;
 mod spine;
 mod up;
 
@@ -85,6 +86,7 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Demo(demo) => demo::run(global, &demo, report).await,
         Command::Req(ReqCommand::Project(command)) => spine::requirements(global, command, report).await,
         Command::Req(ReqCommand::Folder(command)) => requirements::run(command, global.json, report).await,
+        Command::Slo(command) => slo::run(global, command, report).await,
         Command::Evidence(command) => spine::evidence(global, command, report).await,
         Command::Project(command) => spine::project(global, command, report).await,
         Command::Export(arguments) => export::run(global, arguments, report).await,

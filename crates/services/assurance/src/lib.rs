@@ -10,6 +10,8 @@ mod control;
 mod derive;
 mod judge;
 mod measure;
+mod sentence;
 mod window;
 
 pub use control::{AssuranceOptions, start};
+pub use sentence::{SentenceContext, SentenceError, from_sentence};

@@ -1,0 +1,166 @@
+//! `maru slo`: objectives from sentences and OpenSLO files, the rules they compile to, their windows as evidence.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use maru_api::{API_VERSION, Span};
+use maru_assurance::{SentenceContext, from_sentence};
+use maru_monitoring::openslo::{Import, Names, compile, read_documents, read_spec};
+use maru_process::WindowChoice;
+use maru_time::system_clock;
+use serde_json::{Value, json};
+
+use crate::arguments::GlobalArguments;
+use crate::report::Report;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SloCommand {
+    /// Print the objective that a sentence asks for
+    #[command(
+        after_help = "Examples:\n  maru slo from \"99.9 % of a day's API responses within 100 ms\" --service orders --zone Asia/Seoul\n  maru slo from \"하루 API 응답의 99.9%가 100ms 이내\" --service orders | kubectl apply -f -"
+    )]
+    From(Box<FromArguments>),
+    /// Print the objectives of an OpenSLO file as objects; alert policies are left out, as alerts follow from the budget
+    #[command(after_help = "Example:\n  maru -n shop slo import slo.yaml | kubectl apply -f -")]
+    Import {
+        /// The file: documents of openslo/v1
+        file: PathBuf,
+    },
+    /// Print the recording rules and alerts that an objective compiles to, as a rule file of Prometheus
+    #[command(after_help = "Example:\n  maru slo compile slo.yaml > rules.yaml && promtool check rules rules.yaml")]
+    Compile {
+        /// The file: an OpenSLO document, or an object of ours
+        file: PathBuf,
+    },
+    /// Record what is measured of an objective as evidence: the last window that closed, or the open one
+    #[command(after_help = "Example:\n  sudo maru -n shop slo attest storefront-availability --open")]
+    Attest {
+        /// The objective
+        name: String,
+        /// The window that is open, as far as it is measured
+        #[arg(long)]
+        open: bool,
+        /// How long it counts
+        #[arg(long, value_name = "SPAN")]
+        valid_for: Option<Span>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FromArguments {
+    /// The sentence, in Korean or English: a share, the time over which it holds, and how fast where it is about speed
+    sentence: String,
+    /// The service
+    #[arg(long)]
+    service: String,
+    /// The object's name; by default the service's
+    #[arg(long)]
+    name: Option<String>,
+    /// The time zone in which a day or a month begins
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// The selector of the histogram's buckets; by default the gateway's of the service
+    #[arg(long, value_name = "SELECTOR")]
+    buckets: Option<String>,
+    /// The selector of good events; by default what the gateway answered without a server's error
+    #[arg(long, value_name = "SELECTOR", requires = "total")]
+    good: Option<String>,
+    /// The selector of all events
+    #[arg(long, value_name = "SELECTOR", requires = "good")]
+    total: Option<String>,
+}
+
+pub(crate) async fn run(global: &GlobalArguments, command: SloCommand, report: Report) -> anyhow::Result<u8> {
+    match command {
+        SloCommand::From(arguments) => {
+            let context = SentenceContext {
+                service: arguments.service.clone(),
+                buckets: arguments.buckets,
+                events: arguments.good.zip(arguments.total),
+                zone: arguments.zone,
+            };
+            let spec = from_sentence(&arguments.sentence, &context)?;
+            checked(&spec)?;
+            let name = arguments.name.unwrap_or(arguments.service);
+            print(report, &[object(&global.namespace, &Import { name, labels: Default::default(), spec })])
+        }
+        SloCommand::Import { file } => {
+            let imports = documents(&file)?;
+            let objects: Vec<Value> = imports.iter().map(|one| object(&global.namespace, one)).collect();
+            print(report, &objects)
+        }
+        SloCommand::Compile { file } => {
+            let mut groups = Vec::new();
+            for one in objectives(&file)? {
+                let objective = checked(&one.spec)?;
+                let names = Names { namespace: global.namespace.clone(), name: one.name, bounds: Vec::new() };
+                groups.extend(compile(&objective, &names).map_err(anyhow::Error::msg)?.groups);
+            }
+            print(report, &[json!({"groups": groups})])
+        }
+        SloCommand::Attest { name, open, valid_for } => {
+            let desk = crate::spine::desk(global, report).await?;
+            let choice = if open { WindowChoice::Open } else { WindowChoice::Closed };
+            let appended = desk.attest_objective(&name, choice, valid_for, system_clock().now()).await?;
+            for one in &appended {
+                report.line(format_args!("recorded {}", one.envelope));
+            }
+            report.value(&json!({"recorded": appended.iter().map(|one| one.envelope.to_string()).collect::<Vec<_>>()}));
+            Ok(0)
+        }
+    }
+}
+
+fn print(report: Report, values: &[Value]) -> anyhow::Result<u8> {
+    let texts: Result<Vec<String>, _> = values.iter().map(serde_saphyr::to_string).collect();
+    report.line(texts?.join("---\n").trim_end());
+    report.value(&json!({"items": values}));
+    Ok(0)
+}
+
+fn object(namespace: &str, import: &Import) -> Value {
+    let mut object = json!({
+        "apiVersion": API_VERSION, "kind": "ServiceLevelObjective",
+        "metadata": {"name": import.name, "namespace": namespace}, "spec": import.spec,
+    });
+    if !import.labels.is_empty() {
+        object["metadata"]["labels"] = json!(import.labels);
+    }
+    object
+}
+
+fn checked(spec: &Value) -> anyhow::Result<maru_monitoring::openslo::Objective> {
+    read_spec(spec).map_err(|wrong| {
+        let told: Vec<String> = wrong.iter().map(|one| format!("{}: {}", one.path, one.message)).collect();
+        anyhow::anyhow!("{}", told.join("\n"))
+    })
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read \"{}\"", file.display()))
+}
+
+fn documents(file: &Path) -> anyhow::Result<Vec<Import>> {
+    let imports = read_documents(&read(file)?).map_err(|wrong| {
+        let told: Vec<String> = wrong.iter().map(|one| format!("{}: {one}", file.display())).collect();
+        anyhow::anyhow!("{}", told.join("\n"))
+    })?;
+    if imports.is_empty() {
+        bail!("\"{}\" has no document of kind SLO", file.display());
+    }
+    Ok(imports)
+}
+
+/// Returns the objectives of a file: OpenSLO's documents, or one object of ours.
+fn objectives(file: &Path) -> anyhow::Result<Vec<Import>> {
+    let text = read(file)?;
+    let one: Result<Value, _> = serde_saphyr::from_str(&text);
+    match one {
+        Ok(object) if object["apiVersion"] == API_VERSION && object["kind"] == "ServiceLevelObjective" => {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            Ok(vec![Import { name, labels: Default::default(), spec: object["spec"].clone() }])
+        }
+        _ => documents(file),
+    }
+}
