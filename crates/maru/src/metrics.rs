@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use maru_client::Client;
 use maru_http::{Server, TlsSource};
 use maru_metrics::{
-    Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, Limits, Metrics, MetricsOptions, NameTranslation,
+    Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, KubeApi, Limits, Metrics, MetricsOptions, NameTranslation,
     OtlpOptions, Promotion, TokenFile, TokenRecord, parse_duration,
 };
 use maru_task::Scope;
@@ -300,6 +300,9 @@ pub(crate) async fn start(
     registry: &Registry,
 ) -> anyhow::Result<Metrics> {
     let mut options = MetricsOptions::new(settings.paths.metrics());
+    options.collect.in_process = maru_metrics::cluster_targets(scope, &client, &settings.node_name, registry);
+    options.collect.kube = Some(KubeApi(client.clone()));
+    options.collect.first_at_once = true;
     let delegate = Delegate::new(move |question| review(client.clone(), question));
     options.access = Access::Tokens { file: token_file(&settings.paths), delegate: Some(delegate) };
     options.registry = registry.clone();

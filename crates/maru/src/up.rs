@@ -11,7 +11,7 @@ use maru_auth::{BearerTokens, CertificateAuthority, ClientAuth, Identity, Secret
 use maru_client::Client;
 use maru_gateway::{Gateway, GatewayOptions};
 use maru_http::TlsSource;
-use maru_metrics::Metrics;
+use maru_metrics::{ClusterOptions, Metrics};
 use maru_net::{HostLinkOptions, HostLinks, PodNetworkOptions, PodNetworks, Uplink};
 use maru_network::{DnsOptions, InProcess, Network, NetworkOptions, Protocol};
 use maru_node::{Node, NodeOptions};
@@ -225,6 +225,9 @@ impl House {
         step("metrics", &format_args!("https://{}", settings.metrics));
         install_definitions(&setup, "maru-gateway", maru_gateway::crds()).await?;
         install_definitions(&setup, "maru-process", maru_process::crds()).await?;
+        install_definitions(&setup, "maru-metrics", maru_metrics::crds()).await?;
+        let options = ClusterOptions::new(client("metrics"), &settings.node_name, system_clock());
+        maru_metrics::follow_cluster(&metrics_scope, &metrics, options);
         let reconcilers = Scope::root("reconcilers");
         let options = AssuranceOptions { metrics: metrics.reader(), clock: system_clock() };
         maru_assurance::start(&reconcilers, client("assurance"), options);

@@ -104,6 +104,8 @@ const SPINE: &[&str] = &[
     "environments",
     "evidence",
     "gates",
+    "glossaries",
+    "methods",
     "projects",
     "requirements",
     "servicelevelobjectives",
@@ -273,13 +275,25 @@ fn room_roles() -> Vec<Value> {
                 events(),
             ],
         ),
-        // Whether a token is known, and what its user may do with metrics.
+        // Whether a token is known, and what its user may do with metrics; what is measured, and who asks for more.
         cluster_role(
             "system:maru:metrics",
             None,
             &[
                 rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
                 rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+                rule(READ, CORE, &["endpoints", "namespaces", "nodes", "pods", "services"]),
+                rule(&["get"], CORE, &["configmaps", "nodes/metrics", "nodes/proxy", "secrets"]),
+                rule(READ, &["apps"], &["daemonsets", "deployments", "replicasets", "statefulsets"]),
+                rule(READ, &["batch"], &["jobs"]),
+                rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+                rule(READ, &["networking.k8s.io"], &["ingresses"]),
+                rule(READ, &["monitoring.coreos.com"], ALL),
+                rule(
+                    &["patch", "update"],
+                    &["monitoring.coreos.com"],
+                    &["podmonitors/status", "probes/status", "prometheusrules/status", "servicemonitors/status"],
+                ),
             ],
         ),
         cluster_role(

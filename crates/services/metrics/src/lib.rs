@@ -31,7 +31,8 @@ mod write;
 pub use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
 
 pub use collect::{
-    CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, read_configuration_file,
+    ClusterOptions, CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, cluster_targets, crds,
+    follow_cluster, read_configuration_file,
 };
 
 pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};

@@ -18,7 +18,7 @@ pub use discovery::{
 pub use http::{Authentication, HttpClientConfig, Secret, SecretSource, TlsConfig};
 pub(crate) use http::{read_client, read_tls, secret as read_secret};
 pub use mask::masked;
-pub use read::{read_configuration, read_scrape_file};
+pub use read::{read_configuration, read_jobs_value, read_scrape_file};
 pub use remote::{Alerting, AlertmanagerDiscovery, Queue, RemoteWrite};
 pub use values::{format_duration, parse_duration, parse_size, parse_url};
 

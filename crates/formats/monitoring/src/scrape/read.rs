@@ -3,8 +3,9 @@
 use maru_prom::Labels;
 use maru_prom::exposition::{Escaping, ScrapeProtocol};
 use maru_yaml::{Cursor, Document, ParseLimits, Problem};
+use serde_json::Value;
 
-use super::discovery::{is_label_name, read_discoveries};
+use super::discovery::{Discovery, is_label_name, read_discoveries};
 use super::http::read_client;
 use super::remote::{read_alerting, read_remote_write, read_scheme};
 use super::values::{duration, duration_or, limit, parse_size};
@@ -73,6 +74,43 @@ pub fn read_scrape_file(
     top.finish();
     let problems = document.problems();
     if problems.is_empty() { Ok(jobs) } else { Err(problems) }
+}
+
+/// Reads jobs that were made of objects: as in `scrape_configs`, and besides with the scheme `in-process` and with
+/// `probe_targets`, which are addresses of any form.
+///
+/// # Errors
+/// All that is wrong, with the fields' paths.
+pub fn read_jobs_value(jobs: &Value, global: &Global) -> Result<Vec<ScrapeConfig>, Vec<Problem>> {
+    let mut plain = jobs.clone();
+    let mut extras = Vec::new();
+    for job in plain.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let is_inside = job.get("scheme").is_some_and(|scheme| scheme == "in-process");
+        if is_inside {
+            job.remove("scheme");
+        }
+        extras.push((is_inside, job.remove("probe_targets")));
+    }
+    let document = Document::of_value(&plain);
+    let defaults = Defaults { global: global.clone(), job: ScrapeConfig::new("", global) };
+    let mut jobs = read_jobs(&document.top(), &defaults, &[]);
+    let problems = document.problems();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    for (job, (is_inside, targets)) in jobs.iter_mut().zip(extras) {
+        if is_inside {
+            "in-process".clone_into(&mut job.scheme);
+        }
+        let targets = targets.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let targets: Vec<Labels> = targets.map(|target| Labels::from_pairs([("__address__", target)])).collect();
+        if let Some(Discovery::Static(groups)) = job.discoveries.first_mut()
+            && let Some(group) = groups.first_mut()
+        {
+            group.targets.extend(targets);
+        }
+    }
+    Ok(jobs)
 }
 
 /// What jobs take over from the global part.

@@ -5,10 +5,15 @@
 mod alertmanagers;
 pub(crate) mod client;
 mod discovery;
+mod house;
 mod ingest;
+mod machine;
+pub(crate) mod objects;
+mod operator;
 mod pool;
 mod scrape;
 mod show;
+mod state;
 mod target;
 pub(crate) mod tls;
 
@@ -28,6 +33,8 @@ use maru_time::SharedClock;
 use maru_yaml::ParseLimits;
 use serde_json::Value;
 
+pub use house::{ClusterOptions, cluster_targets, follow_cluster};
+pub use operator::crds;
 pub use scrape::InProcessTarget;
 
 use pool::{Inheritance, Pool};

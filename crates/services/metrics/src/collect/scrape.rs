@@ -25,6 +25,9 @@ const BODY_BYTES_MAX: usize = 256 << 20;
 const INLINE_BYTES_MAX: usize = 128 << 10;
 /// Scrapes this close to their moment get that moment's timestamp, so that series compress better.
 const ALIGN_MS_MAX: i64 = 2;
+/// How often a new target is asked again that does not answer yet, and the time between two tries.
+const FIRST_TRIES: usize = 5;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Buffers larger than this are given back.
 const BUFFER_BYTES_KEPT: usize = 256 << 10;
 
@@ -33,7 +36,7 @@ pub(crate) type Answered = Pin<Box<dyn Future<Output = Result<(Bytes, Format), S
 
 /// A target in this process: asked, it answers its metrics as a text.
 #[derive(Clone)]
-pub struct InProcessTarget(pub(crate) Arc<dyn Fn() -> Answered + Send + Sync>);
+pub struct InProcessTarget(pub(crate) Arc<dyn Fn(&str) -> Answered + Send + Sync>);
 
 impl std::fmt::Debug for InProcessTarget {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,14 +45,14 @@ impl std::fmt::Debug for InProcessTarget {
 }
 
 impl InProcessTarget {
-    /// Makes a target of a function that answers a text in Prometheus' format 0.0.4.
+    /// Makes a target of a function that takes the address it is asked at and answers a text in Prometheus' format 0.0.4.
     pub fn new<F, R>(function: F) -> Self
     where
-        F: Fn() -> R + Send + Sync + 'static,
+        F: Fn(&str) -> R + Send + Sync + 'static,
         R: Future<Output = Result<String, String>> + Send + 'static,
     {
-        Self(Arc::new(move || {
-            let answer = function();
+        Self(Arc::new(move |url: &str| {
+            let answer = function(url);
             Box::pin(async move { answer.await.map(|text| (Bytes::from(text), Format::Text)) })
         }))
     }
@@ -172,10 +175,22 @@ impl ScrapeLoop {
         let interval = self.target.interval;
         let interval_ms = millis(interval).max(1);
         if self.shared.first_at_once {
-            let now_ms = self.shared.now_ms();
-            tokio::select! {
-                () = gone.cancelled() => {}
-                () = self.scrape(now_ms) => {}
+            // What starts at the same time as we may need a moment.
+            for _ in 0..FIRST_TRIES {
+                let now_ms = self.shared.now_ms();
+                tokio::select! {
+                    biased;
+                    () = gone.cancelled() => break,
+                    () = self.scrape(now_ms) => {}
+                }
+                if self.state.last().health == Health::Up {
+                    break;
+                }
+                tokio::select! {
+                    biased;
+                    () = gone.cancelled() => break,
+                    () = tokio::time::sleep(FIRST_PAUSE.min(interval)) => {}
+                }
             }
         }
         let delay = self.until_turn();
@@ -284,7 +299,7 @@ impl ScrapeLoop {
         let config = &self.rules.config;
         match &mut self.source {
             Source::InProcess(target) => {
-                let (bytes, format) = (target.0)().await?;
+                let (bytes, format) = (target.0)(&self.target.url).await?;
                 self.body.clear();
                 self.body.extend_from_slice(&bytes);
                 Ok(Fetched { format, is_compressed: false })

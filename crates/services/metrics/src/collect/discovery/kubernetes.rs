@@ -3,78 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use kube::api::{Api, DynamicObject};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher;
 use maru_client::Client;
 use maru_monitoring::scrape::{Authentication, KubernetesDiscovery, KubernetesRole, SecretSource, TargetGroup};
 use maru_prom::{Labels, LabelsBuilder};
 use maru_task::Scope;
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use super::Output;
 use crate::collect::Shared;
+use crate::collect::objects::{Kind, Objects, Seen, list, number, text};
 use crate::collect::tls::read_secret;
 
 /// After a change we wait this long for more of them.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Pauses between tries of a watch that fails.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Between two tries to reach the API.
+const RETRY: Duration = Duration::from_secs(5);
 /// Where a pod finds its own namespace.
 const OWN_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
-
-/// The kinds that are watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    Node,
-    Service,
-    Pod,
-    Endpoints,
-    EndpointSlice,
-    Ingress,
-    Namespace,
-}
-
-impl Kind {
-    fn resource(self) -> ApiResource {
-        let (group, kind) = match self {
-            Self::Node => ("", "Node"),
-            Self::Service => ("", "Service"),
-            Self::Pod => ("", "Pod"),
-            Self::Endpoints => ("", "Endpoints"),
-            Self::Namespace => ("", "Namespace"),
-            Self::EndpointSlice => ("discovery.k8s.io", "EndpointSlice"),
-            Self::Ingress => ("networking.k8s.io", "Ingress"),
-        };
-        let plural = match self {
-            Self::Endpoints => "endpoints".to_owned(),
-            Self::Ingress => "ingresses".to_owned(),
-            _ => format!("{}s", kind.to_lowercase()),
-        };
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), &plural)
-    }
-
-    fn is_namespaced(self) -> bool {
-        !matches!(self, Self::Node | Self::Namespace)
-    }
-}
-
-/// Objects by kind, then by namespace and name.
-type Objects = BTreeMap<Kind, BTreeMap<(String, String), Value>>;
-
-/// What all watches of one source share.
-#[derive(Debug, Default)]
-struct Seen {
-    objects: Mutex<Objects>,
-    /// Watches that have not told everything yet.
-    missing: Mutex<usize>,
-    changed: Notify,
-}
 
 pub(super) async fn run(
     shared: Arc<Shared>,
@@ -92,7 +41,7 @@ pub(super) async fn run(
                     error = why,
                     "no Kubernetes API to find targets by; trying again"
                 );
-                tokio::time::sleep(RETRY.1).await;
+                tokio::time::sleep(RETRY).await;
             }
         }
     };
@@ -109,28 +58,16 @@ pub(super) async fn run(
             config.label_selector = Some(selector.label.clone()).filter(|text| !text.is_empty());
             config.field_selector = Some(selector.field.clone()).filter(|text| !text.is_empty());
         }
-        let resource = kind.resource();
-        let apis: Vec<Api<DynamicObject>> = if kind.is_namespaced() && !namespaces.is_empty() {
-            namespaces.iter().map(|name| Api::namespaced_with(client.clone(), name, &resource)).collect()
-        } else {
-            vec![Api::all_with(client.clone(), &resource)]
-        };
-        for api in apis {
-            *seen.missing.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            let work = follow(api, config.clone(), kind, Arc::clone(&seen));
-            drop(scope.spawn_until_cancelled("kubernetes watch", work));
-        }
+        let namespaces = if kind.is_namespaced() { namespaces.as_slice() } else { &[] };
+        seen.watch(&scope, &client, kind, namespaces, config);
     }
     loop {
         seen.changed.notified().await;
         tokio::time::sleep(SETTLE).await;
-        if *seen.missing.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
+        if !seen.is_complete() {
             continue;
         }
-        let groups = {
-            let objects = seen.objects.lock().unwrap_or_else(PoisonError::into_inner);
-            groups(&objects, &options)
-        };
+        let groups = groups(&seen.objects(), &options);
         output.tell(groups).await;
     }
 }
@@ -198,78 +135,6 @@ async fn client(shared: &Shared, options: &KubernetesDiscovery, folder: &Path) -
         }
     };
     Client::try_from(config).map_err(|error| error.to_string())
-}
-
-async fn follow(api: Api<DynamicObject>, config: watcher::Config, kind: Kind, seen: Arc<Seen>) {
-    let mut events = std::pin::pin!(watcher(api, config));
-    let mut arriving: BTreeMap<(String, String), Value> = BTreeMap::new();
-    let (mut has_told, mut pause, mut own) = (false, RETRY.0, Vec::new());
-    while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::debug!(?kind, %error, "a watch for targets failed; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RETRY.1);
-                continue;
-            }
-        };
-        let mut objects = seen.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = objects.entry(kind).or_default();
-        match event {
-            Event::Init => arriving.clear(),
-            Event::InitApply(object) => drop(arriving.insert(key(&object), value(&object))),
-            Event::InitDone => {
-                // Other namespaces of the same kind have watches of their own.
-                for key in std::mem::take(&mut own) {
-                    known.remove(&key);
-                }
-                own = arriving.keys().cloned().collect();
-                known.append(&mut arriving);
-                if !has_told {
-                    has_told = true;
-                    *seen.missing.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-                }
-                pause = RETRY.0;
-                seen.changed.notify_one();
-            }
-            Event::Apply(object) => {
-                own.push(key(&object));
-                known.insert(key(&object), value(&object));
-                seen.changed.notify_one();
-            }
-            Event::Delete(object) => {
-                known.remove(&key(&object));
-                own.retain(|one| *one != key(&object));
-                seen.changed.notify_one();
-            }
-        }
-    }
-}
-
-fn key(object: &DynamicObject) -> (String, String) {
-    (object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone().unwrap_or_default())
-}
-
-fn value(object: &DynamicObject) -> Value {
-    let mut value = serde_json::to_value(object).unwrap_or_default();
-    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    value
-}
-
-/// Returns a text of an object; empty when it is not there.
-fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-fn number(object: &Value, pointer: &str) -> u64 {
-    object.pointer(pointer).and_then(Value::as_u64).unwrap_or_default()
 }
 
 fn host_port(host: &str, port: u64) -> String {
