@@ -30,7 +30,7 @@ down:
 
 # What the tests use besides: clients, peers and a base image.
 test-packages: packages
-	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus
+	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-alertmanager=prometheus-alertmanager
 
 check: toolchain
 	$(CARGO) fmt --all --check

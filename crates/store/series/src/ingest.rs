@@ -240,14 +240,6 @@ impl Appender {
         self.submit().map(|(report, _)| report)
     }
 
-    /// Takes the batch at once, so that reads see it, and waits for nothing: it is on disk with the next commit of anybody.
-    ///
-    /// # Errors
-    /// As [`Appender::commit`].
-    pub fn commit_soon(&mut self) -> Result<CommitReport, CommitError> {
-        self.submit().map(|(report, _)| report)
-    }
-
     /// Writes the batch at once and waits for the disk without blocking the thread.
     ///
     /// # Errors

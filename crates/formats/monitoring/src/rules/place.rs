@@ -43,9 +43,15 @@ impl<'a> Place<'a> {
     pub(super) fn find(&self, offset: usize) -> Position {
         let before = self.value.char_indices().take_while(|(index, _)| *index < offset);
         let wanted = before.filter(|(_, character)| !character.is_whitespace()).count();
+        let is_behind = self.value.get(offset..).is_none_or(|rest| rest.trim().is_empty());
+        // Behind the last character that was passed.
+        let mut behind = self.at;
         let (mut at, mut seen) = (self.at, 0);
         let mut characters = self.rest.chars().peekable();
         while let Some(character) = characters.next() {
+            if is_behind && seen == wanted {
+                return behind;
+            }
             if !character.is_whitespace() {
                 if seen == wanted {
                     return at;
@@ -60,10 +66,11 @@ impl<'a> Place<'a> {
                     characters.next();
                 }
                 seen += 1;
+                behind = Position { column: at.column + 1, ..at };
             }
             step(&mut at, character);
         }
-        at
+        behind
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use maru_monitoring::rules::{Rule, RuleKind};
+use maru_monitoring::rules::{Rule, RuleKind, read_rules_with};
 use maru_prom::{Labels, Matcher};
 use ring::digest;
 use serde_json::{Map, Value, json};
@@ -19,6 +19,9 @@ use crate::request::{Parameters, rfc3339_millis};
 use crate::routes::Call;
 use crate::selectors;
 
+/// How far back a rehearsal goes when its start is not said: a day.
+const REHEARSAL_MS: i64 = 86_400_000;
+
 /// A moment that never was, as Go prints its zero time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
@@ -30,6 +33,19 @@ pub(crate) fn answer(manager: &Manager, call: Call, parameters: &Parameters) -> 
         Call::Alertmanagers => Ok(alertmanagers(manager)),
         _ => Ok(alerts(manager)),
     }
+}
+
+/// Answers `/api/v1/rules/rehearse`: the body is a rule file.
+pub(crate) fn answer_rehearsal(manager: &Manager, parameters: &Parameters, body: &[u8]) -> Result<Value, Fault> {
+    let text = std::str::from_utf8(body).map_err(|_| Fault::BadData("the rule file is not UTF-8".to_owned()))?;
+    let file = read_rules_with(text, &manager.options().parse).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Fault::BadData(problems.join("\n"))
+    })?;
+    let now_ms = manager.options().clock.now().as_millisecond();
+    let to_ms = parameters.time("end")?.unwrap_or(now_ms);
+    let from_ms = parameters.time("start")?.unwrap_or(to_ms.saturating_sub(REHEARSAL_MS));
+    manager.rehearse(&file, from_ms, to_ms).map(|rehearsal| rehearsal.to_json()).map_err(Fault::BadData)
 }
 
 fn moment(at_ms: Option<i64>) -> Value {

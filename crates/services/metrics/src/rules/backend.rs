@@ -7,7 +7,7 @@ use std::time::Duration;
 use maru_prom::{Labels, Matcher, MatcherOperator, is_stale_marker, stale_marker};
 use maru_promql::{
     Answer, Engine, EngineOptions, Evaluation, Expression, MemorySource, Sample, SampleRow, SampleValue, Samples,
-    Selection, Source, Stopwatch, Value,
+    Selection, Series, Source, SourceError, Stopwatch, Value,
 };
 use maru_series::{SeriesStore, WriteScope};
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ pub(crate) trait Backend: Send + Sync + std::fmt::Debug {
     /// Takes samples, so that the next query sees them. Returns what was refused, in words.
     fn append(&self, samples: &[Written]) -> Result<(), String>;
 
-    /// Makes all that was appended durable.
+    /// Lets all that was appended outlive the process.
     fn settle(&self) -> Result<(), String>;
 
     /// Returns the last sample of each series of a metric with one label, in a span of time.
@@ -80,11 +80,26 @@ fn last_of(
     Ok(found)
 }
 
+/// A store as a source that can be handed around.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedSource {
+    store: SeriesStore,
+    series_max: usize,
+}
+
+impl Source for SharedSource {
+    fn select<'a>(&'a self, selection: &Selection) -> Result<Vec<Box<dyn Series + 'a>>, SourceError> {
+        // What is found lives as long as the store.
+        let found = StoreSource { store: &self.store, series_max: self.series_max }.found(selection)?;
+        Ok(found.into_iter().map(|series| Box::new(series) as Box<dyn Series + 'a>).collect())
+    }
+}
+
 /// The store.
 #[derive(Debug)]
 pub(crate) struct StoreBackend {
     store: SeriesStore,
-    engine: Engine,
+    engine: Arc<Engine>,
     series_max: usize,
     scope: WriteScope,
 }
@@ -92,26 +107,22 @@ pub(crate) struct StoreBackend {
 impl StoreBackend {
     pub(crate) fn new(store: SeriesStore, options: EngineOptions, series_max: usize) -> Self {
         let scope = WriteScope { labels: Labels::from_pairs([("origin", "rules")]), series_max: None };
-        Self { store, engine: Engine::new(options), series_max, scope }
+        Self { store, engine: Arc::new(Engine::new(options)), series_max, scope }
     }
 
     fn source(&self) -> StoreSource<'_> {
         StoreSource { store: &self.store, series_max: self.series_max }
     }
 
-    /// Evaluates at each step of a range.
-    pub(crate) fn range(
-        &self,
-        expression: &Expression,
-        range: (i64, i64),
-        step_ms: i64,
-    ) -> Result<Vec<SampleRow>, String> {
-        rows(&self.engine, &self.source(), expression, range, step_ms)
+    /// Returns what rehearsals read from.
+    pub(crate) fn shared(&self) -> (Arc<Engine>, Arc<dyn Source>) {
+        let source = SharedSource { store: self.store.clone(), series_max: self.series_max };
+        (Arc::clone(&self.engine), Arc::new(source))
     }
 }
 
 /// Evaluates at each step of a range.
-fn rows(
+pub(crate) fn rows(
     engine: &Engine,
     source: &dyn Source,
     expression: &Expression,
@@ -128,7 +139,12 @@ fn rows(
     }
 }
 
-fn instant(engine: &Engine, source: &dyn Source, expression: &Expression, at_ms: i64) -> Result<Vec<Sample>, String> {
+pub(crate) fn instant(
+    engine: &Engine,
+    source: &dyn Source,
+    expression: &Expression,
+    at_ms: i64,
+) -> Result<Vec<Sample>, String> {
     let watch = Watch(Instant::now());
     let evaluation = Evaluation { stopwatch: Some(&watch), ..Evaluation::instant(at_ms) };
     vector(engine.evaluate(source, expression, &evaluation).map_err(|error| error.to_string())?)
@@ -148,14 +164,15 @@ impl Backend for StoreBackend {
                 SampleValue::Histogram(histogram) => appender.append_histogram(series, *at_ms, histogram),
             }
         }
-        let report = appender.commit_soon().map_err(|error| told(&error))?;
+        let report = appender.commit_later().map_err(|error| told(&error))?;
         let Some(first) = report.refused.first() else { return Ok(()) };
         let count: u64 = report.refused.iter().map(|refusal| refusal.count).sum();
         Err(format!("{count} samples were refused, first {:?}: {:?}", first.example, first.reason))
     }
 
     fn settle(&self) -> Result<(), String> {
-        self.store.appender(&self.scope).commit().map(drop).map_err(|error| told(&error))
+        // Not synced: after a crash of the machine the next evaluations tell the same.
+        self.store.write_out().map_err(|error| error.to_string())
     }
 
     fn last(&self, metric: &str, label: (&str, &str), range: (i64, i64)) -> Result<Vec<(Labels, i64, f64)>, String> {

@@ -117,18 +117,25 @@ impl ActiveRule {
             && self.rule.labels == other.rule.labels
     }
 
-    /// Evaluates once. What it writes can be read at once; it is not durable yet.
-    pub(crate) fn evaluate(&self, turn: &Turn<'_>) -> Result<(), String> {
+    /// Evaluates once; returns whether there is a result. What it writes can be read at once; it is not durable yet.
+    pub(crate) fn evaluate(&self, turn: &Turn<'_>) -> bool {
         let started = Instant::now();
-        let outcome = self.samples(turn).and_then(|samples| self.write(turn, samples));
+        let samples = self.samples(turn);
+        let has_result = samples.is_ok();
+        // Alerts live on though their series cannot be written: a full disk must not keep anybody asleep.
+        let outcome = samples.and_then(|samples| self.write(turn, samples));
+        if let Err(why) = &outcome {
+            tracing::warn!(
+                rule = self.rule.name(),
+                error = why,
+                "a rule could not be evaluated or its result not written"
+            );
+        }
         let mut state = self.state();
         state.evaluated_at_ms = Some(turn.at_ms);
         state.duration = started.elapsed();
-        state.health = match &outcome {
-            Ok(()) => Health::Good,
-            Err(why) => Health::Bad(why.clone()),
-        };
-        outcome
+        state.health = outcome.map_or_else(Health::Bad, |()| Health::Good);
+        has_result
     }
 
     fn samples(&self, turn: &Turn<'_>) -> Result<Vec<Written>, String> {
@@ -136,7 +143,7 @@ impl ActiveRule {
         let result = turn.backend.query(&self.rule.expression, query_ms)?;
         match &self.rule.kind {
             RuleKind::Recording { record } => self.recorded(turn, record, result),
-            RuleKind::Alerting { alert, .. } => self.alerts(turn, alert, &result),
+            RuleKind::Alerting { .. } => self.alerts(turn, &result),
         }
     }
 
@@ -156,8 +163,8 @@ impl ActiveRule {
         Ok(samples)
     }
 
-    fn alerts(&self, turn: &Turn<'_>, name: &str, result: &[Sample]) -> Result<Vec<Written>, String> {
-        let observed = self.observe(turn, name, result)?;
+    fn alerts(&self, turn: &Turn<'_>, result: &[Sample]) -> Result<Vec<Written>, String> {
+        let observed = self.observe_with(turn.at_ms, turn.world, template_query(turn), result)?;
         let mut state = self.state();
         let active = state.alerts.step(observed, turn.at_ms, self.timing);
         if turn.limit > 0 && active > turn.limit {
@@ -172,12 +179,19 @@ impl ActiveRule {
     }
 
     /// Returns the alerts of a result with their labels and texts.
-    pub(crate) fn observe(&self, turn: &Turn<'_>, name: &str, result: &[Sample]) -> Result<Vec<Observation>, String> {
+    pub(crate) fn observe_with(
+        &self,
+        at_ms: i64,
+        world: &World,
+        query: TemplateQuery,
+        result: &[Sample],
+    ) -> Result<Vec<Observation>, String> {
+        let name = self.rule.name();
         let world = TemplateWorld {
-            now_ms: turn.at_ms,
-            external_labels: turn.world.external_labels.clone(),
-            external_url: turn.world.external_url.clone(),
-            query: template_query(turn),
+            now_ms: at_ms,
+            external_labels: world.external_labels.clone(),
+            external_url: world.external_url.clone(),
+            query,
         };
         let functions = functions(&world);
         let mut seen = HashSet::with_capacity(result.len());

@@ -158,15 +158,8 @@ impl ActiveGroup {
         let mut samples = 0;
         for rule in &self.rules {
             self.telemetry.evaluations.inc();
-            if let Err(why) = rule.evaluate(&turn) {
+            if !rule.evaluate(&turn) {
                 self.telemetry.failures.inc();
-                tracing::warn!(
-                    file = self.key.0,
-                    group = self.key.1,
-                    rule = rule.rule.name(),
-                    error = why,
-                    "a rule could not be evaluated"
-                );
                 continue;
             }
             let mut state = rule.state();

@@ -21,6 +21,7 @@ use super::backend::StoreBackend;
 use super::evaluate::World;
 use super::files::{FileProblem, load_files};
 use super::group::{ActiveGroup, GroupKey, Surroundings, end, run};
+use super::rehearse::{Rehearsal, RehearsalRange, rehearse};
 use super::restore::Bridge;
 use super::sender::{Alertmanagers, Outgoing, Sender};
 use super::telemetry::Telemetry;
@@ -265,8 +266,17 @@ impl Manager {
         &self.0.options
     }
 
-    pub(crate) fn around(&self) -> &Arc<Surroundings> {
-        &self.0.around
+    /// Runs rules over recorded samples. Blocks, maybe for long.
+    ///
+    /// # Errors
+    /// When the range has no moments or too many.
+    pub fn rehearse(&self, file: &RuleFile, from_ms: i64, to_ms: i64) -> Result<Rehearsal, String> {
+        let (engine, source) = self.0.backend.shared();
+        let (interval, world) = {
+            let plan = lock(&self.0.plan);
+            (plan.settings.evaluation_interval, Arc::clone(&plan.world))
+        };
+        rehearse(file, &engine, &source, RehearsalRange { from_ms, to_ms, interval_ms: ms(interval) }, &world)
     }
 
     /// Returns the settings that hold.

@@ -30,6 +30,7 @@ const NOW: i64 = 1_795_338_000;
 
 /// A server with its own store; everything goes away with it.
 struct Running {
+    metrics: Metrics,
     url: String,
     client: reqwest::Client,
     scope: Scope,
@@ -75,7 +76,7 @@ impl Running {
         };
         drop(scope.spawn("accept", maru_http::serve(scope.clone(), server)));
         let client = client.build().unwrap();
-        Self { url, client, scope, folder }
+        Self { metrics, url, client, scope, folder }
     }
 
     /// Asks a path and returns status and JSON.
