@@ -30,7 +30,7 @@ down:
 
 # What the tests use besides: clients, peers and a base image.
 test-packages: packages
-	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-alertmanager=prometheus-alertmanager
+	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-alertmanager=prometheus-alertmanager aiosmtpd=python3-aiosmtpd
 
 check: toolchain
 	$(CARGO) fmt --all --check
@@ -40,12 +40,14 @@ check: toolchain
 	@tools/texts
 
 unit: test-packages
-	$(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
+	python=$$(tools/python-readers); \
+	  env $${python:+MARU_PYTHON=$$python} $(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
 
 system: test-packages
 	$(CARGO) build --locked -p maru -p shop-catalog
-	old=$$(tools/old-kubectl); python=$$(tools/python-client); \
-	  env $${old:+MARU_KUBECTL_OLD=$$old} $${python:+MARU_PYTHON_CLIENT=$$python} $(CARGO) test --locked -p maru-tests
+	old=$$(tools/old-kubectl); python=$$(tools/python-client); readers=$$(tools/python-readers); \
+	  env $${old:+MARU_KUBECTL_OLD=$$old} $${python:+MARU_PYTHON_CLIENT=$$python} $${readers:+MARU_PYTHON=$$readers} \
+	  $(CARGO) test --locked -p maru-tests
 
 test: check unit system
 
