@@ -39,7 +39,9 @@ pub enum DocumentError {
         limit: u64,
     },
     /// The format is not in this build.
-    #[error("{format} is not supported by this build; build with `cargo build --release -p maru --features {format}`, or write html and print it")]
+    #[error(
+        "{format} is not supported by this build; build with `cargo build --release -p maru --features {format}`, or write html and print it"
+    )]
     NotSupported {
         /// The format.
         format: Format,

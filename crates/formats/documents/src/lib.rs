@@ -21,8 +21,8 @@ pub use content::{
 pub use error::DocumentError;
 pub use reports::{
     Approver, AuditItem, AuditMatrix, Case, CaseOutcome, Cover, Defect, EvidenceRef, Figure, Kind, Measurement,
-    NamedValue, Orphan, Priority, RequirementEntry, RequirementsDefinition, Subject, Suite, Term, TestResult, TraceRow,
-    TraceabilityMatrix, Verdict, audit_matrix, requirements_definition, test_result, traceability_matrix,
+    NamedValue, Orphan, Priority, RequirementEntry, RequirementsDefinition, Revision, Subject, Suite, Term, TestResult,
+    TraceRow, TraceabilityMatrix, Verdict, audit_matrix, requirements_definition, test_result, traceability_matrix,
 };
 pub use svg::check_svg;
 pub use write::{Format, write};

@@ -72,8 +72,7 @@ pub fn audit_matrix(data: &AuditMatrix, language: Language) -> Document {
         evidence.entry(&one.digest).or_insert(one);
     }
     draft.evidence_table(&evidence.into_values().collect::<Vec<_>>(), Phrase::EvidenceList);
-    draft.heading(1, Phrase::HowToVerify, Numbering::Counted);
-    draft.paragraph(draft.word(Phrase::HowToVerifyText));
+    draft.how_to_verify();
     draft.finish(Phrase::AuditMatrix, &data.cover, Orientation::Landscape)
 }
 

@@ -31,9 +31,29 @@ pub struct Cover {
     /// The baseline it was made from: name or fingerprint.
     #[serde(default)]
     pub baseline: Option<String>,
-    /// Who signs it.
+    /// Who signs it; empty: lines for who prepares, reviews and approves.
     #[serde(default)]
     pub approvers: Vec<Approver>,
+    /// What became of it, the oldest first; empty: this is the first version.
+    #[serde(default)]
+    pub revisions: Vec<Revision>,
+}
+
+/// A version of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The version.
+    pub version: String,
+    /// When, as text.
+    #[serde(default)]
+    pub at: String,
+    /// What is different.
+    #[serde(default)]
+    pub change: String,
+    /// The baseline, or who made it.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// A person who signs.
@@ -45,6 +65,12 @@ pub struct Approver {
     /// The name; empty leaves room for it.
     #[serde(default)]
     pub name: String,
+    /// What was decided; empty leaves room for a signature.
+    #[serde(default)]
+    pub decision: String,
+    /// When, as text; empty leaves room for it.
+    #[serde(default)]
+    pub at: String,
 }
 
 /// The verdict on a requirement or item, decided elsewhere.
@@ -167,7 +193,10 @@ impl Draft {
         let mut lines = vec![
             (Phrase::Project, cover.project.clone()),
             (Phrase::DocumentNumber, cover.number.clone()),
-            (Phrase::Version, cover.version.clone()),
+            (
+                Phrase::Version,
+                if cover.version.is_empty() { word(Phrase::Draft).to_owned() } else { cover.version.clone() },
+            ),
             (Phrase::Issued, cover.date.written(language)),
             (Phrase::Organisation, cover.organisation.clone()),
             (Phrase::Author, cover.author.clone()),
@@ -182,18 +211,57 @@ impl Draft {
             header_rows: 0,
             rows: rows.collect(),
         }));
-        if !cover.approvers.is_empty() {
-            draft.heading(2, Phrase::Approvals, Numbering::Uncounted);
-            let rows = cover.approvers.iter().map(|approver| {
-                Row::of(vec![Cell::text(&approver.role), Cell::text(&approver.name), Cell::text(""), Cell::text("")])
-            });
-            let heads = [Phrase::Role, Phrase::Name, Phrase::Signature, Phrase::SignedOn];
-            draft.table(None, None, &heads, &[2, 2, 3, 2], rows.collect());
-        }
+        draft.approvals(cover);
+        draft.revisions(cover);
         draft.blocks.push(Block::PageBreak);
         draft.blocks.push(Block::Contents);
         draft.blocks.push(Block::PageBreak);
         draft
+    }
+
+    /// Who signed, or lines for signatures.
+    fn approvals(&mut self, cover: &Cover) {
+        self.heading(2, Phrase::Approvals, Numbering::Uncounted);
+        let open = [Phrase::Prepared, Phrase::Reviewed, Phrase::Approved].map(|phrase| Approver {
+            role: self.word(phrase).to_owned(),
+            name: if phrase == Phrase::Prepared { cover.author.clone() } else { String::new() },
+            decision: String::new(),
+            at: String::new(),
+        });
+        let approvers = if cover.approvers.is_empty() { &open[..] } else { &cover.approvers };
+        let rows = approvers.iter().map(|one| {
+            let texts = [&one.role, &one.name, &one.decision, &one.at];
+            Row::of(texts.map(|text| Cell::text(text)).to_vec())
+        });
+        let heads = [Phrase::Role, Phrase::Name, Phrase::Signature, Phrase::SignedOn];
+        self.table(None, None, &heads, &[2, 3, 3, 2], rows.collect());
+    }
+
+    fn revisions(&mut self, cover: &Cover) {
+        self.heading(2, Phrase::Revisions, Numbering::Uncounted);
+        let first = Revision {
+            version: if cover.version.is_empty() { self.word(Phrase::Draft).to_owned() } else { cover.version.clone() },
+            at: cover.date.to_string(),
+            change: self.word(Phrase::FirstVersion).to_owned(),
+            by: cover.author.clone(),
+        };
+        let revisions = if cover.revisions.is_empty() { std::slice::from_ref(&first) } else { &cover.revisions };
+        let rows = revisions.iter().map(|one| {
+            let texts = [&one.version, &one.at, &one.change, &one.by];
+            Row::of(texts.map(|text| Cell::text(text)).to_vec())
+        });
+        let heads = [Phrase::Version, Phrase::RevisionDate, Phrase::Change, Phrase::Author];
+        self.table(None, None, &heads, &[2, 3, 7, 3], rows.collect());
+    }
+
+    /// How the evidence behind a document is checked, with the command.
+    pub(super) fn how_to_verify(&mut self) {
+        self.heading(1, Phrase::HowToVerify, Numbering::Counted);
+        self.paragraph(self.word(Phrase::HowToVerifyText));
+        for command in ["maru evidence verify evidence.tar", "sha256sum envelopes/*"] {
+            let runs = vec![Run::styled(command, RunStyle::Code)];
+            self.blocks.push(Block::Paragraph(Paragraph { runs, style: ParagraphStyle::Body }));
+        }
     }
 
     pub(super) fn word(&self, phrase: Phrase) -> &'static str {

@@ -100,7 +100,7 @@ pub fn traceability_matrix(data: &TraceabilityMatrix, language: Language) -> Doc
         evidence.entry(&one.digest).or_insert(one);
     }
     draft.evidence_table(&evidence.into_values().collect::<Vec<_>>(), Phrase::EvidenceList);
-    draft.note(Phrase::HowToVerifyText);
+    draft.how_to_verify();
     draft.finish(Phrase::TraceabilityMatrix, &data.cover, Orientation::Landscape)
 }
 

@@ -178,7 +178,7 @@ pub fn test_result(data: &TestResult, language: Language) -> Document {
     draft.table(None, Some(Phrase::Defects), &heads, &[2, 7, 2, 2, 3], rows.collect());
     draft.heading(1, Phrase::EvidenceList, Numbering::Counted);
     draft.evidence_table(&data.evidence.iter().collect::<Vec<_>>(), Phrase::EvidenceList);
-    draft.note(Phrase::HowToVerifyText);
+    draft.how_to_verify();
     if !data.conclusion.is_empty() {
         draft.heading(1, Phrase::Conclusion, Numbering::Counted);
         for paragraph in &data.conclusion {

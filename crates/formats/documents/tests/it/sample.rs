@@ -2,8 +2,8 @@
 
 use maru_documents::{
     Approver, AuditItem, AuditMatrix, Case, CaseOutcome, Cover, Defect, Document, EvidenceRef, Figure, Kind, Language,
-    Measurement, NamedValue, Orphan, Priority, RequirementEntry, RequirementsDefinition, Subject, Suite, Term,
-    TestResult, TraceRow, TraceabilityMatrix, Verdict, audit_matrix, requirements_definition, test_result,
+    Measurement, NamedValue, Orphan, Priority, RequirementEntry, RequirementsDefinition, Revision, Subject, Suite,
+    Term, TestResult, TraceRow, TraceabilityMatrix, Verdict, audit_matrix, requirements_definition, test_result,
     traceability_matrix,
 };
 
@@ -21,9 +21,17 @@ fn cover(number: &str) -> Cover {
         author: text("김하늘"),
         baseline: Some(text("sha256:5f2a")),
         approvers: vec![
-            Approver { role: text("발주 기관"), name: text("이바다") },
-            Approver { role: text("감리"), name: String::new() },
+            Approver {
+                role: text("발주 기관"), name: text("이바다"), decision: text("승인"), at: text("2026-11-21")
+            },
+            Approver { role: text("감리"), name: String::new(), decision: String::new(), at: String::new() },
         ],
+        revisions: vec![Revision {
+            version: text("1.0"),
+            at: text("2026-11-22"),
+            change: text("요구사항 확정"),
+            by: text("baseline-1"),
+        }],
     }
 }
 
