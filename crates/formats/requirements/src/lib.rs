@@ -20,7 +20,6 @@ mod read;
 mod report;
 mod sarif;
 mod sentence;
-mod state;
 mod text;
 
 pub use class::{Class, Kind, Origin, classify};
@@ -34,7 +33,6 @@ pub use numbers::{Quantity, find_quantities};
 pub use quantity::{Amount, Money, Per, QuantityError, Rate, Ratio, Span};
 pub use read::{ItemError, Items, item_from_value, read_folder};
 pub use report::{History, Volatility};
-pub use sarif::sarif;
+pub use sarif::{sarif, sarif_log, sarif_run};
 pub use sentence::{Clause, Part, Pattern, Sentence, parse_sentences};
-pub use state::{StateModel, check_state_diagram};
 pub use text::{Language, LocalText, canonical_text, language_of};

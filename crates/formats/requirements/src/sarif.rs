@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::lint::{Finding, RULES};
+use crate::lint::{Finding, RULES, Rule};
 use crate::read::ItemError;
 use crate::text::{Language, LocalText};
 
@@ -31,19 +31,36 @@ const UNREADABLE: &str = "unreadable-item";
 /// Writes findings, and errors of reading, as one SARIF log; messages are in `language`.
 #[must_use]
 pub fn sarif(findings: &[Finding], errors: &[ItemError], language: Language, version: &str) -> Value {
-    let mut rules: Vec<Value> = RULES
-        .iter()
-        .map(|rule| {
-            let text = LocalText::both(rule.ko, rule.en);
-            json!({
-                "id": rule.id,
-                "shortDescription": {"text": text.get(language)},
-                "defaultConfiguration": {"level": rule.severity.name()},
-            })
+    sarif_log(vec![sarif_run("maru req lint", &RULES, findings, errors, language, version)])
+}
+
+/// Returns a SARIF log of runs.
+#[must_use]
+pub fn sarif_log(runs: Vec<Value>) -> Value {
+    json!({"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": runs})
+}
+
+/// Returns what one tool found by its rules, as a run of a SARIF log.
+#[must_use]
+pub fn sarif_run(
+    tool: &str,
+    rules: &[Rule],
+    findings: &[Finding],
+    errors: &[ItemError],
+    language: Language,
+    version: &str,
+) -> Value {
+    let described = |rule: &Rule| {
+        let text = LocalText::both(rule.ko, rule.en);
+        json!({
+            "id": rule.id,
+            "shortDescription": {"text": text.get(language)},
+            "defaultConfiguration": {"level": rule.severity.name()},
         })
-        .collect();
+    };
+    let mut descriptions: Vec<Value> = rules.iter().map(described).collect();
     let unreadable = LocalText::both("항목을 읽을 수 없다", "An item cannot be read.");
-    rules.push(json!({
+    descriptions.push(json!({
         "id": UNREADABLE,
         "shortDescription": {"text": unreadable.get(language)},
         "defaultConfiguration": {"level": "error"},
@@ -52,7 +69,7 @@ pub fn sarif(findings: &[Finding], errors: &[ItemError], language: Language, ver
         .iter()
         .map(|error| {
             json!({
-                "ruleId": UNREADABLE, "ruleIndex": RULES.len(), "level": "error",
+                "ruleId": UNREADABLE, "ruleIndex": rules.len(), "level": "error",
                 "message": {"text": error.message},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": {"uri": uri(&error.file)},
@@ -61,19 +78,15 @@ pub fn sarif(findings: &[Finding], errors: &[ItemError], language: Language, ver
             })
         })
         .collect();
-    results.extend(findings.iter().map(|finding| result(finding, language)));
+    results.extend(findings.iter().map(|finding| result(rules, finding, language)));
     json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {"name": "maru req lint", "semanticVersion": version, "rules": rules}},
-            "columnKind": "unicodeCodePoints",
-            "results": results,
-        }],
+        "tool": {"driver": {"name": tool, "semanticVersion": version, "rules": descriptions}},
+        "columnKind": "unicodeCodePoints",
+        "results": results,
     })
 }
 
-fn result(finding: &Finding, language: Language) -> Value {
+fn result(rules: &[Rule], finding: &Finding, language: Language) -> Value {
     let place = &finding.place;
     let mut location = json!({"logicalLocations": [{"name": finding.item, "kind": "object"}]});
     if !place.file.is_empty() {
@@ -86,7 +99,7 @@ fn result(finding: &Finding, language: Language) -> Value {
     }
     json!({
         "ruleId": finding.rule,
-        "ruleIndex": RULES.iter().position(|rule| rule.id == finding.rule),
+        "ruleIndex": rules.iter().position(|rule| rule.id == finding.rule),
         "level": finding.severity.name(),
         "message": {"text": format!("{}; {}", finding.message.get(language), finding.fix.get(language))},
         "locations": [location],
@@ -96,5 +109,6 @@ fn result(finding: &Finding, language: Language) -> Value {
 
 fn uri(path: &str) -> String {
     let path = path.strip_prefix("./").unwrap_or(path);
-    utf8_percent_encode(path, PATH).to_string()
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    format!("{scheme}{}", utf8_percent_encode(path, PATH))
 }

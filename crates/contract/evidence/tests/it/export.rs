@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use maru_api::{Digest, Subject, SubjectKind, Window};
 use maru_evidence::export::{Files, check, export, from_tar, to_tar};
 use maru_evidence::readers::{Circumstances, Format, read};
-use maru_evidence::{Chain, Signer, Verifier, replay};
+use maru_evidence::{Chain, Draft, EvidenceKind, KEY_NAME, Rotation, Signer, Verifier, replay};
 
 const REPORT: &str = r#"<testsuite name="orders" tests="1"><testcase classname="contract" name="생성"/></testsuite>"#;
 
@@ -16,39 +16,71 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-/// Three records of one report, exported.
+fn signer() -> Signer {
+    Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap()
+}
+
+fn report_draft(number: i64) -> Draft {
+    let circumstances = Circumstances {
+        name: None,
+        subjects: vec![Subject { kind: SubjectKind::Requirement, name: "fr-001".to_owned(), digest: Digest::of(b"x") }],
+        environment: Some("test".to_owned()),
+        parameters: None,
+        window: Window { from: at(number), to: at(number + 1) },
+        valid_until: None,
+        confidence: 0.95,
+    };
+    let report = read(Format::Junit, REPORT.as_bytes()).unwrap();
+    report.draft(REPORT.as_bytes(), None, circumstances)
+}
+
+/// Three records: a report, a handing over to another key, and the report again.
 fn exported() -> (Files, Verifier) {
-    let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
-    let verifier = Verifier::new([signer.public_key()]);
+    let (old, new) = (signer(), signer());
+    let verifier = Verifier::new([old.public_key(), new.public_key()]);
+    let rotation = Rotation::report("shop", &old.public_key(), &new);
+    let handing_over = Draft {
+        kind: EvidenceKind::Key,
+        subjects: vec![Subject {
+            kind: SubjectKind::Artifact,
+            name: KEY_NAME.to_owned(),
+            digest: new.public_key().digest(),
+        }],
+        name: KEY_NAME.to_owned(),
+        environment: None,
+        raw: Some(Digest::of(&rotation)),
+        ..report_draft(1)
+    };
     let mut chain = Chain::new("shop");
-    let mut blobs = Vec::new();
-    for number in 0..3 {
-        let circumstances = Circumstances {
-            name: None,
-            subjects: vec![Subject {
-                kind: SubjectKind::Requirement,
-                name: "fr-001".to_owned(),
-                digest: Digest::of(b"x"),
-            }],
-            environment: Some("test".to_owned()),
-            parameters: None,
-            window: Window { from: at(number), to: at(number + 1) },
-            valid_until: None,
-            confidence: 0.95,
-        };
-        let report = read(Format::Junit, REPORT.as_bytes()).unwrap();
-        let (digest, envelope) = chain.sign(&signer, report.draft(REPORT.as_bytes(), None, circumstances), at(10));
+    let mut blobs =
+        vec![(Digest::of(REPORT.as_bytes()), REPORT.as_bytes().to_vec()), (Digest::of(&rotation), rotation)];
+    for (signer, draft) in [(&old, report_draft(0)), (&old, handing_over), (&new, report_draft(2))] {
+        let (digest, envelope) = chain.sign(signer, draft, at(10));
         chain.append(&verifier, digest, &envelope).unwrap();
         blobs.push((digest, envelope));
     }
-    let replay = replay("shop", &verifier, &blobs);
+    let replay = replay("shop", &verifier, &blobs[2..]);
     let files = export(&replay, &verifier, |wanted| {
-        if wanted == Digest::of(REPORT.as_bytes()) {
-            return Some(REPORT.as_bytes().to_vec());
-        }
-        blobs.iter().find(|(digest, _)| *digest == wanted).map(|(_, envelope)| envelope.clone())
+        blobs.iter().find(|(digest, _)| *digest == wanted).map(|(_, content)| content.clone())
     });
     (files, verifier)
+}
+
+#[test]
+fn a_key_whose_time_is_over_signs_nothing_more() {
+    let (old, new) = (signer(), signer());
+    let verifier = Verifier::new([old.public_key(), new.public_key()]);
+    let mut chain = Chain::new("shop");
+    let subjects =
+        vec![Subject { kind: SubjectKind::Artifact, name: KEY_NAME.to_owned(), digest: new.public_key().digest() }];
+    let handing_over = Draft { kind: EvidenceKind::Key, subjects, ..report_draft(1) };
+    let (digest, envelope) = chain.sign(&old, handing_over, at(10));
+    chain.append(&verifier, digest, &envelope).unwrap();
+    let (digest, envelope) = chain.sign(&old, report_draft(2), at(10));
+    let refusal = chain.append(&verifier, digest, &envelope).unwrap_err().to_string();
+    assert!(refusal.contains("is signed by key"), "{refusal}");
+    let (digest, envelope) = chain.sign(&new, report_draft(2), at(10));
+    chain.append(&verifier, digest, &envelope).unwrap();
 }
 
 type Damage = Box<dyn Fn(&mut Files)>;

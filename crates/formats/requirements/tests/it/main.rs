@@ -210,6 +210,50 @@ fn logs_hold_errors_and_findings() {
     }
 }
 
+/// Reads a log by the model of SARIF 2.1.0 and counts its results; `sarif` then reads it by its own.
+const READ: &str = "
+import sys, sarif_pydantic
+log = sarif_pydantic.Sarif.model_validate_json(open(sys.argv[1], 'rb').read())
+run = log.runs[0]
+for result in run.results:
+    assert run.tool.driver.rules[result.rule_index].id == result.rule_id
+    assert result.message.text and result.level in ('error', 'warning', 'note')
+print(len(run.results))
+";
+
+#[test]
+fn logs_are_read_by_others() {
+    // A Python that has the readers, perhaps of a virtual environment.
+    let python = std::env::var_os("MARU_PYTHON").unwrap_or_else(|| "python3".into());
+    let run = |words: &[&std::ffi::OsStr]| std::process::Command::new(&python).args(words).output();
+    let is_there = run(&["-c".as_ref(), "import sarif, sarif_pydantic".as_ref()]);
+    if !is_there.is_ok_and(|output| output.status.success()) {
+        println!("skipped: {} has no sarif and sarif_pydantic; name one that has by MARU_PYTHON", python.display());
+        return;
+    }
+    let yaml = "name: x\nstatement: The shop shall be fast.\n---\nname: y\nstatement: 상점은 빨리 100 이내로 응답해야 한다.\nsource: RFP\n";
+    let items = read_folder(&[("폴더/x y.yaml", yaml)]).unwrap().items;
+    let error = ItemError { file: "/tmp/a.yaml".to_owned(), line: 3, column: 1, message: "x".to_owned() };
+    let folder = std::env::temp_dir().join(format!("maru-sarif-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (errors, language) in [(vec![], Language::Ko), (vec![error], Language::En)] {
+        let findings = lint(&items, &LintContext::default());
+        let log = sarif(&findings, &errors, language, "0.1.0");
+        let path = folder.join("lint.sarif");
+        std::fs::write(&path, log.to_string()).unwrap();
+        let output = run(&["-c".as_ref(), READ.as_ref(), path.as_os_str()]).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let count = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert_eq!(count, (findings.len() + errors.len()).to_string());
+        let words = ["-m".as_ref(), "sarif".as_ref(), "summary".as_ref(), path.as_os_str()];
+        let output = run(&words).unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let bad = findings.iter().filter(|one| one.severity == maru_requirements::Severity::Error).count();
+        assert!(said.contains(&format!("error: {}", bad + errors.len())), "{said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_give_items_or_errors_with_places(
