@@ -67,10 +67,10 @@ impl std::fmt::Debug for Packer {
 const LEVEL: i32 = 3;
 
 impl Packer {
-    /// Appends a piece of `kind` that holds `raw`, compressed when that saves a sixteenth.
+    /// Appends a piece of `kind` that holds `raw`, compressed when that saves a sixty-fourth.
     pub(crate) fn put(&mut self, into: &mut Vec<u8>, kind: Kind, raw: &[u8]) {
         let (coding, stored) = match self.pack(raw) {
-            Some(packed) if packed.len() < raw.len() - raw.len() / 16 => (ZSTD, packed),
+            Some(packed) if packed.len() < raw.len() - raw.len() / 64 => (ZSTD, packed),
             _ => (RAW, raw),
         };
         let start = into.len();

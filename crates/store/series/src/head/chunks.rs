@@ -22,7 +22,7 @@ const MARK: u8 = 0xc6;
 /// A file that is longer is not added to.
 const FILE_BYTES_MAX: u64 = 32 << 20;
 /// Bytes that gather before they are written.
-const GATHER_BYTES: usize = 256 << 10;
+const GATHER_BYTES: usize = 64 << 10;
 
 /// The chunk holds native histograms.
 pub(crate) const HISTOGRAMS: u8 = 1;
