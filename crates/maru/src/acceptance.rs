@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
-use maru_api::{Digest, Language, Requirement};
+use maru_api::{Digest, Language, LocalText, Requirement};
 use maru_evidence::readers::Format;
-use maru_process::{Attestation, Desk, Ledger};
+use maru_process::{Attestation, Desk, Effort, Ledger};
 use maru_time::{Timestamp, system_clock};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -82,6 +82,8 @@ pub(crate) struct Accepted {
     pub(crate) requirements: Vec<Requirement>,
     /// Where the documents are.
     pub(crate) documents: PathBuf,
+    /// Whether the requirements can hold together with what was measured, for people.
+    pub(crate) architecture: Option<LocalText>,
 }
 
 /// Measures the shop, records what came out, waits for the verdicts that follow, and makes the documents.
@@ -91,7 +93,8 @@ pub(crate) async fn run(
     gateway: &str,
     folder: &Path,
 ) -> anyhow::Result<Accepted> {
-    let manifests = maru_cli::read_manifests(&[folder.join("project.yaml"), folder.join("requirements")])?;
+    let files = ["project.yaml", "architecture.yaml", "requirements"].map(|name| folder.join(name));
+    let manifests = maru_cli::read_manifests(&files)?;
     maru_cli::apply_documents(manifests, context).await?;
     let shop = Shop::new(gateway)?;
     let ledger = Ledger::open(&paths.evidence())?;
@@ -119,7 +122,20 @@ pub(crate) async fn run(
     let documents = paths.data.join("documents").join(NAMESPACE);
     crate::export::documents(&desk, &documents, Language::Ko, &maru_documents::Format::ALL, system_clock().now())
         .await?;
-    Ok(Accepted { requirements, documents })
+    let architecture = analysis(context).await?;
+    Ok(Accepted { requirements, documents, architecture })
+}
+
+/// Analyses the architecture with what was measured.
+async fn analysis(context: &maru_cli::Context) -> anyhow::Result<Option<LocalText>> {
+    let Some((_, Ok(question))) = maru_process::questions(&context.client, NAMESPACE).await?.into_iter().next() else {
+        return Ok(None);
+    };
+    let answered = tokio::task::spawn_blocking(move || maru_process::analyse(&question, &Effort::default())).await?;
+    Ok(match answered {
+        Ok(analysis) => analysis.status().reason_text,
+        Err(error) => Some(error.text()),
+    })
 }
 
 /// Waits until the evidence is looked at, and returns the requirements.

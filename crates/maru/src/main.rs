@@ -1,6 +1,7 @@
 //! The binary: reads flags, checks the machine, wires the rooms, starts and stops them in order.
 
 mod acceptance;
+mod analyze;
 mod arguments;
 mod client;
 mod demo;
@@ -87,6 +88,7 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Req(ReqCommand::Project(command)) => spine::requirements(global, command, report).await,
         Command::Req(ReqCommand::Folder(command)) => requirements::run(command, global.json, report).await,
         Command::Slo(command) => slo::run(global, command, report).await,
+        Command::Analyze(arguments) => Ok(analyze::run(global, *arguments, report).await),
         Command::Evidence(command) => spine::evidence(global, command, report).await,
         Command::Project(command) => spine::project(global, command, report).await,
         Command::Export(arguments) => export::run(global, arguments, report).await,

@@ -79,7 +79,7 @@ pub(crate) async fn run(command: FolderCommand, is_json: bool, report: Report) -
 }
 
 /// Reads the files of a folder that can hold items, in the order of their paths.
-fn files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn folder_files(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let inner = folder.join(DEFAULT_FOLDER);
     let folder = if inner.is_dir() { inner.as_path() } else { folder };
     let mut paths = Vec::new();
@@ -134,7 +134,7 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> anyhow::Result
 async fn run_lint(arguments: &LintArguments, is_json: bool, report: Report) -> anyhow::Result<u8> {
     let language = if arguments.language == "en" { Language::En } else { Language::Ko };
     let format = if is_json && arguments.format == LintFormat::Text { LintFormat::Json } else { arguments.format };
-    let files = files(&arguments.folder)?;
+    let files = folder_files(&arguments.folder)?;
     let (items, errors) = match read_folder(&files) {
         Ok(items) => (items, Vec::new()),
         Err(errors) => (Items::default(), errors),
@@ -276,7 +276,7 @@ async fn git(folder: &Path, words: &[&str]) -> Option<String> {
 }
 
 fn run_impact(arguments: &ImpactArguments, report: Report) -> anyhow::Result<u8> {
-    let items = match read_folder(&files(&arguments.folder)?) {
+    let items = match read_folder(&folder_files(&arguments.folder)?) {
         Ok(items) => items.items,
         Err(errors) => {
             let shown: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
@@ -348,9 +348,9 @@ mod tests {
         std::fs::write(inner.join("c.txt"), "x").unwrap();
         std::fs::write(folder.path().join(".maru/glossary.yaml"), "terms: []\n").unwrap();
         std::os::unix::fs::symlink("/etc", inner.join("link")).unwrap();
-        let files = files(folder.path()).unwrap();
+        let files = folder_files(folder.path()).unwrap();
         let names: Vec<&str> = files.iter().map(|(path, _)| path.rsplit('/').next().unwrap()).collect();
         assert_eq!(names, ["a.md", "b.yaml", "glossary.yaml"]);
-        assert!(super::files(&folder.path().join("none")).is_err());
+        assert!(super::folder_files(&folder.path().join("none")).is_err());
     }
 }

@@ -23,7 +23,8 @@ pub enum Claim {
         /// Zero when none is cheaper at all.
         within: u64,
     },
-    /// These options keep to the bounds `under`, and no selection that does comes nearer to the limit of `bound`.
+    /// These options keep to the bounds `under`, and no selection that does comes nearer to the limit of `bound` by more
+    /// than `within`.
     Nearest {
         /// The bound whose sum is made as small (at least: as large) as can be.
         bound: usize,
@@ -31,6 +32,9 @@ pub enum Claim {
         under: Vec<usize>,
         /// The option of each choice.
         options: Vec<usize>,
+        /// Zero when none comes nearer at all.
+        #[serde(default)]
+        within: u64,
     },
     /// No selection keeps to all of these bounds.
     Conflict {

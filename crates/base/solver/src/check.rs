@@ -76,7 +76,8 @@ pub fn check(model: &Model, certificate: &Certificate) -> Result<(), Doubt> {
             within = *claimed;
             (all(), Some((Quantity::Cost, &Scope::All, 1)), options)
         }
-        Claim::Nearest { bound, under, options } => {
+        Claim::Nearest { bound, under, options, within: claimed } => {
+            within = *claimed;
             let bound = model.bounds.get(*bound).ok_or(Doubt::Selection)?;
             (under.clone(), Some((bound.quantity, &bound.scope, bound.limit.sign())), options)
         }

@@ -4,7 +4,7 @@ use crate::certificate::{Certificate, Claim};
 use crate::check::check;
 use crate::model::{Bound, Limit, Model, ModelError, Quantity, Scope};
 use crate::search::{Ended, Search, Wanted};
-use crate::solve::{Limits, Outcome, Why, solve};
+use crate::solve::{Limits, Outcome, Why, solve, within_tolerance};
 use crate::table::{Aim, Table};
 
 /// No sum is greater: the model was validated.
@@ -17,6 +17,8 @@ pub enum Relaxation {
     To {
         /// The limit.
         limit: Limit,
+        /// None does that is stricter by more than this; zero: none that is stricter.
+        within: i64,
         /// Why no stricter one does.
         certificate: Certificate,
         /// A selection that keeps to all.
@@ -45,19 +47,24 @@ fn nearest(model: &Model, bound: usize, under: Vec<usize>, limits: &Limits) -> R
     let table = Table::new(model, Aim::Bound(bound));
     let mut active = vec![false; table.limits.len()];
     under.iter().for_each(|bound| active[bound + 1] = true);
-    let mut budget = limits.budget();
-    Ok(match Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None) {
+    let ended = Search::new(&table, &active, Wanted::Best).run(&mut limits.budget(), None, None);
+    let signed =
+        |selection: &[usize]| line.limit.sign() * model.sum(line.quantity, &line.scope, &table.selection(selection));
+    let (ended, within) = within_tolerance(ended, limits, table.step, signed);
+    Ok(match ended {
         Ended::Refuted(..) => Relaxation::NoUse,
         Ended::Spent { .. } => Relaxation::Unknown(limits.why()),
         Ended::Found(selection, proof) => {
             let options = table.selection(&selection);
             let reached = model.sum(line.quantity, &line.scope, &options);
-            let claim = Claim::Nearest { bound, under, options: options.clone() };
+            let claim = Claim::Nearest { bound, under, options: options.clone(), within: within.unsigned_abs() };
             let certificate = Certificate { claim, proof: proof.unwrap_or_default() };
             match check(model, &certificate) {
                 // A bound that can be kept needs no relaxation.
-                Ok(()) if line.limit.holds(reached) => Relaxation::To { limit: line.limit, certificate, options },
-                Ok(()) => Relaxation::To { limit: line.limit.with_value(reached), certificate, options },
+                Ok(()) if line.limit.holds(reached) => {
+                    Relaxation::To { limit: line.limit, within: 0, certificate, options }
+                }
+                Ok(()) => Relaxation::To { limit: line.limit.with_value(reached), within, certificate, options },
                 Err(doubt) => Relaxation::Unknown(Why::Refused { doubt: doubt.to_string() }),
             }
         }

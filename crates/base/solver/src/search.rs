@@ -35,9 +35,17 @@ pub(crate) enum Ended {
     Spent {
         /// The best selection so far.
         best: Option<Vec<usize>>,
-        /// What none undercuts.
-        at_least: Option<i64>,
+        /// What none undercuts, and why.
+        floor: Option<Floor>,
     },
+}
+
+/// A sum that no selection undercuts.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    pub(crate) at_least: i64,
+    /// Refutes all that is less.
+    pub(crate) proof: Proof,
 }
 
 /// What is asked of a search.
@@ -61,7 +69,7 @@ pub(crate) struct Search<'a> {
     limits: Vec<i64>,
     best: Option<Vec<usize>>,
     /// What the root proves that none undercuts.
-    at_least: Option<i64>,
+    floor: Option<Floor>,
     nodes: Vec<Node>,
     /// The multipliers that closed the last node.
     closing: Rc<Vec<u64>>,
@@ -98,7 +106,7 @@ impl<'a> Search<'a> {
             step: table.step,
             limits: table.limits.clone(),
             best: None,
-            at_least: None,
+            floor: None,
             nodes: Vec::new(),
             closing,
         }
@@ -134,7 +142,7 @@ impl<'a> Search<'a> {
         let mut open = vec![Task { node: 0, left, multipliers, preferred: Rc::default() }];
         while let Some(mut task) = open.pop() {
             let Some(nodes) = budget.nodes.checked_sub(1).filter(|_| !budget.stop.is_stopped()) else {
-                return Ended::Spent { best: self.best, at_least: self.at_least };
+                return Ended::Spent { best: self.best, floor: self.floor };
             };
             budget.nodes = nodes;
             let mut steps = Vec::new();
@@ -200,7 +208,7 @@ impl<'a> Search<'a> {
             let latest = Rc::new(self.whole(&rows, &relaxed));
             task.multipliers = Rc::clone(&latest);
             if task.node == 0 {
-                self.at_least = self.at_least.max(self.floor(&task.left, &latest));
+                self.raise_floor(&task.left, &latest, steps);
             }
             // Bounding anew must end also where each round strikes out little: then only the sum is looked at.
             let bounded = if round < ROUNDS_MAX {
@@ -350,6 +358,15 @@ impl<'a> Search<'a> {
             .map(|(times, limit)| i128::from(*times) * i128::from(*limit))
             .sum();
         (mins.iter().sum::<i128>() - limit, mins)
+    }
+
+    /// Remembers why nothing is less than what multipliers prove, when that is more than was known.
+    fn raise_floor(&mut self, left: &Left, times: &[u64], steps: &[Step]) {
+        let Some(at_least) = self.floor(left, times) else { return };
+        if self.floor.as_ref().is_none_or(|known| known.at_least < at_least) {
+            let node = Node { steps: steps.to_vec(), end: End::Combination(Table::multipliers(times)) };
+            self.floor = Some(Floor { at_least, proof: Proof { nodes: vec![node] } });
+        }
     }
 
     /// Returns what multipliers prove that no selection undercuts.

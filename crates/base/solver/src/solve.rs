@@ -143,16 +143,22 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
     model.validate()?;
     let table = Table::new(model, Aim::Cost);
     let active = vec![true; table.limits.len()];
-    let mut budget = limits.budget();
-    let mut within = 0;
-    let mut ended = Search::new(&table, &active, Wanted::Best).run(&mut budget, None, None);
-    if let (Ended::Spent { best: Some(best), .. }, 1..) = (&ended, limits.within_millionths) {
-        let cost = model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(best));
-        let part = i128::from(cost).abs() * i128::from(limits.within_millionths) / 1_000_000;
-        within = i64::try_from(part).unwrap_or(0);
-        let mut budget = limits.budget();
-        ended = Search::new(&table, &active, Wanted::Best).within(within).run(&mut budget, None, Some(best));
-    }
+    let ended = Search::new(&table, &active, Wanted::Best).run(&mut limits.budget(), None, None);
+    let (ended, within) = match within_tolerance(ended, limits, table.step, |selection| {
+        model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(selection))
+    }) {
+        // What the root proves may be too little; then the search is told to look for what is much better only.
+        (Ended::Spent { best: Some(best), floor }, _) if limits.within_millionths > 0 => {
+            let cost = model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(&best));
+            let within = tolerance(cost, limits);
+            let search = Search::new(&table, &active, Wanted::Best).within(within);
+            match search.run(&mut limits.budget(), None, Some(&best)) {
+                Ended::Spent { best: later, .. } => (Ended::Spent { best: later.or(Some(best)), floor }, 0),
+                ended => (ended, within),
+            }
+        }
+        ended => ended,
+    };
     match ended {
         Ended::Found(selection, proof) => {
             let options = table.selection(&selection);
@@ -180,10 +186,39 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
                 None => Outcome::Infeasible(conflicts),
             })
         }
-        Ended::Spent { best: found, at_least } => Ok(Outcome::Unknown {
+        Ended::Spent { best: found, floor } => Ok(Outcome::Unknown {
             why: limits.why(),
-            cost_at_least: at_least,
+            cost_at_least: floor.map(|floor| floor.at_least),
             found: found.map(|selection| table.selection(&selection)),
         }),
+    }
+}
+
+/// How much more than the best will do.
+fn tolerance(sum: i64, limits: &Limits) -> i64 {
+    let part = i128::from(sum).abs() * i128::from(limits.within_millionths) / 1_000_000;
+    i64::try_from(part).unwrap_or(0)
+}
+
+/// Takes the best selection of a search that was given up, when it is near enough to what none undercuts; returns how near.
+/// `sum` gives what was made small, with the sign of its side.
+pub(crate) fn within_tolerance(
+    ended: Ended,
+    limits: &Limits,
+    step: i64,
+    sum: impl Fn(&[usize]) -> i64,
+) -> (Ended, i64) {
+    match ended {
+        Ended::Spent { best: Some(best), floor: Some(floor) } => {
+            let reached = sum(&best);
+            // Sums differ by a step at least.
+            let within = Some(reached.saturating_sub(floor.at_least)).filter(|within| *within >= step).unwrap_or(0);
+            if within <= tolerance(reached, limits) {
+                (Ended::Found(best, Some(floor.proof)), within)
+            } else {
+                (Ended::Spent { best: Some(best), floor: Some(floor) }, 0)
+            }
+        }
+        ended => (ended, 0),
     }
 }

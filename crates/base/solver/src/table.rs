@@ -12,6 +12,10 @@ pub(crate) enum Aim {
     Bound(usize),
 }
 
+/// More threads than this are not started.
+const THREADS_MAX: usize = 4;
+/// Fewer options than this are looked through sooner than a thread starts.
+const OPTIONS_FOR_THREADS: usize = 10_000;
 /// The row of what is optimised; row `n + 1` is bound `n`.
 pub(crate) const BETTER: usize = 0;
 
@@ -57,11 +61,7 @@ impl Table {
         let mut limits = vec![i64::MAX];
         limits.extend(model.bounds.iter().map(|bound| bound.limit.sign() * bound.limit.value()));
         let touching = touching(model, &lines);
-        let columns: Vec<Column> = touching
-            .into_iter()
-            .enumerate()
-            .map(|(choice, rows)| column(model, choice, rows, &lines, &limits))
-            .collect();
+        let columns = columns(model, touching, &lines, &limits);
         let mut totals = vec![0.0; limits.len()];
         let mut step = 0;
         for column in &columns {
@@ -131,6 +131,25 @@ fn touching(model: &Model, lines: &[(Quantity, &Scope, i64)]) -> Vec<Vec<usize>>
         }
     }
     touching
+}
+
+/// Looks for the options that none beats, of many options on several threads.
+fn columns(model: &Model, touching: Vec<Vec<usize>>, lines: &[(Quantity, &Scope, i64)], limits: &[i64]) -> Vec<Column> {
+    let options: usize = model.choices.iter().map(|choice| choice.options.len()).sum();
+    let work: Vec<(usize, Vec<usize>)> = touching.into_iter().enumerate().collect();
+    let make = |part: &[(usize, Vec<usize>)]| -> Vec<Column> {
+        part.iter().map(|(choice, rows)| column(model, *choice, rows.clone(), lines, limits)).collect()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    if cores < 2 || options < OPTIONS_FOR_THREADS {
+        return make(&work);
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            work.chunks(work.len().div_ceil(cores)).map(|part| scope.spawn(move || make(part))).collect();
+        let joined = parts.into_iter().map(|part| part.join());
+        joined.flat_map(|columns| columns.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 fn column(model: &Model, choice: usize, rows: Vec<usize>, lines: &[(Quantity, &Scope, i64)], limits: &[i64]) -> Column {

@@ -135,6 +135,9 @@ pub struct SingleRelaxation {
     /// The strictest value with which all can hold; none: no value of it alone is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// None is enough that is stricter by more than this; none: this is the strictest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
 }
 
 /// A number that evidence put in the place of an estimate.

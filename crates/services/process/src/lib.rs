@@ -25,7 +25,7 @@ mod view;
 
 pub use analysis::{
     Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,
-    Tradeoff, Wish, analyse, copies_of, decide, findings, readings, status_of_error, what_word,
+    Tradeoff, Wish, analyse, decide, findings, questions, readings, status_of_error, what_word,
 };
 pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use control::{ProcessOptions, start};

@@ -19,7 +19,8 @@ proptest! {
             let sums = sums.map(|(options, _)| bound.limit.sign() * model.sum(bound.quantity, &bound.scope, options));
             let least = sums.min().map(|sum| sum.max(bound.limit.sign() * bound.limit.value()));
             match relax(&model, place, &Limits::default()).unwrap() {
-                Relaxation::To { limit, certificate, options } => {
+                Relaxation::To { limit, within, certificate, options } => {
+                    prop_assert_eq!(within, 0);
                     prop_assert_eq!(Some(bound.limit.sign() * limit.value()), least);
                     prop_assert_eq!(check(&model, &certificate), Ok(()));
                     prop_assert!(limit.holds(model.sum(bound.quantity, &bound.scope, &options)));

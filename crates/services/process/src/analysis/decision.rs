@@ -16,6 +16,9 @@ use crate::control::resource;
 use crate::desk::{Desk, DeskError};
 use crate::ledger::Appended;
 
+/// So often a change is tried while others write statuses.
+const CHANGE_TRIES: usize = 10;
+
 /// What a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
@@ -330,20 +333,24 @@ impl Desk {
         };
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client().clone(), self.name(), &resource::<RequirementSpec>());
-        let object = api.get(name).await.map_err(refused)?;
-        let now: Option<RequirementSpec> =
-            object.data.get("spec").cloned().and_then(|spec| serde_json::from_value(spec).ok());
-        if now.as_ref().map(RequirementSpec::fingerprint) != Some(decided.fingerprint_before) {
-            return Err(DeskError::Changed { name: name.clone() });
+        // A status that is written in between changes the version too: then it is looked at again.
+        for _ in 0..CHANGE_TRIES {
+            let object = api.get(name).await.map_err(refused)?;
+            let now: Option<RequirementSpec> =
+                object.data.get("spec").cloned().and_then(|spec| serde_json::from_value(spec).ok());
+            if now.as_ref().map(RequirementSpec::fingerprint) != Some(decided.fingerprint_before) {
+                break;
+            }
+            let patch = json!({
+                "metadata": {"resourceVersion": object.metadata.resource_version},
+                "spec": {"criterion": {(decided.field): decided.after}},
+            });
+            match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+                Ok(_) => return Ok(()),
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(source) => return Err(refused(source)),
+            }
         }
-        let patch = json!({
-            "metadata": {"resourceVersion": object.metadata.resource_version},
-            "spec": {"criterion": {(decided.field): decided.after}},
-        });
-        match api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => Err(DeskError::Changed { name: name.clone() }),
-            Err(source) => Err(refused(source)),
-        }
+        Err(DeskError::Changed { name: name.clone() })
     }
 }

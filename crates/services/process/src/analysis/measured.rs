@@ -181,8 +181,8 @@ fn put(
     match &spec.criterion {
         Some(Criterion::Latency { quantile, .. }) => {
             let tail = quantile.complement().as_nano();
-            match latency_at_most(result, *quantile, reading.outcome) {
-                Some(nanos) => put_latency(architecture, place, at, tail, nanos, (reading, copies)),
+            match latency_of(result, *quantile, reading.outcome) {
+                Some(latency) => put_latency(architecture, place, at, tail, latency, (reading, copies)),
                 None => Told::Unused("not used: the measurement says nothing about this quantile".to_owned()),
             }
         }
@@ -195,19 +195,29 @@ fn put(
     }
 }
 
-/// Returns a time that the quantile is at most, with the measurement's confidence; `u64::MAX` when it is known only that
-/// it is later than what was asked.
-fn latency_at_most(result: &Measured, quantile: Ratio, outcome: Outcome) -> Option<u64> {
+/// What is known of a quantile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Latency {
+    /// It is at most this, and near to it.
+    Near(u64),
+    /// It is at most this, and may be much less.
+    Within(u64),
+    /// It is later than what was asked; nobody knows how late.
+    Later,
+}
+
+/// Returns what a measurement says about a quantile, with its confidence.
+fn latency_of(result: &Measured, quantile: Ratio, outcome: Outcome) -> Option<Latency> {
     let share = quantile.as_f64();
     match (result.unit.as_str(), result.threshold) {
         ("ratio", Some(threshold)) => match (result.low, result.high) {
-            (Some(low), _) if low >= share => Some(nanos_up(threshold)),
-            (_, Some(high)) if high < share => Some(u64::MAX),
+            (Some(low), _) if low >= share => Some(Latency::Within(nanos_up(threshold))),
+            (_, Some(high)) if high < share => Some(Latency::Later),
             _ => None,
         },
         ("seconds", _) if result.quantile.is_none_or(|measured| (measured - share).abs() < 1e-9) => match result.high {
-            Some(high) => Some(nanos_up(high)),
-            None => (outcome == Outcome::Violated).then_some(u64::MAX),
+            Some(high) => Some(Latency::Near(nanos_up(high))),
+            None => (outcome == Outcome::Violated).then_some(Latency::Later),
         },
         _ => None,
     }
@@ -218,7 +228,7 @@ fn put_latency(
     place: usize,
     at: usize,
     tail: u64,
-    nanos: u64,
+    measured: Latency,
     (reading, copies): (&Reading, &Copies),
 ) -> Told {
     let (hops, others) = {
@@ -243,8 +253,22 @@ fn put_latency(
     };
     let option = &mut architecture.services[place].options[at];
     let before = latency_nanos(option, tail, hops);
-    let own = if nanos == u64::MAX { u64::MAX } else { nanos.saturating_sub(others) };
-    if hops > 1 && before.is_some_and(|before| own <= before) {
+    let (own, may_raise) = match measured {
+        Latency::Near(nanos) => (nanos.saturating_sub(others), true),
+        Latency::Within(nanos) => (nanos.saturating_sub(others), false),
+        Latency::Later => (u64::MAX, true),
+    };
+    let tells = match before {
+        Some(before) => {
+            if own > before {
+                may_raise
+            } else {
+                hops == 1 && own < before
+            }
+        }
+        None => hops == 1,
+    };
+    if !tells {
         return Told::Nothing;
     }
     let quantile = format!("p{}", decimal_percent(NANO - tail / hops));

@@ -10,6 +10,7 @@ mod calls;
 mod decision;
 mod findings;
 mod measured;
+mod reader;
 mod report;
 mod status;
 mod watch;
@@ -28,8 +29,8 @@ pub use bounds::{Asked, NotAnalysed};
 pub use decision::{Decided, DecisionError, Reasons, Wish, decide};
 pub use findings::findings;
 pub use measured::{Copies, Reading, readings};
+pub use reader::questions;
 pub use status::{status_of_error, what_word};
-pub use watch::copies_of;
 pub(crate) use watch::start;
 
 /// Counts up whenever the same question may get another answer.
@@ -38,8 +39,10 @@ const ANALYSIS_VERSION: u32 = 1;
 const WITHIN_MILLIONTHS: u32 = 10_000;
 /// So many members of conflicts are tried for a relaxation of their own.
 const RELAXED_MAX: usize = 24;
-/// So many nodes are looked at for one answer.
-const NODES: u64 = 20_000;
+/// So many nodes are looked at for one answer, fewer where each costs more.
+const NODES: (u64, u64) = (64, 20_000);
+/// So many options are looked at for one answer.
+const OPTIONS_LOOKED_AT: u64 = 4_000_000;
 
 /// What is asked: whether an architecture can keep requirements.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,6 +90,8 @@ impl Question {
 pub struct Effort {
     /// Gives up early.
     pub stop: Stop,
+    /// Looks for the cheapest until it is proven or somebody says stop.
+    pub is_patient: bool,
     /// How many points of the curve of cost and availability are wanted.
     pub curve_points: usize,
 }
@@ -202,8 +207,14 @@ impl AnalysisError {
 /// Says what is wrong with the architecture.
 pub fn analyse(question: &Question, effort: &Effort) -> Result<Analysis, AnalysisError> {
     let built = bounds::build(&question.architecture, &question.requirements)?;
-    let limits =
-        Limits { nodes: NODES, within_millionths: WITHIN_MILLIONTHS, stop: effort.stop.clone(), ..Limits::default() };
+    let options: usize = built.model.choices.iter().map(|choice| choice.options.len()).sum();
+    let nodes = OPTIONS_LOOKED_AT / u64::try_from(options).unwrap_or(u64::MAX).max(1);
+    let limits = Limits {
+        nodes: if effort.is_patient { u64::MAX } else { nodes.clamp(NODES.0, NODES.1) },
+        within_millionths: WITHIN_MILLIONTHS,
+        stop: effort.stop.clone(),
+        ..Limits::default()
+    };
     let outcome = solve(&built.model, &limits)?;
     let mut relaxations = Vec::new();
     let mut agreement = None;

@@ -129,6 +129,14 @@ impl Analysis {
         is_time && self.model.bounds[bound].quantity != Quantity::Cost && value >= never(self.model.choices.len())
     }
 
+    /// Writes how much values differ.
+    pub(super) fn difference(&self, what: &str, value: i64) -> String {
+        match what {
+            "availability" => format!("{}%", decimal_percent(u64::try_from(value).unwrap_or(0))),
+            _ => self.value(what, value),
+        }
+    }
+
     /// Writes a value of the model in the unit that requirements are written in.
     pub(super) fn value(&self, what: &str, value: i64) -> String {
         match what {

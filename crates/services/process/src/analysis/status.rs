@@ -230,7 +230,10 @@ impl Analysis {
     fn single_relaxations(&self) -> Vec<SingleRelaxation> {
         let told = self.relaxations.iter().filter_map(|(bound, relaxation)| match relaxation {
             Relaxation::To { limit, .. } if self.is_never(*bound, limit.value()) => Some(self.relaxation(*bound, None)),
-            Relaxation::To { limit, .. } => Some(self.relaxation(*bound, Some(*limit))),
+            Relaxation::To { limit, within, .. } => {
+                let within = (*within > 0).then(|| self.difference(self.asked[*bound].what, *within));
+                Some(SingleRelaxation { within, ..self.relaxation(*bound, Some(*limit)) })
+            }
             Relaxation::NoUse => Some(self.relaxation(*bound, None)),
             Relaxation::Unknown(_) => None,
         });
@@ -245,6 +248,7 @@ impl Analysis {
             service: asked.service.clone(),
             now: self.limit(bound, self.model.bounds[bound].limit),
             to: to.map(|limit| self.limit(bound, limit)),
+            within: None,
         }
     }
 
