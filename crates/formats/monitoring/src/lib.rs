@@ -7,6 +7,7 @@
 
 pub mod alerting;
 pub mod openslo;
+pub mod probe;
 pub mod relabel;
 pub mod rules;
 pub mod scrape;

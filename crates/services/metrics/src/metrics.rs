@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::access::{AccessScope, Caller, Gate};
 use crate::answer::{self, Sink, accepts_gzip};
+use crate::collect::probe::{self, Modules};
 use crate::collect::{Collector, ConfigurationError};
 use crate::fault::Fault;
 use crate::jobs::Jobs;
@@ -38,6 +39,9 @@ pub enum MetricsError {
     /// The store cannot be opened.
     #[error("the time-series store cannot be opened")]
     Open(#[from] maru_series::OpenError),
+    /// A file that was named is wrong.
+    #[error("{0}")]
+    Configuration(ConfigurationError),
     /// The thread that opened the store ended early.
     #[error("opening the time-series store broke off")]
     Crashed,
@@ -50,6 +54,7 @@ pub(crate) struct State {
     pub(crate) engine: Engine,
     pub(crate) rules: Manager,
     pub(crate) collector: Collector,
+    pub(crate) modules: Arc<Modules>,
     pub(crate) limits: Limits,
     pub(crate) clock: SharedClock,
     pub(crate) gate: Gate,
@@ -93,12 +98,14 @@ impl Metrics {
     /// # Errors
     /// When the store cannot be opened.
     pub async fn open(scope: &Scope, options: MetricsOptions) -> Result<Self, MetricsError> {
+        let modules = Modules::load(options.collect.probe_file.as_ref())
+            .map_err(|wrong| MetricsError::Configuration(ConfigurationError(wrong)))?;
         let store_options = store_options(&options);
         let opened = scope.spawn_blocking(move || SeriesStore::open(store_options)).await;
         let (store, report) = opened.map_err(|_| MetricsError::Crashed)??;
         tell(&report);
         store.maintain(scope);
-        Ok(Self { state: Arc::new(state(scope, options, store, &report)) })
+        Ok(Self { state: Arc::new(state(scope, options, store, &report, modules)) })
     }
 
     /// Returns what answers the service's requests.
@@ -181,7 +188,7 @@ fn tell(report: &OpenReport) {
     );
 }
 
-fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &OpenReport) -> State {
+fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &OpenReport, modules: Modules) -> State {
     let limits = options.limits.clone();
     let mut engine = EngineOptions::default();
     engine.lookback_ms = i64::try_from(options.lookback.as_millis()).unwrap_or(i64::MAX);
@@ -193,7 +200,10 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
     engine.delayed_name_removal = options.experimental_promql;
     engine.start_timestamps = options.experimental_promql;
     let engine_lookback_ms = engine.lookback_ms;
-    let collector = Collector::new(scope, &store, &options.clock, &options.registry, options.collect.clone());
+    let modules = Arc::new(modules);
+    let mut collect = options.collect.clone();
+    collect.in_process.insert("probe".to_owned(), probe::in_process(&modules));
+    let collector = Collector::new(scope, &store, &options.clock, &options.registry, collect, &options.directory);
     let mut for_rules = rules_options(&options);
     for_rules.alertmanagers = collector.alertmanagers(for_rules.alertmanagers);
     let rules = Manager::start(scope, store.clone(), engine.clone(), for_rules);
@@ -207,6 +217,7 @@ fn state(scope: &Scope, options: MetricsOptions, store: SeriesStore, report: &Op
         engine: Engine::new(engine),
         rules,
         collector,
+        modules,
         limits,
         gate: Gate::new(options.access),
         buffers: Buffers::default(),
@@ -383,6 +394,10 @@ async fn dispatch(
     if matches!(call, Call::DeleteSeries | Call::CleanTombstones | Call::Flush | Call::Snapshot) {
         admin::check_enabled(state)?;
     }
+    if let Call::Probe = call {
+        let patience = header_text(parts, "x-prometheus-scrape-timeout-seconds");
+        return probe::answer(&state.modules, &parameters, patience).await;
+    }
     let compress = accepts_gzip(&parts.headers);
     let own = Arc::clone(state);
     let name = name.to_owned();
@@ -472,6 +487,7 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
         | Call::Healthy
         | Call::Ready
         | Call::Reload
+        | Call::Probe
         | Call::Lifecycle
         | Call::Root => return Err(Fault::Internal("the request took a wrong turn".to_owned())),
     };

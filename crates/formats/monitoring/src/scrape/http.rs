@@ -118,7 +118,7 @@ pub(crate) fn secret(of: &Cursor<'_>, text: &'static str, file: &'static str) ->
 }
 
 /// Reads the fields that all clients of HTTP share. The caller finishes the object.
-pub(crate) fn read_client(of: &Cursor<'_>) -> HttpClientConfig {
+pub fn read_client(of: &Cursor<'_>) -> HttpClientConfig {
     const ELSEWHERE: &str = "; let a proxy beside Maru do it";
     of.unsupported(&["oauth2"], "; use authorization with a credentials_file that something else renews");
     of.unsupported(
@@ -191,7 +191,8 @@ fn read_headers(of: &Cursor<'_>) -> Vec<(String, SecretSource)> {
     headers
 }
 
-pub(crate) fn read_tls(of: &Cursor<'_>) -> TlsConfig {
+/// Reads how TLS is spoken.
+pub fn read_tls(of: &Cursor<'_>) -> TlsConfig {
     let versions = [("TLS10", false), ("TLS11", false), ("TLS12", false), ("TLS13", true)];
     let (certificate, key) = (secret(of, "cert", "cert_file"), secret(of, "key", "key_file"));
     if certificate.is_some() != key.is_some() {

@@ -15,7 +15,10 @@ use maru_prom::exposition::{Escaping, ScrapeProtocol};
 pub use discovery::{
     Discovery, DnsRecord, KubernetesDiscovery, KubernetesRole, KubernetesSelector, TargetGroup, read_target_groups,
 };
-pub use http::{Authentication, HttpClientConfig, Secret, SecretSource, TlsConfig};
+pub use http::{
+    Authentication, HttpClientConfig, Secret, SecretSource, TlsConfig, read_client as read_http_client,
+    read_tls as read_tls_config,
+};
 pub(crate) use http::{read_client, read_tls, secret as read_secret};
 pub use mask::masked;
 pub use read::{read_configuration, read_jobs_value, read_scrape_file};

@@ -188,7 +188,7 @@ impl Session {
             else {
                 return Ok(answer);
             };
-            let url = resolve(&outgoing.url, location)
+            let url = redirection(&outgoing.url, location)
                 .ok_or_else(|| format!("the redirection to \"{location}\" cannot be followed"))?;
             // Credentials are for the server that they were given for.
             carries_secrets &= url.host() == outgoing.url.host();
@@ -279,7 +279,7 @@ fn build(outgoing: &Outgoing, own: &HeaderMap, authority: &str) -> Result<Reques
 }
 
 /// Returns the address that a redirection means.
-fn resolve(from: &Uri, location: &str) -> Option<Uri> {
+pub(crate) fn redirection(from: &Uri, location: &str) -> Option<Uri> {
     let location = location.split('#').next().unwrap_or_default();
     if location.starts_with("http://") || location.starts_with("https://") {
         return location.parse().ok();

@@ -8,9 +8,11 @@ mod discovery;
 mod house;
 mod ingest;
 mod machine;
-pub(crate) mod objects;
+mod objects;
 mod operator;
 mod pool;
+pub(crate) mod probe;
+mod remote;
 mod scrape;
 mod show;
 mod state;
@@ -68,6 +70,8 @@ pub struct CollectOptions {
     pub first_at_once: bool,
     /// The configuration file that is read at the start and at each reload.
     pub file: Option<PathBuf>,
+    /// A file with modules of probes, as blackbox_exporter reads it; without one there are built-in modules.
+    pub probe_file: Option<PathBuf>,
     /// Values for `${NAME}` in external labels.
     pub variables: BTreeMap<String, String>,
 }
@@ -81,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) in_process: BTreeMap<String, InProcessTarget>,
     pub(crate) kube: Option<KubeApi>,
     pub(crate) first_at_once: bool,
+    /// Where relative paths of the configuration start.
+    folder: Mutex<PathBuf>,
     appenders: Mutex<Vec<Appender>>,
     has_written: AtomicBool,
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
@@ -170,6 +176,7 @@ impl Collector {
         clock: &SharedClock,
         registry: &Registry,
         options: CollectOptions,
+        directory: &Path,
     ) -> Self {
         let shared = Arc::new(Shared {
             store: store.clone(),
@@ -178,6 +185,7 @@ impl Collector {
             in_process: options.in_process,
             kube: options.kube,
             first_at_once: options.first_at_once,
+            folder: Mutex::default(),
             appenders: Mutex::default(),
             has_written: AtomicBool::new(false),
             pools: Mutex::default(),
@@ -202,7 +210,9 @@ impl Collector {
             loaded: Mutex::new(loaded),
             followers: tokio::sync::watch::Sender::new(Arc::default()),
         };
-        Self { inner: Arc::new(inner), alerting: Arc::new(tokio::sync::watch::Sender::default()) }
+        let collector = Self { inner: Arc::new(inner), alerting: Arc::default() };
+        collector.send_on(remote::RemoteTelemetry::new(registry), directory.join("remote-write"));
+        collector
     }
 
     /// Reads the configuration file again; `take` puts its rules in force, or says what is wrong with them. When anything is
@@ -237,6 +247,7 @@ impl Collector {
         let configuration = Arc::new(configuration);
         self.apply_jobs(&configuration.scrape_configs, &folder);
         *self.loaded() = Loaded { shown, at_ms: shared.now_ms(), is_good: true };
+        folder.clone_into(&mut shared.folder.lock().unwrap_or_else(PoisonError::into_inner));
         self.alerting.send_replace((configuration.alerting.clone(), folder));
         self.inner.followers.send_replace(configuration);
     }

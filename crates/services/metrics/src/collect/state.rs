@@ -35,6 +35,11 @@ impl Exposition {
         self.push(format_args!(" {value}\n"));
     }
 
+    /// Adds what another one holds.
+    pub(super) fn append(&mut self, other: Self) {
+        self.out.push_str(&other.out);
+    }
+
     pub(super) fn finish(self) -> String {
         self.out
     }

@@ -25,12 +25,6 @@ pub(crate) struct Resolver {
     search: Vec<String>,
 }
 
-/// What a server answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) message: Message,
-}
-
 impl Resolver {
     /// Reads the machine's own configuration.
     pub(crate) fn of_machine() -> Self {
@@ -68,9 +62,9 @@ impl Resolver {
     async fn ask_all(&self, name: &str, kind: RecordType) -> Result<Message, String> {
         let mut failure = "there is no server".to_owned();
         for server in &self.servers {
-            match ask(*server, name, kind, true).await {
-                Ok(answer) => match answer.message.metadata.response_code {
-                    ResponseCode::NoError | ResponseCode::NXDomain => return Ok(answer.message),
+            match ask(*server, name, kind, true, false).await {
+                Ok(message) => match message.metadata.response_code {
+                    ResponseCode::NoError | ResponseCode::NXDomain => return Ok(message),
                     code => failure = format!("the server {server} answers {code}"),
                 },
                 Err(why) => failure = why,
@@ -80,8 +74,14 @@ impl Resolver {
     }
 }
 
-/// Asks one server, by TCP when the answer is too long for UDP.
-pub(crate) async fn ask(server: SocketAddr, name: &str, kind: RecordType, recursion: bool) -> Result<Answer, String> {
+/// Asks one server; by TCP also when the answer is too long for UDP.
+pub(crate) async fn ask(
+    server: SocketAddr,
+    name: &str,
+    kind: RecordType,
+    recursion: bool,
+    tcp: bool,
+) -> Result<Message, String> {
     let mut absolute = name.to_owned();
     if !absolute.ends_with('.') {
         absolute.push('.');
@@ -93,15 +93,15 @@ pub(crate) async fn ask(server: SocketAddr, name: &str, kind: RecordType, recurs
     message.metadata.recursion_desired = recursion;
     message.add_query(query);
     let bytes = message.to_vec().map_err(|error| error.to_string())?;
-    let asked = tokio::time::timeout(TIMEOUT, by_udp(server, &bytes, id)).await;
-    let message = asked.map_err(|_| format!("the server {server} does not answer"))??;
-    let message = if message.metadata.truncation {
-        let asked = tokio::time::timeout(TIMEOUT, by_tcp(server, &bytes)).await;
-        asked.map_err(|_| format!("the server {server} does not answer"))??
-    } else {
-        message
-    };
-    Ok(Answer { message })
+    if !tcp {
+        let asked = tokio::time::timeout(TIMEOUT, by_udp(server, &bytes, id)).await;
+        let message = asked.map_err(|_| format!("the server {server} does not answer"))??;
+        if !message.metadata.truncation {
+            return Ok(message);
+        }
+    }
+    let asked = tokio::time::timeout(TIMEOUT, by_tcp(server, &bytes)).await;
+    asked.map_err(|_| format!("the server {server} does not answer"))?
 }
 
 /// Returns a number that answers are told apart by.

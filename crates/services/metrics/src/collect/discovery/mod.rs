@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::Shared;
 
+pub(crate) use dns::ask;
 pub(crate) use file::matching;
 
 /// Where a source tells its targets.
