@@ -222,6 +222,14 @@ impl System {
         self.run(&mut command)
     }
 
+    /// Runs the built binary with these arguments alone and returns how it ended.
+    #[must_use]
+    pub fn try_maru_as_is(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.env_remove("KUBECONFIG").args(arguments).stdin(Stdio::null());
+        self.run(&mut command)
+    }
+
     /// Runs the built binary and returns its output.
     ///
     /// # Panics

@@ -190,10 +190,9 @@ fn typed_verdicts_and_forged_evidence_are_told_apart() {
             assert!(said.contains("never typed") || said.contains("nobody acts as"), "{said}");
         }
         let printed = bank.0.kubectl(&["-n", "bank", "get", "requirements"]);
-        assert!(
-            printed.contains("VERDICT") && printed.contains("REASON") && printed.contains("NotMeasured"),
-            "{printed}"
-        );
+        let header: Vec<&str> = printed.lines().next().unwrap_or_default().split_whitespace().collect();
+        assert_eq!(header, ["NAME", "VERDICT", "CLASS", "PRIORITY", "REASON", "AGE"], "{printed}");
+        assert!(printed.contains("NotMeasured") && printed.contains("must"), "{printed}");
     }
 
     // An object that says something else than its envelope, and one without any envelope.
@@ -248,4 +247,111 @@ fn typed_verdicts_and_forged_evidence_are_told_apart() {
     bank.0.up();
     bank.await_verdict("nfr-001", "NotMeasured", "does not stand");
     assert!(bank.reason("nfr-001").contains("hashes to"), "{}", bank.reason("nfr-001"));
+}
+
+/// A repository with a requirement in Markdown that was committed twice, long ago.
+fn repository(bank: &Bank) -> std::path::PathBuf {
+    let folder = bank.0.folder().join("repository");
+    let item = ".maru/requirements/goal-002.md";
+    let git = |words: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.arg("-C").arg(&folder).args(["-c", "user.name=Kim", "-c", "user.email=kim@example.com"]).args(words);
+        command.env("GIT_AUTHOR_DATE", "2020-05-01T09:00:00Z").env("GIT_COMMITTER_DATE", "2020-05-01T09:00:00Z");
+        let output = command.output().expect("git runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    for (text, words) in [("Transfers shall be quick.", ["init", "-q"]), ("The bank shall be quick.", ["add", "."])] {
+        let content = format!("---\nsource: {{document: RFP-1}}\n---\n# Quick\n\n{text}\n");
+        bank.0.folder().write(&format!("repository/{item}"), &content);
+        git(&words);
+        git(&["add", "."]);
+        git(&["commit", "-q", "-m", text]);
+    }
+    folder
+}
+
+#[test]
+fn a_folder_becomes_requirements_that_say_what_they_are() {
+    if !can_run(&["nft", "busybox", "git"]) {
+        return;
+    }
+    let bank = Bank::start();
+    let folder = repository(&bank);
+    let applied = bank.0.maru(&["-n", "bank", "req", "apply", &folder.to_string_lossy()]);
+    assert!(applied.contains("goal-002 created") && applied.contains("--prune"), "{applied}");
+    bank.0.wait("the class and the findings of the goal", || {
+        let status = &bank.requirement("goal-002")["status"];
+        status["class"]["volatility"] == "stable"
+            && status["lint"].as_array().is_some_and(|list| list.iter().any(|one| one["rule"] == "vague-word"))
+    });
+    let goal = bank.requirement("goal-002");
+    assert!(
+        goal["metadata"]["annotations"]["maru.dev/history"].as_str().is_some_and(|text| text.starts_with("2020-05-01"))
+    );
+    bank.0.wait("the goal to know what derives from it", || {
+        bank.requirement("goal-001")["status"]["class"]["impact"] == 2
+    });
+    let shown = bank.0.maru(&["-n", "bank", "req", "show", "goal-002"]);
+    assert!(shown.contains("vague-word") && shown.contains("stable"), "{shown}");
+
+    // One that cannot be read, in the middle: nothing is applied, and its place is told.
+    bank.0.folder().write("repository/.maru/requirements/a.yaml", "name: a\nstatement: The bank shall open.\n");
+    bank.0.folder().write("repository/.maru/requirements/b.yaml", "name: b\nstatment: The bank shall close.\n");
+    let refusal = bank.0.refused(&["-n", "bank", "req", "apply", &folder.to_string_lossy()]);
+    assert!(refusal.contains("nothing was applied") && refusal.contains("b.yaml:2"), "{refusal}");
+    assert!(!bank.0.objects("bank", "requirement").iter().any(|one| one["metadata"]["name"] == "a"));
+    std::fs::remove_file(folder.join(".maru/requirements/b.yaml")).expect("it is there");
+    let applied = bank.0.maru(&["-n", "bank", "req", "apply", &folder.to_string_lossy(), "--prune"]);
+    assert!(applied.contains("a created") && applied.contains("fr-001 deleted"), "{applied}");
+    assert_eq!(bank.0.objects("bank", "requirement").len(), 2);
+}
+
+#[test]
+fn keys_hand_over_and_an_altered_envelope_is_noticed_while_maru_runs() {
+    if !can_run(&["nft", "busybox"]) {
+        return;
+    }
+    let bank = Bank::start();
+    bank.attest("pass.xml", &junit(false), &[]);
+    bank.await_verdict("fr-001", "Conforming", "2 tests passed");
+    let rotated = bank.0.maru(&["-n", "bank", "evidence", "key", "rotate"]);
+    assert!(rotated.contains("signs now"), "{rotated}");
+    let load = bank.attest("load.json", &load(990), &[]);
+    bank.await_verdict("nfr-001", "Conforming", "99 %");
+    bank.await_verdict("fr-001", "Conforming", "2 tests passed");
+    let keys: Value =
+        serde_json::from_str(&bank.0.maru(&["-n", "bank", "--json", "evidence", "key", "list"])).expect("JSON");
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(2), "{keys}");
+    let folder = bank.0.folder().join("export");
+    bank.0.maru(&["-n", "bank", "evidence", "export", &folder.to_string_lossy()]);
+    let first = bank.0.folder().write("first.pem", keys["keys"][0]["pem"].as_str().expect("a key"));
+    let first = first.to_string_lossy();
+    let checked = bank.0.maru(&["evidence", "verify", &folder.to_string_lossy(), "--key", &first]);
+    assert!(checked.contains("3 records, all stand"), "{checked}");
+
+    // Whoever is elsewhere, with a kubeconfig only, sees what objects say, and is told where the rest is.
+    let kubeconfig = bank.0.data().join("admin.kubeconfig");
+    let elsewhere = bank.0.folder().join("elsewhere");
+    let elsewhere = |words: &[&str]| {
+        let data = elsewhere.to_string_lossy().into_owned();
+        let kubeconfig = kubeconfig.to_string_lossy().into_owned();
+        let mut all = vec!["--data", &data, "--kubeconfig", &kubeconfig, "-n", "bank"];
+        all.extend(words);
+        bank.0.try_maru_as_is(&all)
+    };
+    for words in [vec!["req", "list"], vec!["req", "trace"], vec!["evidence", "list"]] {
+        let output = elsewhere(&words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let output = elsewhere(&["evidence", "verify"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("on the machine that Maru runs on"), "{said}");
+
+    let digest = load["recorded"][0].as_str().and_then(|text| text.strip_prefix("sha256:")).expect("a digest");
+    let blob = bank.0.data().join("evidence/blobs/sha256").join(digest.get(..2).expect("digits")).join(digest);
+    let text = std::fs::read_to_string(&blob).expect("the envelope is there");
+    std::fs::write(&blob, text.replacen('A', "B", 1)).expect("it can be written");
+    bank.await_verdict("nfr-001", "NotMeasured", "does not stand");
+    std::fs::write(&blob, text).expect("it can be written");
+    bank.await_verdict("nfr-001", "Conforming", "99 %");
 }

@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use maru_api::{
-    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, GROUP, ProjectSpec, RequirementSpec, Spec, VERSION,
+    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, GROUP, GlossarySpec, ProjectSpec, RequirementSpec, Spec,
+    VERSION,
 };
 use maru_client::Client;
 use maru_task::Scope;
@@ -75,6 +76,7 @@ struct World {
     projects: Arc<Followed<Seen<ProjectSpec>>>,
     environments: Arc<Followed<Seen<EnvironmentSpec>>>,
     architectures: Arc<Followed<Seen<ArchitectureSpec>>>,
+    glossaries: Arc<Followed<Seen<GlossarySpec>>>,
     namespaces: Arc<Followed<BTreeMap<String, String>>>,
     pods: Arc<Followed<PodRuns>>,
     config_maps: Arc<Followed<Digest>>,
@@ -100,6 +102,7 @@ impl World {
         follow_ours!(projects, ProjectSpec, read::<ProjectSpec>);
         follow_ours!(environments, EnvironmentSpec, read::<EnvironmentSpec>);
         follow_ours!(architectures, ArchitectureSpec, read::<ArchitectureSpec>);
+        follow_ours!(glossaries, GlossarySpec, read::<GlossarySpec>);
         follow!(namespaces, Api::<Namespace>::all(client.clone()), |namespace: &Namespace| {
             Some(namespace.metadata.labels.clone().unwrap_or_default())
         });
@@ -115,6 +118,7 @@ impl World {
             && self.projects.is_synced()
             && self.environments.is_synced()
             && self.architectures.is_synced()
+            && self.glossaries.is_synced()
             && self.namespaces.is_synced()
             && self.pods.is_synced()
             && self.config_maps.is_synced()
@@ -127,9 +131,10 @@ impl World {
             evidence: self.evidence.take(&mut view.evidence),
             projects: self.projects.take(&mut view.projects),
             environments: self.environments.take(&mut view.environments),
-            architectures: self.architectures.take(&mut view.architectures),
+            words: self.architectures.take(&mut view.architectures),
             running: false,
         };
+        changes.words.extend(self.glossaries.take(&mut view.glossaries));
         // Each is brought up to date, whatever the others say.
         changes.running = [
             self.namespaces.take(&mut view.namespaces),

@@ -11,7 +11,7 @@ use maru_api::{
 };
 use maru_client::Client;
 use maru_evidence::readers::{self, Circumstances, Format, ReadError, Report};
-use maru_evidence::{Draft, EvidenceKind};
+use maru_evidence::{Draft, EvidenceKind, PublicKey};
 use maru_time::Timestamp;
 
 use crate::control::resource;
@@ -123,6 +123,15 @@ pub struct Attestation {
     pub name: Option<String>,
     /// How long it counts.
     pub valid_for: Option<Span>,
+}
+
+/// A key that signs, or signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyTime {
+    /// The public key.
+    pub key: PublicKey,
+    /// The place in the chain of the first record that it signed, or will sign.
+    pub since: u64,
 }
 
 /// The objects of a project, and the ledger of this machine.
@@ -285,6 +294,42 @@ impl Desk {
         self.make_object(appended.envelope, appended.statement.index(appended.envelope)).await?;
         self.ledger.settle(&self.project, appended.envelope)?;
         Ok(appended)
+    }
+
+    /// Makes a new key that signs this project's evidence from now on.
+    ///
+    /// # Errors
+    /// When the API server refuses or the disk fails.
+    pub async fn rotate_key(&self, now: Timestamp) -> Result<Appended, DeskError> {
+        self.repair().await?;
+        let appended = self.ledger.rotate(&self.project, now)?;
+        self.make_object(appended.envelope, appended.statement.index(appended.envelope)).await?;
+        self.ledger.settle(&self.project, appended.envelope)?;
+        Ok(appended)
+    }
+
+    /// Returns the keys that signed this project's evidence, in their order; the last one signs now.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keys(&self) -> Result<Vec<KeyTime>, DeskError> {
+        let Some(current) = self.ledger.public_key(&self.project)? else { return Ok(Vec::new()) };
+        let verifier = self.ledger.verifier(&self.project)?;
+        let mut keys = vec![KeyTime { key: current, since: 0 }];
+        let mut next = self.ledger.head(&self.project)?.head;
+        while let Some(digest) = next {
+            let envelope = self.ledger.get(digest)?;
+            let Ok(verified) = maru_evidence::open(&verifier, digest, &envelope) else { break };
+            if let Some(last) = keys.last_mut().filter(|last| last.key.digest() != verified.key) {
+                last.since = verified.statement.record.sequence + 1;
+                keys.extend(
+                    verifier.keys().find(|key| key.digest() == verified.key).map(|key| KeyTime { key, since: 0 }),
+                );
+            }
+            next = verified.statement.record.previous;
+        }
+        keys.reverse();
+        Ok(keys)
     }
 
     async fn make_object(&self, envelope: Digest, spec: EvidenceSpec) -> Result<(), DeskError> {

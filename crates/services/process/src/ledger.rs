@@ -1,16 +1,19 @@
 //! Envelopes, reports and keys on the disk: what evidence objects are the index of.
 //!
 //! `blobs/` holds content by digest; `projects/NAME/` a project's private key (`key.pk8`, its owner's alone), its public
-//! key (`key.pem`) and the end of its chain (`head.json`). See docs/formats/evidence.md.
+//! key (`key.pem`), the public keys of its past (`keys/`) and the end of its chain (`head.json`). See
+//! docs/formats/evidence.md.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use maru_api::Digest;
+use maru_api::{Digest, Measured, Outcome, Producer, Subject, SubjectKind, Window};
 use maru_blobs::{BlobError, BlobStore};
-use maru_evidence::{Draft, KeyError, PublicKey, Record, Signer, Statement, Verifier};
+use maru_evidence::{
+    Draft, EvidenceKind, KEY_NAME, KeyError, PublicKey, Record, Rotation, Signer, Statement, Verifier,
+};
 use maru_time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +28,17 @@ pub enum LedgerError {
     /// No name of a namespace.
     #[error("\"{0}\" is no project: a project is a namespace, named by lowercase letters, digits and -")]
     Project(String),
+    /// It belongs to somebody else, or is on another machine.
+    #[error(
+        "the evidence itself is in \"{}\" on the machine that Maru runs on, and only root may use it ({why}); run this there with sudo, or ask for an export: \"maru evidence export\"",
+        folder.display()
+    )]
+    Absent {
+        /// Where it would be.
+        folder: PathBuf,
+        /// Why it cannot be used.
+        why: String,
+    },
     /// No name of a blob.
     #[error("\"{0}\" names no blob")]
     Digest(String),
@@ -95,7 +109,7 @@ pub struct Appended {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     folder: PathBuf,
-    blobs: BlobStore,
+    blobs: Result<BlobStore, String>,
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
@@ -110,10 +124,26 @@ impl Ledger {
     /// When the folder cannot be made.
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let blobs = BlobStore::open(&folder.join("blobs"))?;
-        Ok(Self { folder: folder.to_owned(), blobs })
+        Ok(Self { folder: folder.to_owned(), blobs: Ok(blobs) })
+    }
+
+    /// Opens a ledger, or returns one whose every use says why there is none: most of what people ask for is in objects.
+    #[must_use]
+    pub fn open_or_absent(folder: &Path) -> Self {
+        // Reading needs the folder of blobs; whose it is not, cannot even list it.
+        let blobs = fs::read_dir(folder.join("blobs"))
+            .map_err(|error| error.to_string())
+            .and_then(|_| BlobStore::open(&folder.join("blobs")).map_err(|error| error.to_string()));
+        Self { folder: folder.to_owned(), blobs }
+    }
+
+    fn blobs(&self) -> Result<&BlobStore, LedgerError> {
+        let absent = |why: &String| LedgerError::Absent { folder: self.folder.clone(), why: why.clone() };
+        self.blobs.as_ref().map_err(absent)
     }
 
     fn project(&self, project: &str) -> Result<PathBuf, LedgerError> {
+        self.blobs()?;
         let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if project.is_empty() || project.len() > NAME_BYTES_MAX || !project.bytes().all(letter) {
             return Err(LedgerError::Project(project.chars().take(80).collect()));
@@ -126,7 +156,7 @@ impl Ledger {
     /// # Errors
     /// When the disk fails.
     pub fn put(&self, content: &[u8]) -> Result<Digest, LedgerError> {
-        self.blobs.put(content)?;
+        self.blobs()?.put(content)?;
         Ok(Digest::of(content))
     }
 
@@ -135,13 +165,13 @@ impl Ledger {
     /// # Errors
     /// When it is missing or damaged, or the disk fails.
     pub fn get(&self, digest: Digest) -> Result<Vec<u8>, LedgerError> {
-        Ok(self.blobs.read(&blob(digest)?, BLOB_BYTES_MAX)?)
+        Ok(self.blobs()?.read(&blob(digest)?, BLOB_BYTES_MAX)?)
     }
 
     /// Returns the stamp of a blob's file; none when there is no such file.
     pub(crate) fn stamp(&self, digest: Digest) -> Option<Stamp> {
         use std::os::unix::fs::MetadataExt as _;
-        let metadata = fs::metadata(self.blobs.path(&blob(digest).ok()?)).ok()?;
+        let metadata = fs::metadata(self.blobs().ok()?.path(&blob(digest).ok()?)).ok()?;
         let changed = (metadata.ctime(), metadata.ctime_nsec());
         Some(Stamp { changed, inode: metadata.ino(), bytes: metadata.len() })
     }
@@ -151,28 +181,82 @@ impl Ledger {
     /// # Errors
     /// When the key cannot be read or made.
     pub fn signer(&self, project: &str) -> Result<Signer, LedgerError> {
+        let _lock = self.lock(project)?;
+        self.current(project)
+    }
+
+    /// The key whose turn it is; finishes a handing over that was cut short. The chain is locked.
+    fn current(&self, project: &str) -> Result<Signer, LedgerError> {
         let folder = self.project(project)?;
-        let path = folder.join("key.pk8");
-        let wrap = |source| LedgerError::Key { path: path.clone(), source };
-        let pkcs8 = match fs::read(&path) {
-            Ok(pkcs8) => pkcs8,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let pkcs8 = Signer::generate().map_err(wrap)?;
-                make_folder(&folder)?;
-                write_private(&path, &pkcs8)?;
-                pkcs8
+        let (path, next) = (folder.join("key.pk8"), folder.join("key.next.pk8"));
+        if next.exists() {
+            let head = self.head(project)?.head.map(|digest| self.get(digest)).transpose()?;
+            let verified = head.and_then(|head| {
+                let verifier = self.verifier(project).ok()?;
+                maru_evidence::open(&verifier, Digest::of(&head), &head).ok()
+            });
+            let named = verified.and_then(|verified| verified.statement.next_key());
+            if named == Some(read_signer(&next)?.public_key().digest()) {
+                rename(&next, &path)?;
+            } else {
+                fs::remove_file(&next).map_err(io_error("remove", &next))?;
             }
-            Err(error) => return Err(io_error("read", &path)(error)),
-        };
-        let signer = Signer::from_pkcs8(&pkcs8).map_err(wrap)?;
-        let public = folder.join("key.pem");
-        if !public.exists() {
-            write_private(&public, signer.public_key().to_pem().as_bytes())?;
+        }
+        if !path.exists() {
+            let pkcs8 = Signer::generate().map_err(|source| LedgerError::Key { path: path.clone(), source })?;
+            write_private(&path, &pkcs8)?;
+        }
+        let signer = read_signer(&path)?;
+        let (public, pem) = (folder.join("key.pem"), signer.public_key().to_pem());
+        if fs::read_to_string(&public).ok().as_deref() != Some(pem.as_str()) {
+            write_private(&public, pem.as_bytes())?;
         }
         Ok(signer)
     }
 
-    /// Returns the public key of a project; none when nothing was signed yet.
+    /// Makes a new key that signs from now on. A record says so, signed by the old key, about a report that is signed by
+    /// the new one. The old private key is gone then; what it signed stands.
+    ///
+    /// # Errors
+    /// When the disk fails; after the next use either the old key signs, or the new one, with a record of it.
+    pub fn rotate(&self, project: &str, now: Timestamp) -> Result<Appended, LedgerError> {
+        let _lock = self.lock(project)?;
+        let old = self.current(project)?;
+        let folder = self.project(project)?;
+        let (path, waiting) = (folder.join("key.pk8"), folder.join("key.next.pk8"));
+        let wrap = |source| LedgerError::Key { path: waiting.clone(), source };
+        let pkcs8 = Signer::generate().map_err(wrap)?;
+        let new = Signer::from_pkcs8(&pkcs8).map_err(wrap)?;
+        make_folder(&folder.join("keys"))?;
+        for key in [old.public_key(), new.public_key()] {
+            write_private(&folder.join("keys").join(format!("{}.pem", key.id())), key.to_pem().as_bytes())?;
+        }
+        write_private(&waiting, &pkcs8)?;
+        let subject =
+            Subject { kind: SubjectKind::Artifact, name: KEY_NAME.to_owned(), digest: new.public_key().digest() };
+        let draft = Draft {
+            kind: EvidenceKind::Key,
+            subjects: vec![subject],
+            name: KEY_NAME.to_owned(),
+            environment: None,
+            producer: Producer {
+                tool: "maru".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                parameters: None,
+            },
+            window: Window { from: now, to: now },
+            result: Measured::plain(Outcome::Met),
+            cases: Vec::new(),
+            raw: Some(self.put(&Rotation::report(project, &old.public_key(), &new))?),
+            valid_until: None,
+        };
+        let appended = self.append_by(&old, project, draft, now)?;
+        rename(&waiting, &path)?;
+        self.current(project)?;
+        Ok(appended)
+    }
+
+    /// Returns the public key of a project that signs now; none when nothing was signed yet.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -185,12 +269,26 @@ impl Ledger {
         }
     }
 
-    /// Returns what checks a project's envelopes.
+    /// Returns what checks a project's envelopes: all keys that ever signed them.
     ///
     /// # Errors
-    /// When the key cannot be read.
+    /// When a key cannot be read.
     pub fn verifier(&self, project: &str) -> Result<Verifier, LedgerError> {
-        Ok(Verifier::new(self.public_key(project)?))
+        let mut keys: Vec<PublicKey> = self.public_key(project)?.into_iter().collect();
+        let folder = self.project(project)?.join("keys");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Verifier::new(keys)),
+            Err(error) => return Err(io_error("list", &folder)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(io_error("list", &folder))?.path();
+            if path.extension().is_some_and(|end| end == "pem") {
+                let pem = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+                keys.push(PublicKey::from_pem(&pem).map_err(|source| LedgerError::Key { path, source })?);
+            }
+        }
+        Ok(Verifier::new(keys))
     }
 
     /// Returns the end of a project's chain.
@@ -214,8 +312,12 @@ impl Ledger {
     /// # Errors
     /// When the disk fails; the chain is as it was.
     pub fn append(&self, project: &str, draft: Draft, now: Timestamp) -> Result<Appended, LedgerError> {
-        let signer = self.signer(project)?;
         let _lock = self.lock(project)?;
+        let signer = self.current(project)?;
+        self.append_by(&signer, project, draft, now)
+    }
+
+    fn append_by(&self, signer: &Signer, project: &str, draft: Draft, now: Timestamp) -> Result<Appended, LedgerError> {
         let head = self.head(project)?;
         let record = Record {
             project: project.to_owned(),
@@ -271,6 +373,16 @@ impl Ledger {
 fn blob(digest: Digest) -> Result<maru_oci::Digest, LedgerError> {
     let name = digest.to_string();
     name.parse().map_err(|_| LedgerError::Digest(name))
+}
+
+fn read_signer(path: &Path) -> Result<Signer, LedgerError> {
+    let pkcs8 = fs::read(path).map_err(io_error("read", path))?;
+    Signer::from_pkcs8(&pkcs8).map_err(|source| LedgerError::Key { path: path.to_owned(), source })
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), LedgerError> {
+    let sync = |folder: &Path| File::open(folder)?.sync_all();
+    fs::rename(from, to).and_then(|()| to.parent().map_or(Ok(()), sync)).map_err(io_error("replace", to))
 }
 
 fn make_folder(path: &Path) -> Result<(), LedgerError> {

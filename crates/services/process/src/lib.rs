@@ -21,6 +21,8 @@ mod plan;
 mod quality;
 mod running;
 mod seal;
+#[cfg(test)]
+mod speed;
 mod view;
 
 pub use analysis::{
@@ -29,7 +31,7 @@ pub use analysis::{
 };
 pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use control::{ProcessOptions, start};
-pub use desk::{Attestation, Desk, DeskError};
+pub use desk::{Attestation, Desk, DeskError, KeyTime};
 pub use documents::documents_of;
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;

@@ -63,7 +63,7 @@ struct Part {
     environments: BTreeSet<String>,
     found: BTreeMap<String, Found>,
     project: bool,
-    architecture: bool,
+    words: bool,
 }
 
 impl Projects {
@@ -107,8 +107,8 @@ fn parts(changes: &Changes, found: BTreeMap<Key, Found>) -> BTreeMap<String, Par
     for (project, _) in &changes.projects {
         parts.entry(project.clone()).or_default().project = true;
     }
-    for (project, _) in &changes.architectures {
-        parts.entry(project.clone()).or_default().architecture = true;
+    for (project, _) in &changes.words {
+        parts.entry(project.clone()).or_default().words = true;
     }
     for ((project, name), found) in found {
         let part = parts.entry(project).or_default();
@@ -154,7 +154,7 @@ impl Judged {
         if is_elsewhere {
             self.take_running(environments(view, project));
         }
-        if !part.requirements.is_empty() || part.architecture {
+        if !part.requirements.is_empty() || part.words {
             touched.extend(self.take_requirements(view, project, &part.requirements));
             touched.extend(self.quality.look(view, project, &self.requirements));
         }

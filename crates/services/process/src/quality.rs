@@ -72,7 +72,7 @@ impl Quality {
     }
 }
 
-/// The words and the components that the project's architectures know.
+/// The words of the project's glossary and contexts, and the components that its architectures know.
 fn context(view: &View, project: &str) -> LintContext {
     let mut terms = Vec::new();
     let mut components: Option<BTreeSet<String>> = None;
@@ -82,10 +82,18 @@ fn context(view: &View, project: &str) -> LintContext {
         let words = spec.contexts.iter().flat_map(|context| &context.terms);
         terms.extend(words.map(|word| Term { term: word.as_str().into(), ..Term::default() }));
     }
+    for (_, one) in within(&view.glossaries, project) {
+        let words = one.spec.iter().flat_map(|spec| &spec.terms);
+        terms.extend(words.map(|one| Term {
+            term: one.term.clone(),
+            definition: one.definition.clone(),
+            aliases: one.aliases.clone(),
+        }));
+    }
     LintContext { glossary: Glossary::new(terms), components }
 }
 
-fn class_of(item: &Item, impact: usize) -> Class {
+pub(crate) fn class_of(item: &Item, impact: usize) -> Class {
     let class = classify(item);
     let kind = match class.kind {
         Kind::Functional => "functional",
@@ -105,7 +113,7 @@ fn class_of(item: &Item, impact: usize) -> Class {
     }
 }
 
-fn finding_of(finding: Finding) -> LintFinding {
+pub(crate) fn finding_of(finding: Finding) -> LintFinding {
     let place = match (finding.place.field.as_str(), finding.phrase.as_str()) {
         (field, "") => field.to_owned(),
         (field, phrase) => format!("{field}: \"{phrase}\""),

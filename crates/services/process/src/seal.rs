@@ -461,3 +461,164 @@ pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use maru_api::{Measured, Object, Outcome, Producer, Subject, SubjectKind, Window};
+    use maru_evidence::{Draft, EvidenceKind};
+    use maru_time::Timestamp;
+
+    use super::*;
+
+    struct Room {
+        folder: maru_testkit::TempDir,
+        ledger: Ledger,
+        view: View,
+        seals: Seals,
+    }
+
+    fn key(name: &str) -> Key {
+        ("shop".to_owned(), name.to_owned())
+    }
+
+    impl Room {
+        fn new() -> Self {
+            let folder = maru_testkit::TempDir::new();
+            let ledger = Ledger::open(folder.path()).unwrap();
+            let seals = Seals::new(ledger.clone());
+            Self { folder, ledger, view: View::default(), seals }
+        }
+
+        fn record(&mut self, name: &str) -> Digest {
+            let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+            let draft = Draft {
+                kind: EvidenceKind::Test,
+                subjects: vec![Subject {
+                    kind: SubjectKind::Requirement,
+                    name: "fr-1".to_owned(),
+                    digest: Digest::of(b"x"),
+                }],
+                name: name.to_owned(),
+                environment: None,
+                producer: Producer { tool: "junit".to_owned(), ..Producer::default() },
+                window: Window { from: now, to: now },
+                result: Measured::plain(Outcome::Met),
+                cases: Vec::new(),
+                raw: None,
+                valid_until: None,
+            };
+            let appended = self.ledger.append("shop", draft, now).unwrap();
+            self.hold(name, appended.statement.index(appended.envelope));
+            self.ledger.settle("shop", appended.envelope).unwrap();
+            appended.envelope
+        }
+
+        fn hold(&mut self, name: &str, spec: EvidenceSpec) {
+            self.view.evidence.insert(key(name), Arc::new(Seen::from(Object::new("shop", name, spec))));
+        }
+
+        fn look(&mut self, names: &[&str]) -> (BTreeMap<String, Found>, String) {
+            let sealed = self.seals.look(&self.view, &names.iter().map(|name| key(name)).collect(), &BTreeSet::new());
+            let reason = sealed.chains.get("shop").map(|chain| chain.reason.clone()).unwrap_or_default();
+            (sealed.records.into_iter().map(|((_, name), found)| (name, found)).collect(), reason)
+        }
+    }
+
+    fn is_refused(found: Option<&Found>, why: &str) -> bool {
+        matches!(found, Some(Found::Refused(reason)) if reason.contains(why))
+    }
+
+    #[test]
+    fn an_altered_envelope_is_noticed_and_its_return_as_well() {
+        let mut room = Room::new();
+        let digests: Vec<Digest> = ["a", "b", "c"].map(|name| room.record(name)).to_vec();
+        let (found, reason) = room.look(&["a", "b", "c"]);
+        assert!(reason.is_empty() && found.values().all(|one| matches!(one, Found::Stands(_))), "{found:?} {reason}");
+        assert!(!room.seals.look_again());
+        let hex = digests[1].hex();
+        let path = room.folder.path().join("blobs/sha256").join(hex.get(..2).unwrap()).join(&hex);
+        let content = fs::read(&path).unwrap();
+        fs::write(&path, b"{}").unwrap();
+        assert!(room.seals.look_again(), "its stamp is another");
+        let (found, reason) = room.look(&[]);
+        assert!(reason.contains("the chain is broken") && reason.contains("hashes to"), "{reason}");
+        assert!(is_refused(found.get("a"), "cut off") && is_refused(found.get("b"), "cut off"), "{found:?}");
+        assert!(!found.contains_key("c"), "what follows it stands as before");
+        assert!(!room.seals.look_again());
+        fs::write(&path, content).unwrap();
+        assert!(room.seals.look_again());
+        let (found, reason) = room.look(&[]);
+        assert!(reason.is_empty() && found.len() == 2, "{found:?} {reason}");
+        assert!(found.values().all(|one| matches!(one, Found::Stands(_))), "{found:?}");
+    }
+
+    #[test]
+    fn copies_forgeries_and_removed_objects_are_told() {
+        let mut room = Room::new();
+        room.record("b");
+        room.record("c");
+        drop(room.look(&["b", "c"]));
+        let mut spec = room.view.evidence[&key("b")].spec.clone().unwrap();
+        room.hold("copy", spec.clone());
+        spec.result.outcome = Outcome::Violated;
+        room.hold("a-forgery", spec);
+        let (found, _) = room.look(&["copy", "a-forgery"]);
+        assert!(is_refused(found.get("copy"), "replayed") && is_refused(found.get("a-forgery"), "forged"), "{found:?}");
+        assert!(!found.contains_key("b"), "the first stands");
+        room.view.evidence.remove(&key("b"));
+        let (found, reason) = room.look(&["b"]);
+        assert!(matches!(found.get("copy"), Some(Found::Stands(_))), "the copy takes its place: {found:?}");
+        assert_eq!((found.get("b"), reason.as_str()), (Some(&Found::Gone), ""));
+        room.view.evidence.remove(&key("c"));
+        let (_, reason) = room.look(&["c"]);
+        assert!(reason.contains("1 records of the chain have no object"), "{reason}");
+    }
+
+    #[test]
+    fn a_new_key_signs_after_the_record_that_names_it() {
+        let mut room = Room::new();
+        room.record("a");
+        let now: Timestamp = "2026-01-03T00:00:00Z".parse().unwrap();
+        let old = fs::read(room.folder.path().join("projects/shop/key.pk8")).unwrap();
+        let rotated = room.ledger.rotate("shop", now).unwrap();
+        room.hold("key", rotated.statement.index(rotated.envelope));
+        room.record("b");
+        let (found, reason) = room.look(&["a", "key", "b"]);
+        assert!(reason.is_empty() && found.values().all(|one| matches!(one, Found::Stands(_))), "{found:?} {reason}");
+        assert_eq!(room.ledger.verifier("shop").unwrap().keys().count(), 2);
+        // Whoever kept the old key cannot go on with it.
+        let new = fs::read(room.folder.path().join("projects/shop/key.pk8")).unwrap();
+        assert_ne!(old, new);
+        fs::write(room.folder.path().join("projects/shop/key.pk8"), &old).unwrap();
+        room.record("late");
+        fs::write(room.folder.path().join("projects/shop/key.pk8"), &new).unwrap();
+        room.ledger.signer("shop").unwrap();
+        let (found, reason) = room.look(&["late"]);
+        assert!(reason.contains("does not name the key"), "{reason}");
+        assert!(is_refused(found.get("late"), "cut off"), "{found:?}");
+    }
+
+    #[test]
+    fn a_handing_over_that_was_cut_short_is_finished_or_undone() {
+        let mut room = Room::new();
+        room.record("a");
+        let place = room.folder.path().join("projects/shop");
+        // Before the record: the old key stays.
+        fs::write(place.join("key.next.pk8"), maru_evidence::Signer::generate().unwrap()).unwrap();
+        let before = room.ledger.public_key("shop").unwrap();
+        room.record("b");
+        assert_eq!(room.ledger.public_key("shop").unwrap(), before);
+        // After it: the new one signs.
+        let old = fs::read(place.join("key.pk8")).unwrap();
+        let now: Timestamp = "2026-01-03T00:00:00Z".parse().unwrap();
+        let rotated = room.ledger.rotate("shop", now).unwrap();
+        fs::rename(place.join("key.pk8"), place.join("key.next.pk8")).unwrap();
+        fs::write(place.join("key.pk8"), old).unwrap();
+        room.hold("key", rotated.statement.index(rotated.envelope));
+        room.record("c");
+        let (found, reason) = room.look(&["a", "b", "key", "c"]);
+        assert!(reason.is_empty() && found.values().all(|one| matches!(one, Found::Stands(_))), "{found:?} {reason}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use maru_api::{
-    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, ProjectSpec, RequirementSpec, Spec as _, Subject,
+    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, GlossarySpec, ProjectSpec, RequirementSpec, Spec as _, Subject,
 };
 
 use crate::follow::{All, Key, Seen, SeenRequirement};
@@ -22,6 +22,7 @@ pub(crate) struct View {
     pub(crate) projects: All<Seen<ProjectSpec>>,
     pub(crate) environments: All<Seen<EnvironmentSpec>>,
     pub(crate) architectures: All<Seen<ArchitectureSpec>>,
+    pub(crate) glossaries: All<Seen<GlossarySpec>>,
     /// The labels of each namespace.
     pub(crate) namespaces: All<BTreeMap<String, String>>,
     pub(crate) pods: All<PodRuns>,
@@ -36,7 +37,8 @@ pub(crate) struct Changes {
     pub(crate) evidence: BTreeSet<Key>,
     pub(crate) projects: BTreeSet<Key>,
     pub(crate) environments: BTreeSet<Key>,
-    pub(crate) architectures: BTreeSet<Key>,
+    /// Architectures and glossaries.
+    pub(crate) words: BTreeSet<Key>,
     /// What runs may be something else.
     pub(crate) running: bool,
 }
@@ -48,7 +50,7 @@ impl Changes {
         self.evidence.extend(other.evidence);
         self.projects.extend(other.projects);
         self.environments.extend(other.environments);
-        self.architectures.extend(other.architectures);
+        self.words.extend(other.words);
         self.running |= other.running;
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod analysis;
+
 mod gates;
 
 use std::time::Duration;
@@ -90,10 +91,11 @@ impl House {
         .await
     }
 
-    /// A pod of a component that runs an image.
+    /// A pod of a component that runs an image, and reads the ConfigMap of the component's name.
     async fn run(&self, name: &str, component: &str, image: Digest) {
         let pod = json!({"metadata": {"name": name, "labels": {"app": component}},
-                         "spec": {"containers": [{"name": "main", "image": "shop/x"}]}});
+                         "spec": {"containers": [{"name": "main", "image": "shop/x", "envFrom": [
+                            {"configMapRef": {"name": component, "optional": true}}]}]}});
         self.create(Some("shop-test"), "v1", "Pod", pod).await;
         let status = json!({"status": {"phase": "Running", "containerStatuses": [{
             "name": "main", "image": "shop/x", "imageID": format!("docker.io/shop/x@{image}"), "ready": true,
@@ -148,6 +150,102 @@ async fn evidence_is_about_what_runs_now() {
 }
 
 #[tokio::test]
+async fn another_configuration_asks_for_evidence_again() {
+    let house = House::start().await;
+    let map = |limit: &str| json!({"metadata": {"name": "orders"}, "data": {"limit": limit}});
+    house.create(Some("shop-test"), "v1", "ConfigMap", map("1")).await;
+    house.run("orders-1", "orders", Digest::of(b"one")).await;
+    house.require("fr-1", requirement("Orders shall be taken.", &[])).await;
+    let environment = json!({"metadata": {"name": "test"}, "spec": {"namespace": "shop-test"}});
+    house.create(Some(PROJECT), "maru.dev/v1alpha1", "Environment", environment).await;
+    house.attest(PASSED, &[], None).await;
+    house.until("fr-1", Verdict::Conforming, "1 tests passed").await;
+    let subjects = house.desk.evidence().await.unwrap().remove(0).spec.subjects;
+    assert!(subjects.iter().any(|one| one.kind == SubjectKind::Configuration && one.name == "orders"), "{subjects:?}");
+    let environments = house.api(Some(PROJECT), "maru.dev/v1alpha1", "Environment");
+    maru_testkit::wait_until(PATIENCE, "the environment to say what runs in it", async || {
+        let one = environments.get("test").await.unwrap();
+        one.data["status"]["subjects"].as_array().is_some_and(|list| list.len() == 2)
+    })
+    .await;
+    let maps = house.api(Some("shop-test"), "v1", "ConfigMap");
+    let change = async |limit: &str| {
+        let change = Patch::Merge(json!({"data": {"limit": limit}}));
+        maps.patch("orders", &PatchParams::default(), &change).await.unwrap();
+    };
+    change("2").await;
+    house.until("fr-1", Verdict::NotMeasured, "another configuration of orders").await;
+    change("1").await;
+    house.until("fr-1", Verdict::Conforming, "passed").await;
+}
+
+#[tokio::test]
+async fn class_and_findings_stand_on_the_object() {
+    let house = House::start().await;
+    let source = json!({"document": "RFP"});
+    house.require("goal", json!({"statement": "The shop shall sell.", "source": source})).await;
+    house.require("fr-1", requirement("The orders service shall take orders very quickly.", &["goal"])).await;
+    house.require("fr-2", requirement("Orders shall be paid.", &["fr-1"])).await;
+    maru_testkit::wait_until(PATIENCE, "the class of the goal", async || {
+        house.find("goal").await.status.and_then(|status| status.class).is_some_and(|class| class.impact == 2)
+    })
+    .await;
+    let status = house.find("fr-1").await.status.unwrap();
+    let class = status.class.unwrap();
+    assert_eq!((class.kind.as_str(), class.origin.as_deref()), ("functional", Some("derived")));
+    assert_eq!((class.volatility.as_deref(), class.impact), (Some("new"), 1));
+    assert!(!class.why.is_empty());
+    let vague = status.lint.iter().find(|one| one.rule == "vague-word").unwrap();
+    assert!(vague.place.starts_with("statement: \""), "{vague:?}");
+    // A file's history counts before what this server has seen.
+    let history =
+        json!({"metadata": {"annotations": {"maru.dev/history": "2020-01-01T00:00:00Z,2020-02-01T00:00:00Z"}}});
+    let better = json!({"spec": {"statement": "The orders service shall take orders."}});
+    let requirements = house.api(Some(PROJECT), "maru.dev/v1alpha1", "Requirement");
+    for change in [history, better] {
+        requirements.patch("fr-1", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    }
+    maru_testkit::wait_until(PATIENCE, "the findings to follow the text", async || {
+        let status = house.find("fr-1").await.status.unwrap();
+        let volatility = status.class.and_then(|class| class.volatility);
+        !status.lint.iter().any(|one| one.rule == "vague-word")
+            && volatility.as_deref() == Some("stable")
+            && status.changed.len() == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_hands_over_to_the_next() {
+    let house = House::start().await;
+    house.require("fr-1", requirement("Orders shall be taken.", &[])).await;
+    house.attest(PASSED, &["fr-1"], None).await;
+    let first = house.ledger.public_key(PROJECT).unwrap().unwrap();
+    house.desk.rotate_key(system_clock().now()).await.unwrap();
+    house.until("fr-1", Verdict::Conforming, "passed").await;
+    house.attest(&PASSED.replace("tests=\"1\"", "tests=\"1\" errors=\"0\""), &["fr-1"], None).await;
+    let keys = house.desk.keys().unwrap();
+    assert_eq!(keys.iter().map(|one| one.since).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(keys[0].key, first);
+    let checked = maru_process::verify(&house.desk).await.unwrap();
+    assert_eq!((checked.records, checked.problems.as_slice()), (3, [].as_slice()));
+    let pack = house.folder.join("pack");
+    assert_eq!(maru_process::export(&house.desk, &pack).await.unwrap(), 3);
+    assert_eq!(std::fs::read_dir(pack.join("keys")).unwrap().count(), 2);
+    // Who was told of either key on paper may trust the other in its time.
+    for key in [None, Some(keys[0].key), Some(keys[1].key)] {
+        let checked = maru_process::verify_folder(&pack, key).unwrap();
+        assert_eq!((checked.records, checked.problems.as_slice()), (3, [].as_slice()));
+    }
+    let foreign = Ledger::open(&house.folder.join("other")).unwrap().signer("other").unwrap().public_key();
+    assert_eq!(maru_process::verify_folder(&pack, Some(foreign)).unwrap().records, 0);
+    // Without its report, signed by the new key, the record alone does not make the other key trusted.
+    let report = house.desk.evidence().await.unwrap().remove(1).spec.raw.unwrap();
+    std::fs::remove_file(pack.join("raw").join(report.hex())).unwrap();
+    assert_eq!(maru_process::verify_folder(&pack, Some(keys[0].key)).unwrap().records, 2);
+}
+
+#[tokio::test]
 async fn evidence_expires_by_time_alone() {
     let house = House::start().await;
     house.require("fr-1", requirement("Orders shall be taken.", &[])).await;
@@ -178,6 +276,14 @@ async fn parents_follow_their_worst_child_and_links_become_suspect() {
     maru_testkit::wait_until(PATIENCE, "the link to be suspect", async || {
         let suspect = house.find("fr-1").await.status.unwrap().suspect;
         suspect.first().is_some_and(|link| link.reviewed == Some(goal.fingerprint()) && link.current != link.reviewed)
+    })
+    .await;
+    // Looking at the link again, and saying so, clears it.
+    let now = house.find("goal").await.fingerprint();
+    let reviewed = json!({"spec": {"derivedFrom": [{"name": "goal", "fingerprint": now}]}});
+    requirements.patch("fr-1", &PatchParams::default(), &Patch::Merge(reviewed)).await.unwrap();
+    maru_testkit::wait_until(PATIENCE, "the link to be reviewed", async || {
+        house.find("fr-1").await.status.unwrap().suspect.is_empty()
     })
     .await;
 }
