@@ -13,6 +13,7 @@ mod metrics_differential;
 // Takes in the runner of scripts beside the language, which uses maru_promql and regex.
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod scripts;
+mod slo;
 mod spine;
 mod streams;
 mod traffic;

@@ -115,21 +115,21 @@ impl Running {
 
     /// Sends series by remote write.
     pub(crate) fn write(&self, series: &[(Labels, Vec<(i64, f64)>)]) -> (u16, String) {
-        let mut writer = RequestWriter::new(Version::V1);
-        for (labels, samples) in series {
-            let samples: Vec<Sample> = samples
-                .iter()
-                .map(|(timestamp_ms, value)| Sample {
-                    timestamp_ms: *timestamp_ms,
-                    value: *value,
-                    start_timestamp_ms: 0,
-                })
-                .collect();
-            writer.series(labels, &SeriesParts { samples: &samples, ..SeriesParts::default() });
-        }
-        let body = snappy::compress(&writer.finish());
-        self.try_request("POST /api/v1/write", &body).expect("the server answers")
+        self.try_request("POST /api/v1/write", &write_body(series)).expect("the server answers")
     }
+}
+
+/// Makes the body of a remote write.
+pub(crate) fn write_body(series: &[(Labels, Vec<(i64, f64)>)]) -> Vec<u8> {
+    let mut writer = RequestWriter::new(Version::V1);
+    for (labels, samples) in series {
+        let samples: Vec<Sample> = samples
+            .iter()
+            .map(|(timestamp_ms, value)| Sample { timestamp_ms: *timestamp_ms, value: *value, start_timestamp_ms: 0 })
+            .collect();
+        writer.series(labels, &SeriesParts { samples: &samples, ..SeriesParts::default() });
+    }
+    snappy::compress(&writer.finish())
 }
 
 fn spawn_maru(folder: &TempDir, flags: &[&str]) -> (Child, u16) {

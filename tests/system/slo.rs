@@ -1,0 +1,99 @@
+//! From what the gateway counted to a verdict: an objective that follows from a requirement, its status, its window as evidence.
+
+use maru_prom::Labels;
+use maru_tests::{System, can_run};
+use maru_time::{Clock as _, SystemClock};
+use serde_json::Value;
+
+use crate::metrics::write_body;
+
+const PROJECT: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: bank}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: bank-prod, labels: {maru.dev/project: bank, maru.dev/environment: prod}}
+---
+apiVersion: maru.dev/v1alpha1
+kind: Project
+metadata: {name: bank, namespace: bank}
+spec: {title: Bank, language: en, goal: Transfers that are never lost}
+---
+apiVersion: maru.dev/v1alpha1
+kind: Requirement
+metadata: {name: nfr-001, namespace: bank}
+spec:
+  statement: The ledger shall serve 99 % of a day's requests.
+  source: {document: RFP-1, clause: "1"}
+  criterion: {indicator: availability, of: {service: ledger}, atLeast: 99%, window: 1d}
+  verify:
+    - {slo: ledger-availability, in: prod}
+"#;
+
+/// Requests of the ledger as the gateway counts them, one sample each 15 s, up to now.
+struct Gateway<'s> {
+    system: &'s System,
+    token: String,
+}
+
+impl Gateway<'_> {
+    fn count(&self, code: &str, each: u32) {
+        let labels =
+            [("__name__", "maru_gateway_requests_total"), ("code", code), ("service", "bank-prod/ledger:80")];
+        let now = SystemClock.now().as_millisecond() / 15_000 * 15_000;
+        let samples: Vec<(i64, f64)> =
+            (0..=40_u32).map(|step| (now - i64::from(40 - step) * 15_000, f64::from(step * each))).collect();
+        let body = write_body(&[(Labels::from_pairs(labels), samples)]);
+        let file = self.system.folder().write("samples", body);
+        let authorization = format!("Authorization: Bearer {}", self.token);
+        let (status, answer) = self.system.http(
+            "https://127.0.0.1:9090/api/v1/write",
+            &["-H", &authorization, "-H", "Content-Encoding: snappy", "-H", "Content-Type: application/x-protobuf",
+              "--data-binary", &format!("@{}", file.display())],
+        );
+        assert_eq!(status, 204, "{answer}");
+    }
+}
+
+fn objective(system: &System) -> Value {
+    system.object("bank", "servicelevelobjective", "ledger-availability")
+}
+
+#[test]
+fn a_requirement_gets_its_objective_and_the_window_decides_the_verdict() {
+    if !can_run(&["nft", "busybox", "curl"]) {
+        return;
+    }
+    let system = System::start();
+    system.apply(PROJECT);
+    let token = system.maru(&["metrics", "token", "create", "--name", "test", "--scope", "write"]);
+    let gateway = Gateway { system: &system, token: token.trim().to_owned() };
+
+    system.wait("the objective to be made and to be without measurements", || {
+        let status = &objective(&system)["status"];
+        status["outcome"] == "Insufficient" && status["reason"]["en"].to_string().contains("nothing was measured")
+    });
+    let made = objective(&system);
+    assert_eq!(made["metadata"]["ownerReferences"][0]["name"], "nfr-001", "{made}");
+    let rules = system.object("bank", "prometheusrule", "slo-ledger-availability");
+    assert!(rules["spec"]["groups"].to_string().contains("SLOBurnsFast"), "{rules}");
+    let refused = system.refused(&["-n", "bank", "slo", "attest", "ledger-availability"]);
+    assert!(refused.contains("no such window"), "{refused}");
+
+    gateway.count("200", 100);
+    system.wait("the objective to be met", || objective(&system)["status"]["outcome"] == "Met");
+    let status = objective(&system)["status"].clone();
+    let total = status["targets"][0]["current"]["total"].as_u64().expect("a count");
+    assert!((3_500..=4_500).contains(&total), "{status}");
+    assert!(system.maru(&["-n", "bank", "get", "slo"]).contains("Met"));
+    system.maru(&["-n", "bank", "slo", "attest", "ledger-availability", "--open"]);
+    let verdict = || system.object("bank", "requirement", "nfr-001")["status"]["verdict"].clone();
+    system.wait("the requirement to conform", || verdict() == "Conforming");
+
+    gateway.count("503", 30);
+    system.wait("the objective to be violated", || objective(&system)["status"]["outcome"] == "Violated");
+    system.maru(&["-n", "bank", "slo", "attest", "ledger-availability", "--open"]);
+    system.wait("the requirement not to conform", || verdict() == "Nonconforming");
+}
