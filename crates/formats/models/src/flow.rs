@@ -79,7 +79,13 @@ impl Reader for Flow {
             None if word.is_empty() => {}
             None => problems.push(rest.problem(format!("\"{word}\" is no direction; use TB, TD, BT, LR or RL"))),
         }
-        problems.extend(rest.finish().err());
+        rest.spaces();
+        if rest.eat(";") {
+            rest.spaces();
+        }
+        if !rest.is_end() && problems.is_empty() {
+            problems.extend(flow.statement(rest).err());
+        }
         problems.extend(each(text, first, |scan| flow.statement(scan)));
         if let Some(group) = flow.open.last().and_then(|group| flow.groups.get(*group)) {
             let Spot { line, column } = group.spot;
@@ -92,7 +98,8 @@ impl Reader for Flow {
     fn check(&self, findings: &mut Findings) {
         let edges: Vec<(usize, usize)> = self.links.iter().flat_map(|link| self.spread(link)).collect();
         let is_entered = |node: usize| edges.iter().any(|(from, to)| *to == node && *from != node);
-        let starts: Vec<usize> = (0..self.nodes.len()).filter(|node| !is_entered(*node)).collect();
+        // The first one is a start, also when something leads back to it.
+        let starts: Vec<usize> = (0..self.nodes.len()).filter(|node| *node == 0 || !is_entered(*node)).collect();
         let is_reached = reachable(self.nodes.len(), &starts, &edges);
         let back: Vec<(usize, usize)> = edges.iter().map(|(from, to)| (*to, *from)).collect();
         let stops: Vec<usize> =

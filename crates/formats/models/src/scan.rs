@@ -117,6 +117,11 @@ impl<'a> Scan<'a> {
 
     /// Takes a name: letters and digits of any language and `_`; `-` and `.` inside it.
     pub(crate) fn name(&mut self) -> Option<&'a str> {
+        self.name_before(&[])
+    }
+
+    /// Takes a name that ends where one of some texts begins: arrows that look like the inside of a name.
+    pub(crate) fn name_before(&mut self, ends: &[&str]) -> Option<&'a str> {
         let is_inner = |character: char| character.is_alphanumeric() || character == '_';
         let mut bytes = 0;
         let mut before = None;
@@ -127,7 +132,8 @@ impl<'a> Scan<'a> {
                 && characters.peek().copied().is_some_and(is_inner)
                 // `A-.text` and `A.->B` are arrows.
                 && !(character == '.' && before == Some('-'));
-            if !is_inner(character) && !joins {
+            let is_end = || self.rest.get(bytes..).is_some_and(|rest| ends.iter().any(|end| rest.starts_with(end)));
+            if !is_inner(character) && (!joins || is_end()) {
                 break;
             }
             bytes += character.len_utf8();

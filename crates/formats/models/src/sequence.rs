@@ -284,7 +284,8 @@ impl Sequence {
     fn name(&mut self, scan: &mut Scan<'_>) -> Result<String, Problem> {
         let begin = *scan;
         let mut name = String::new();
-        while let Some(part) = scan.name() {
+        let arrows = ARROWS.map(|(arrow, ..)| arrow);
+        while let Some(part) = scan.name_before(&arrows) {
             if !name.is_empty() {
                 name.push(' ');
             }
