@@ -30,6 +30,7 @@ pub fn crds() -> Vec<Value> {
         project(),
         objective(),
         gate(),
+        glossary(),
         method(),
         approval(),
         baseline(),
@@ -499,6 +500,19 @@ fn gate() -> Definition {
     }
 }
 
+fn glossary() -> Definition {
+    let term = object(&["term"], json!({"term": local(), "definition": local(), "aliases": list(text())}));
+    Definition {
+        kind: "Glossary",
+        plural: "glossaries",
+        short: &[],
+        description: "The words that a project has agreed on.",
+        spec: object(&["terms"], json!({"terms": list(term)})),
+        status: open_object(),
+        columns: &[],
+    }
+}
+
 fn method() -> Definition {
     let stage = named(
         &["id"],
@@ -669,7 +683,7 @@ mod tests {
     #[test]
     fn schemas_are_structural_and_names_fit() {
         let all = crds();
-        assert_eq!(all.len(), 12);
+        assert_eq!(all.len(), 13);
         for definition in &all {
             let spec = &definition["spec"];
             let plural = spec["names"]["plural"].as_str().unwrap();
@@ -776,6 +790,7 @@ mod tests {
         defined::<kinds::ServiceLevelObjectiveSpec>();
         defined::<kinds::GateSpec>();
         defined::<crate::MethodSpec>();
+        defined::<crate::GlossarySpec>();
         defined::<kinds::ApprovalSpec>();
         defined::<kinds::BaselineSpec>();
         defined::<kinds::DocumentSpec>();

@@ -10,6 +10,7 @@ mod criterion;
 mod definitions;
 mod digest;
 mod fingerprint;
+mod glossary;
 mod kinds;
 mod method;
 mod object;
@@ -24,6 +25,7 @@ pub use criterion::{Criterion, CriterionError, INDICATORS, Target};
 pub use definitions::crds;
 pub use digest::{Digest, DigestError};
 pub use fingerprint::{FingerprintError, fingerprint_of};
+pub use glossary::{Glossary, GlossarySpec, GlossaryTerm};
 pub use kinds::{
     Approval, ApprovalSpec, ApprovalStatus, Approved, Architecture, ArchitectureSpec, Baseline, BaselineItem,
     BaselineSpec, BaselineStatus, Blocker, Call, Change, ChangeKind, Context, Culprit, Decision, Document,

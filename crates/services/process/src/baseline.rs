@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use maru_api::{
-    ArchitectureSpec, BaselineItem, BaselineSpec, BaselineStatus, Change, ChangeKind, Decision, Digest, Language,
-    LocalText, Measured, MethodSpec, Outcome, Producer, ProjectSpec, RequirementSpec, ServiceLevelObjectiveSpec,
-    Spec as _, Window, canonical_json, fingerprint_of,
+    ApprovalSpec, ArchitectureSpec, BaselineItem, BaselineSpec, BaselineStatus, Change, ChangeKind, Decision, Digest,
+    GlossarySpec, Language, LocalText, Measured, MethodSpec, Outcome, Producer, ProjectSpec, RequirementSpec,
+    ServiceLevelObjectiveSpec, Spec as _, Window, canonical_json, fingerprint_of,
 };
 use maru_evidence::{Draft, EvidenceKind};
 use maru_time::Timestamp;
@@ -28,12 +28,13 @@ const IMPACTS_MAX: usize = 50;
 /// Items that an envelope lists; the content always has all.
 const SUBJECTS_MAX: usize = 10_000;
 /// The kinds that a baseline holds.
-const HELD: [&str; 5] = [
-    ArchitectureSpec::KIND,
-    MethodSpec::KIND,
-    ProjectSpec::KIND,
-    RequirementSpec::KIND,
-    ServiceLevelObjectiveSpec::KIND,
+pub(crate) const HELD: [(&str, &str); 6] = [
+    (ArchitectureSpec::KIND, ArchitectureSpec::PLURAL),
+    (GlossarySpec::KIND, GlossarySpec::PLURAL),
+    (MethodSpec::KIND, MethodSpec::PLURAL),
+    (ProjectSpec::KIND, ProjectSpec::PLURAL),
+    (RequirementSpec::KIND, RequirementSpec::PLURAL),
+    (ServiceLevelObjectiveSpec::KIND, ServiceLevelObjectiveSpec::PLURAL),
 ];
 
 /// The end of the chain when a baseline was taken, and the evidence that verdicts rested on.
@@ -129,7 +130,10 @@ impl Snapshot {
         let mut items: Vec<BaselineItem> = objects
             .clone()
             .filter_map(|object| {
-                let kind = object.get("kind").and_then(Value::as_str).filter(|kind| HELD.contains(kind))?;
+                let kind = object
+                    .get("kind")
+                    .and_then(Value::as_str)
+                    .filter(|kind| HELD.iter().any(|(own, _)| own == kind))?;
                 let fingerprint = fingerprint_of(object).ok()?;
                 Some(BaselineItem { kind: kind.to_owned(), name: name_of(object).to_owned(), fingerprint })
             })
@@ -388,7 +392,7 @@ fn missing(
 fn content(object: &Value, spec: &BaselineSpec, room: &Room, snapshot: Snapshot, with: &Circumstances<'_>) -> Content {
     let mut objects: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut envelopes = BTreeSet::new();
-    for kind in HELD {
+    for (kind, _) in HELD {
         for one in room.of_kind(kind) {
             let checks = one.pointer("/status/checks").and_then(Value::as_array).into_iter().flatten();
             let named = checks.filter_map(|check| check.get("evidence")?.as_str()?.parse::<Digest>().ok());
@@ -396,6 +400,11 @@ fn content(object: &Value, spec: &BaselineSpec, room: &Room, snapshot: Snapshot,
             objects.entry(kind.to_owned()).or_default().push(frozen(one));
         }
     }
+    // Who approved it is part of it; what people say later is not.
+    let about = |word: &&Word| word.is_current && word.kind == BaselineSpec::KIND && word.name == name_of(object);
+    let words: Vec<Word> = with.words.iter().filter(about).cloned().collect();
+    let approvals = approve::views(&words).into_iter().map(|one| (*one).clone()).collect();
+    objects.insert(ApprovalSpec::KIND.to_owned(), approvals);
     // What the status says of gates and changes goes with the project, not with its state.
     for project in objects.get_mut(ProjectSpec::KIND).into_iter().flatten() {
         if let Some(fields) = project.as_object_mut() {

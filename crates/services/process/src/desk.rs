@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use maru_api::{
-    Digest, EnvironmentSpec, Evidence, EvidenceSpec, Object, Project, ProjectSpec, Requirement, RequirementSpec, Span,
-    Spec, Subject, SubjectKind, Window,
+    Digest, EnvironmentSpec, Evidence, EvidenceSpec, GROUP, GlossarySpec, GlossaryTerm, Language, Object, Project,
+    ProjectSpec, Requirement, RequirementSpec, Span, Spec, Subject, SubjectKind, VERSION, Window,
 };
 use maru_client::Client;
 use maru_evidence::readers::{self, Circumstances, Format, ReadError, Report};
 use maru_evidence::{Draft, EvidenceKind, PublicKey};
 use maru_time::Timestamp;
 
+use crate::baseline::{Content, Snapshot};
 use crate::control::resource;
 use crate::ledger::{Appended, Ledger, LedgerError};
+use crate::papers::Material;
 use crate::plan;
 use crate::running;
 use crate::view::{self, View};
@@ -199,7 +202,57 @@ impl Desk {
         Ok(self.list::<ProjectSpec>().await?.into_iter().next())
     }
 
-    async fn list<S: Spec>(&self) -> Result<Vec<Object<S>>, DeskError> {
+    /// Returns what a signed baseline holds. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the content is missing or damaged.
+    pub fn content(&self, digest: Digest) -> Result<Content, DeskError> {
+        Ok(Content::load(&self.ledger, digest)?)
+    }
+
+    /// Gathers what documents of a baseline are made of: the same at any time. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When its evidence is missing or damaged.
+    pub fn material_of(&self, content: &Content, language: Language) -> Result<Material, DeskError> {
+        Ok(Material::of_baseline(&self.ledger, content, language)?)
+    }
+
+    /// Returns what the objects come to that a baseline would hold now.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn snapshot(&self) -> Result<Snapshot, DeskError> {
+        let mut objects = Vec::new();
+        for (kind, plural) in crate::baseline::HELD {
+            let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind), plural);
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.project, &kind);
+            let found = api.list(&ListParams::default()).await.map_err(|source| DeskError::Api {
+                action: format!("list {plural} of \"{}\"", self.project),
+                source: Box::new(source),
+            })?;
+            objects.extend(found.items.into_iter().filter_map(|object| {
+                let mut object = serde_json::to_value(object).ok()?;
+                object["kind"] = kind.kind.clone().into();
+                Some(object)
+            }));
+        }
+        Ok(Snapshot::of(objects.iter()))
+    }
+
+    /// Returns the words that the project has agreed on.
+    ///
+    /// # Errors
+    /// When the API server refuses, or a glossary cannot be read.
+    pub async fn glossary(&self) -> Result<Vec<GlossaryTerm>, DeskError> {
+        Ok(self.list::<GlossarySpec>().await?.into_iter().flat_map(|one| one.spec.terms).collect())
+    }
+
+    /// Returns all objects of a kind.
+    ///
+    /// # Errors
+    /// When the API server refuses, or one of them cannot be read.
+    pub async fn list<S: Spec>(&self) -> Result<Vec<Object<S>>, DeskError> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.project, &resource::<S>());
         let found = api.list(&ListParams::default()).await.map_err(|source| DeskError::Api {
             action: format!("list {} of \"{}\"", S::PLURAL, self.project),

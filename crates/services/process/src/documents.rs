@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use maru_api::{
-    BaselineSpec, BaselineStatus, Digest, DocumentFile, DocumentSpec, DocumentStatus, DocumentType, Language,
+    BaselineSpec, BaselineStatus, Digest, DocumentFile, DocumentSpec, DocumentStatus, DocumentType, GlossarySpec,
     LocalText, RequirementSpec, Spec as _, canonical_json,
 };
 use maru_documents::{Date, Format};
@@ -24,7 +24,7 @@ const PAUSE_SECONDS: i64 = 60;
 pub(crate) enum Source {
     /// The content of a baseline.
     Baseline(Digest),
-    /// The requirements as they are now.
+    /// Requirements and glossaries as they are now.
     Now(Vec<Value>),
 }
 
@@ -87,7 +87,10 @@ pub(crate) fn plan(object: &Value, room: &Room, now: Timestamp) -> Step {
                 ));
             }
         },
-        None => Source::Now(room.of_kind(RequirementSpec::KIND).iter().map(|object| (**object).clone()).collect()),
+        None => {
+            let objects = [GlossarySpec::KIND, RequirementSpec::KIND].into_iter().flat_map(|kind| room.of_kind(kind));
+            Source::Now(objects.map(|object| (**object).clone()).collect())
+        }
     };
     let made_of = match &source {
         Source::Baseline(digest) => json!(digest),
@@ -166,17 +169,4 @@ fn material(order: &Order, ledger: &Ledger) -> Result<(Material, Timestamp), Led
 fn day_of(at: Timestamp) -> Option<Date> {
     let day: String = rfc3339_seconds(at).chars().take(10).collect();
     Date::from_str(&day).ok()
-}
-
-/// Returns the documents of a baseline with the names of their files: the same bytes at any time.
-///
-/// # Errors
-/// When its content or its evidence is missing or damaged.
-pub fn documents_of(
-    ledger: &Ledger,
-    content: &Content,
-    language: Language,
-) -> Result<Vec<(&'static str, maru_documents::Document)>, LedgerError> {
-    let material = Material::of_baseline(ledger, content, language)?;
-    Ok(day_of(content.at).map(|day| material.documents(language, day)).unwrap_or_default())
 }

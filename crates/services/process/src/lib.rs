@@ -32,7 +32,6 @@ pub use analysis::{
 pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use control::{ProcessOptions, start};
 pub use desk::{Attestation, Desk, DeskError, KeyTime};
-pub use documents::documents_of;
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;
 pub use objectives::WindowChoice;

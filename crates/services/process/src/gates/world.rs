@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kube::api::{Api, DynamicObject};
 use maru_api::{
     ApprovalSpec, ArchitectureSpec, BaselineSpec, Digest, DocumentSpec, EnvironmentSpec, EvidenceSpec, GateSpec,
-    MethodSpec, ProjectSpec, RequirementSpec, ServiceLevelObjectiveSpec, Spec, Subject, SubjectKind, WorkItemSpec,
+    GlossarySpec, MethodSpec, ProjectSpec, RequirementSpec, ServiceLevelObjectiveSpec, Spec, Subject, SubjectKind,
+    WorkItemSpec,
 };
 use maru_client::Client;
 use maru_evidence::EvidenceKind;
@@ -125,6 +126,7 @@ impl World {
             DocumentSpec,
             EnvironmentSpec,
             GateSpec,
+            GlossarySpec,
             MethodSpec,
             ProjectSpec,
             RequirementSpec,

@@ -3,7 +3,7 @@
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use maru_api::{Language, Verdict};
-use maru_process::{Content, Snapshot, documents_of};
+use maru_process::{Content, Snapshot};
 use serde_json::{Value, json};
 
 use crate::{House, PASSED, PATIENCE, PROJECT, requirement};
@@ -239,7 +239,8 @@ async fn documents_of_a_baseline_are_the_same_bytes_for_ever() {
     let content = taken["content"].as_str().unwrap().parse().unwrap();
     let content = Content::load(&house.ledger, content).unwrap();
     for _ in 0..2 {
-        let documents = documents_of(&house.ledger, &content, Language::Ko).unwrap();
+        let day = content.at.to_string().chars().take(10).collect::<String>().parse().unwrap();
+        let documents = house.desk.material_of(&content, Language::Ko).unwrap().documents(Language::Ko, day);
         let (_, matrix) = documents.iter().find(|(name, _)| *name == "traceability-matrix").unwrap();
         let html = maru_documents::write(matrix, maru_documents::Format::Html).unwrap();
         let file = early["files"].as_array().unwrap().iter().find(|file| file["format"] == "html").unwrap();
@@ -252,6 +253,7 @@ async fn documents_of_a_baseline_are_the_same_bytes_for_ever() {
     let envelope = house.desk.evidence().await.unwrap()[0].spec.envelope;
     let blob = house.folder.join(&format!("evidence/blobs/sha256/{}/{}", &envelope.hex()[..2], envelope.hex()));
     std::fs::remove_file(&blob).unwrap();
-    let error = documents_of(&house.ledger, &content, Language::Ko).unwrap_err().to_string();
+    let error = house.desk.material_of(&content, Language::Ko).unwrap_err();
+    let error = format!("{error:#}");
     assert!(error.contains(&envelope.to_string()), "{error}");
 }
