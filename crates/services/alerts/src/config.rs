@@ -37,6 +37,48 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// Where a configuration is.
+#[derive(Debug, Clone)]
+pub enum ConfigSource {
+    /// Nowhere: alerts are shown and nobody is told.
+    None,
+    /// In a file, with its templates in files.
+    File(PathBuf),
+    /// In an object such as a Secret, with its templates beside it.
+    Given {
+        /// What it is called in errors.
+        name: String,
+        /// The configuration.
+        text: String,
+        /// Templates by the name of their file.
+        templates: BTreeMap<String, String>,
+    },
+}
+
+impl ConfigSource {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// All that is wrong, with lines.
+    pub fn load(&self) -> Result<Loaded, ConfigError> {
+        let named = |path: &str, problems| ConfigError { path: path.to_owned(), problems };
+        match self {
+            Self::None => load_text(EMPTY_CONFIGURATION, Path::new("."))
+                .map_err(|problems| named("the empty configuration", problems)),
+            Self::File(path) => load(path),
+            Self::Given { name, text, templates } => {
+                load_with(text, &Files::Given(templates)).map_err(|problems| named(name, problems))
+            }
+        }
+    }
+}
+
+/// Where templates are.
+enum Files<'f> {
+    Folder(&'f Path),
+    Given(&'f BTreeMap<String, String>),
+}
+
 /// Reads a configuration file and the templates that it names.
 ///
 /// # Errors
@@ -53,6 +95,10 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
 /// # Errors
 /// All that is wrong, with lines.
 pub fn load_text(text: &str, directory: &Path) -> Result<Loaded, Vec<String>> {
+    load_with(text, &Files::Folder(directory))
+}
+
+fn load_with(text: &str, files: &Files<'_>) -> Result<Loaded, Vec<String>> {
     let known = functions(Timestamp::UNIX_EPOCH);
     let check = |text: &str| {
         let parsed = Template::parse("template", text).and_then(|template| template.check(&known));
@@ -64,7 +110,7 @@ pub fn load_text(text: &str, directory: &Path) -> Result<Loaded, Vec<String>> {
     let mut library = DEFAULT_TEMPLATES.clone();
     let mut problems = Vec::new();
     for pattern in &config.templates {
-        add_templates(&mut library, directory, pattern, &mut problems);
+        add_templates(&mut library, files, pattern, &mut problems);
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -80,37 +126,46 @@ fn zones(config: &AlertmanagerConfig) -> BTreeMap<String, jiff::tz::TimeZone> {
     names.filter_map(|name| zone(name).map(|zone| (name.to_owned(), zone))).collect()
 }
 
-fn add_templates(library: &mut Library, directory: &Path, pattern: &str, problems: &mut Vec<String>) {
+fn add_templates(library: &mut Library, files: &Files<'_>, pattern: &str, problems: &mut Vec<String>) {
     let known = functions(Timestamp::UNIX_EPOCH);
-    let paths = match matching(&directory.join(pattern)) {
-        Ok(paths) => paths,
+    let found = match files {
+        Files::Folder(directory) => matching(&directory.join(pattern))
+            .map(|paths| paths.iter().map(|path| (path.display().to_string(), read(path))).collect::<Vec<_>>()),
+        // An object has no folders: only the last part of the path counts.
+        Files::Given(templates) => expression(pattern.rsplit('/').next().unwrap_or(pattern)).map(|expression| {
+            let fitting = templates.iter().filter(|(name, _)| expression.is_match(name));
+            fitting.map(|(name, text)| (name.clone(), Ok(text.clone()))).collect()
+        }),
+    };
+    let found = match found {
+        Ok(found) => found,
         Err(why) => {
             problems.push(format!("templates \"{pattern}\": {why}"));
             return;
         }
     };
-    for path in paths {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = match read(&path) {
+    for (place, text) in found {
+        let name = place.rsplit('/').next().unwrap_or(&place);
+        let text = match text {
             Ok(text) => text,
             Err(why) => {
                 problems.push(why);
                 continue;
             }
         };
-        match Template::parse(&name, &text).and_then(|template| template.check(&known).map(|()| template)) {
+        match Template::parse(name, &text).and_then(|template| template.check(&known).map(|()| template)) {
             Ok(template) => library.add(&template),
             Err(error) => {
-                problems.push(format!(
-                    "\"{}\", line {}, column {}: {}",
-                    path.display(),
-                    error.line,
-                    error.column,
-                    error.message
-                ));
+                problems.push(format!("\"{place}\", line {}, column {}: {}", error.line, error.column, error.message));
             }
         }
     }
+}
+
+/// Makes a pattern of a name that may have `*` and `?` in it.
+fn expression(pattern: &str) -> Result<regex::Regex, String> {
+    let expression = regex::escape(pattern).replace("\\*", ".*").replace("\\?", ".");
+    regex::Regex::new(&format!("^{expression}$")).map_err(|error| error.to_string())
 }
 
 /// Returns the files of a path whose last part may have `*` in it.
@@ -123,8 +178,7 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
             Err(format!("there is no file \"{}\"", path.display()))
         };
     }
-    let expression = regex::escape(&pattern).replace("\\*", ".*").replace("\\?", ".");
-    let expression = regex::Regex::new(&format!("^{expression}$")).map_err(|error| error.to_string())?;
+    let expression = expression(&pattern)?;
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
     let entries = std::fs::read_dir(directory);
     let entries = entries.map_err(|error| format!("cannot read \"{}\": {error}", directory.display()))?;

@@ -26,10 +26,10 @@ mod zones;
 
 pub use access::{Gate, Need};
 pub use alert::{Alert, Fingerprint};
-pub use config::{ConfigError, EMPTY_CONFIGURATION, Loaded, load, load_text};
+pub use config::{ConfigError, ConfigSource, EMPTY_CONFIGURATION, Loaded, load, load_text};
 pub use engine::{Dispatch, Engine, EngineLimits, LogEntry, LogKey, Outcome, Record};
 pub use notify::Transport;
-pub use plan::{Plan, RECEIVER_LABEL};
+pub use plan::{Plan, PlanCounts, RECEIVER_LABEL};
 pub use rehearsal::{Rehearsal, RehearsalError, Rehearsed, rehearse};
 pub use service::{Alerts, AlertsError, AlertsOptions};
 pub use silence::{Silence, SilenceError, SilenceState};

@@ -36,6 +36,19 @@ pub(crate) struct RouteNode {
     pub(crate) active: Vec<String>,
 }
 
+/// How much is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanCounts {
+    /// Nodes of the tree.
+    pub routes: usize,
+    /// Receivers.
+    pub receivers: usize,
+    /// Rules of inhibition.
+    pub inhibit_rules: usize,
+    /// Templates beside our own.
+    pub templates: usize,
+}
+
 /// A configuration made ready.
 #[derive(Debug)]
 pub struct Plan {
@@ -123,6 +136,25 @@ impl Plan {
         let children: Vec<usize> = route.routes.iter().map(|child| self.add(child, &key)).collect();
         self.routes[index].children = children;
         index
+    }
+
+    /// Returns how much is configured.
+    #[must_use]
+    pub fn counts(&self) -> PlanCounts {
+        PlanCounts {
+            routes: self.tree_count,
+            receivers: self.receivers.len(),
+            inhibit_rules: self.inhibit_rules.len(),
+            templates: self.library.names().count() - crate::message::DEFAULT_TEMPLATES.names().count(),
+        }
+    }
+
+    /// Returns the paths and receivers that an alert with these labels goes to.
+    #[must_use]
+    pub fn receivers_of(&self, labels: &[(String, String)]) -> Vec<(&str, &str)> {
+        let labels = Labels::from_pairs(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let routes = self.routes_of(&labels).into_iter().map(|route| &self.routes[route]);
+        routes.map(|node| (node.key.as_str(), self.receivers[node.receiver].name.as_str())).collect()
     }
 
     /// Returns the routes that take an alert, in the order of the file.

@@ -11,7 +11,7 @@ use maru_time::{SharedClock, Timestamp, system_clock};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::access::Gate;
-use crate::config::{ConfigError, EMPTY_CONFIGURATION, Loaded, load, load_text};
+use crate::config::{ConfigError, ConfigSource};
 use crate::engine::{Dispatch, Engine, EngineLimits, Outcome};
 use crate::journal::Journal;
 use crate::notify::{Notifier, Transport};
@@ -28,8 +28,8 @@ const SENDING_MAX: usize = 200;
 pub struct AlertsOptions {
     /// Where it remembers.
     pub directory: PathBuf,
-    /// The configuration file; without one alerts are shown and nobody is told.
-    pub config: Option<PathBuf>,
+    /// Where the configuration is.
+    pub config: ConfigSource,
     /// The address by which people reach it, for links in messages.
     pub external_url: String,
     /// What is expected to be heard, and which drills are held.
@@ -54,7 +54,7 @@ impl AlertsOptions {
     pub fn new(directory: PathBuf) -> Self {
         Self {
             directory,
-            config: None,
+            config: ConfigSource::None,
             external_url: "http://localhost:9093".to_owned(),
             watch: WatchConfig::default(),
             gate: Gate::open(),
@@ -105,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) options: AlertsOptions,
     pub(crate) started: Timestamp,
     stopping: std::sync::atomic::AtomicBool,
+    config: Mutex<ConfigSource>,
 }
 
 impl Alerts {
@@ -114,7 +115,7 @@ impl Alerts {
     /// When the configuration is wrong, or the folder cannot be used.
     pub fn open(scope: &Scope, options: AlertsOptions) -> Result<Self, AlertsError> {
         let telemetry = Telemetry::new(&options.registry);
-        let loaded = read_config(&options)?;
+        let loaded = options.config.load()?;
         for warning in &loaded.warnings {
             tracing::warn!(warning, "the configuration of alerts");
         }
@@ -144,6 +145,7 @@ impl Alerts {
             telemetry,
             started: now,
             stopping: std::sync::atomic::AtomicBool::new(false),
+            config: Mutex::new(options.config.clone()),
             options,
         });
         drop(scope.spawn("timers", run(Arc::clone(&shared))));
@@ -151,10 +153,24 @@ impl Alerts {
         Ok(Self { shared })
     }
 
-    /// Returns what answers requests.
+    /// Returns what answers requests; the gate decides who is let in.
     #[must_use]
     pub fn handler(&self) -> Handler {
-        crate::api::handler(&self.shared)
+        crate::api::handler(&self.shared, self.shared.options.gate.clone())
+    }
+
+    /// Returns what answers requests of rooms in the same process: they need no token.
+    #[must_use]
+    pub fn room_handler(&self) -> Handler {
+        crate::api::handler(&self.shared, Gate::open())
+    }
+
+    /// Takes a configuration from another place. A wrong one changes nothing.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn configure(&self, source: ConfigSource) -> Result<(), ConfigError> {
+        self.shared.configure(source)
     }
 
     /// Reads the configuration again. A wrong one changes nothing.
@@ -168,14 +184,6 @@ impl Alerts {
     /// Answers from now on that it is not ready.
     pub fn set_stopping(&self) {
         self.shared.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-fn read_config(options: &AlertsOptions) -> Result<Loaded, ConfigError> {
-    match &options.config {
-        Some(path) => load(path),
-        None => load_text(EMPTY_CONFIGURATION, &options.directory)
-            .map_err(|problems| ConfigError { path: "the empty configuration".to_owned(), problems }),
     }
 }
 
@@ -199,8 +207,14 @@ impl Shared {
     }
 
     pub(crate) fn reload(&self) -> Result<(), ConfigError> {
-        match read_config(&self.options) {
+        let source = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.configure(source)
+    }
+
+    fn configure(&self, source: ConfigSource) -> Result<(), ConfigError> {
+        match source.load() {
             Ok(loaded) => {
+                *self.config.lock().unwrap_or_else(PoisonError::into_inner) = source;
                 let now = self.now();
                 self.engine().reload(loaded.plan, now);
                 self.telemetry.reloaded(Some(now.as_second()));

@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode};
 use maru_http::{Body, BodyError, Handler};
 use serde_json::{Value as Json, json};
 
-use crate::access::Need;
+use crate::access::{Gate, Need};
 use crate::service::Shared;
 use requests::Query;
 
@@ -69,13 +69,13 @@ impl Reply {
 type Answer = Result<Reply, Reply>;
 
 /// Returns what answers requests.
-pub(crate) fn handler(shared: &Arc<Shared>) -> Handler {
+pub(crate) fn handler(shared: &Arc<Shared>, gate: Gate) -> Handler {
     let shared = Arc::clone(shared);
     Handler::new(move |request| {
-        let shared = Arc::clone(&shared);
+        let (shared, gate) = (Arc::clone(&shared), gate.clone());
         async move {
             let headers = request.headers().clone();
-            let reply = answer(&shared, request).await.unwrap_or_else(|refused| refused);
+            let reply = answer(&shared, &gate, request).await.unwrap_or_else(|refused| refused);
             let mut response = reply.into_response();
             cors(&shared, &headers, response.headers_mut());
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -110,11 +110,11 @@ fn need(method: &Method, path: &str) -> Option<Need> {
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: Request<Body>) -> Answer {
+async fn answer(shared: &Arc<Shared>, gate: &Gate, request: Request<Body>) -> Answer {
     let (parts, body) = request.into_parts();
     let (method, path) = (&parts.method, parts.uri.path());
     if let Some(need) = need(method, path) {
-        let admitted = shared.options.gate.admit(parts.headers.clone(), need).await;
+        let admitted = gate.admit(parts.headers.clone(), need).await;
         admitted.map_err(|(status, why)| Reply::refuse(status, why))?;
     }
     let query = Query::parse(parts.uri.query().unwrap_or_default());

@@ -35,7 +35,8 @@ fn address(text: &str) -> Result<Address, String> {
         Some((name, rest)) => (name.trim().trim_matches('"').trim(), rest.trim_end_matches('>').trim()),
         None => ("", text),
     };
-    let is_address = mail.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+    let is_address = !name.contains(char::is_control)
+        && mail.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
         && !mail.contains(|character: char| {
             character.is_whitespace() || character.is_control() || "<>,;".contains(character)
         });
