@@ -120,8 +120,9 @@ pub(crate) async fn run(
     }
     let requirements = judged(&desk, &recorded).await?;
     let documents = paths.data.join("documents").join(NAMESPACE);
-    crate::export::documents(&desk, &documents, Language::Ko, &maru_documents::Format::ALL, system_clock().now())
-        .await?;
+    let models = crate::export::models(Some(&folder.join("models")), true)?;
+    let formats = &maru_documents::Format::ALL;
+    crate::export::documents(&desk, &documents, models, Language::Ko, formats, system_clock().now()).await?;
     let architecture = analysis(context).await?;
     Ok(Accepted { requirements, documents, architecture })
 }

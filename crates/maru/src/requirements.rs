@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use maru_requirements::{
     FILE_BYTES_MAX, Finding, Graph, History, Item, ItemError, Items, Language, LintContext, RULES, Severity,
-    SuspectWhy, classify, lint, parse_sentences, read_folder, sarif,
+    SuspectWhy, classify, lint, parse_sentences, read_folder, sarif_log, sarif_run,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::report::Report;
 
 const FILES_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 16;
-const DEFAULT_FOLDER: &str = ".maru/requirements";
+pub(crate) const DEFAULT_FOLDER: &str = ".maru/requirements";
 const GIT_DEADLINE: Duration = Duration::from_secs(30);
 const SECONDS_A_DAY: i64 = 86_400;
 
@@ -147,11 +147,22 @@ async fn run_lint(arguments: &LintArguments, is_json: bool, report: Report) -> a
     }
     let context = LintContext { glossary: items.glossary.clone(), components: None };
     let findings = lint(&items.items, &context);
+    let models = models_beside(&arguments.folder, &items)?;
     match format {
-        LintFormat::Text => print_text(&items, &findings, &errors, language, report),
+        LintFormat::Text => {
+            print_text(&items, &findings, &errors, language, report);
+            if let Some(models) = &models {
+                crate::model::print(models, language, report);
+            }
+        }
         LintFormat::Sarif => {
-            let log = sarif(&findings, &errors, language, env!("CARGO_PKG_VERSION"));
-            report.raw(serde_json::to_string_pretty(&log)?);
+            let version = env!("CARGO_PKG_VERSION");
+            let mut runs = vec![sarif_run("maru req lint", &RULES, &findings, &errors, language, version)];
+            if let Some(models) = &models {
+                let rules = &maru_models::RULES;
+                runs.push(sarif_run("maru model check", rules, &models.findings, &models.errors, language, version));
+            }
+            report.raw(serde_json::to_string_pretty(&sarif_log(runs))?);
         }
         LintFormat::Json => {
             let histories = histories(&arguments.folder).await;
@@ -161,8 +172,22 @@ async fn run_lint(arguments: &LintArguments, is_json: bool, report: Report) -> a
         }
     }
     let least = if arguments.strict { Severity::Warning } else { Severity::Error };
-    let failed = !errors.is_empty() || findings.iter().any(|finding| finding.severity >= least);
+    let of_models = models.iter().flat_map(|models| &models.findings);
+    let failed = !errors.is_empty()
+        || models.as_ref().is_some_and(|models| !models.errors.is_empty())
+        || findings.iter().chain(of_models).any(|finding| finding.severity >= least);
     Ok(u8::from(failed))
+}
+
+/// Looks at the models that stand beside the requirements, when there are any.
+fn models_beside(folder: &Path, items: &Items) -> anyhow::Result<Option<crate::model::Looked>> {
+    let inside = folder.join(crate::model::MODELS_FOLDER);
+    let beside = folder.ends_with(DEFAULT_FOLDER).then(|| folder.with_file_name("models"));
+    let Some(place) = [Some(inside), beside].into_iter().flatten().find(|place| place.is_dir()) else {
+        return Ok(None);
+    };
+    let known = items.items.iter().map(|item| item.name.clone()).collect();
+    crate::model::look(&place, Some(&known)).map(Some)
 }
 
 fn print_text(items: &Items, findings: &[Finding], errors: &[ItemError], language: Language, report: Report) {
@@ -222,8 +247,24 @@ fn describe(item: &Item, histories: &BTreeMap<PathBuf, History>) -> Value {
     })
 }
 
-/// Returns how often each file changed, as git tells; nothing when the folder is not in a repository.
+/// Returns how often each file changed, as git tells.
 async fn histories(folder: &Path) -> BTreeMap<PathBuf, History> {
+    let now = maru_time::system_clock().now().as_second();
+    let history = |times: &[i64]| {
+        let first = times.iter().min().copied().unwrap_or(now);
+        // The first commit makes the item and changes nothing.
+        let recent = times.iter().filter(|time| now - **time <= 90 * SECONDS_A_DAY).count();
+        let made = usize::from(now - first <= 90 * SECONDS_A_DAY);
+        History {
+            changes_in_90_days: u32::try_from(recent.saturating_sub(made)).unwrap_or(u32::MAX),
+            age_days: u32::try_from((now - first) / SECONDS_A_DAY).unwrap_or_default(),
+        }
+    };
+    commit_times(folder).await.into_iter().map(|(path, times)| (path, history(&times))).collect()
+}
+
+/// Returns when each file was committed, in seconds since 1970; nothing when the folder is not in a repository.
+pub(crate) async fn commit_times(folder: &Path) -> BTreeMap<PathBuf, Vec<i64>> {
     let start = if folder.is_dir() { folder } else { folder.parent().unwrap_or(folder) };
     let Some(root) = git(start, &["rev-parse", "--show-toplevel"]).await else { return BTreeMap::new() };
     let root = PathBuf::from(root.trim_end_matches('\n'));
@@ -249,17 +290,7 @@ async fn histories(folder: &Path) -> BTreeMap<PathBuf, History> {
             None => commits.entry(root.join(entry)).or_default().push(time),
         }
     }
-    let history = |times: &[i64]| {
-        let first = times.iter().min().copied().unwrap_or(now);
-        // The first commit makes the item and changes nothing.
-        let recent = times.iter().filter(|time| now - **time <= 90 * SECONDS_A_DAY).count();
-        let made = usize::from(now - first <= 90 * SECONDS_A_DAY);
-        History {
-            changes_in_90_days: u32::try_from(recent.saturating_sub(made)).unwrap_or(u32::MAX),
-            age_days: u32::try_from((now - first) / SECONDS_A_DAY).unwrap_or_default(),
-        }
-    };
-    commits.iter().map(|(path, times)| (path.clone(), history(times))).collect()
+    commits
 }
 
 /// Runs git with fixed arguments; its output, and nothing when it fails, is missing or takes too long.

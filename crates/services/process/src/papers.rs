@@ -2,15 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use maru_api::{Digest, Language, Priority, Requirement, RequirementSpec, Spec as _, SubjectKind, Verdict};
+use serde_json::Value;
+
+use maru_api::{
+    ApprovalSpec, Decision, Digest, GlossarySpec, GlossaryTerm, Language, LocalText, Priority, Requirement,
+    RequirementSpec, RequirementStatus, Spec as _, SubjectKind, Verdict,
+};
 use maru_documents as documents;
 use maru_evidence::{EvidenceKind, Statement};
+use maru_models::{Model, Theme};
+use maru_requirements::{Graph, Items, LintContext, Term, lint};
 use maru_time::{Timestamp, rfc3339_seconds};
 
 use crate::baseline::{Content, title_of};
 use crate::desk::{Desk, DeskError};
 use crate::ledger::{Ledger, LedgerError};
+use crate::quality::{class_of, finding_of};
 use crate::seal::chain_of;
+
+/// As many baselines as a document's history tells.
+const REVISIONS_MAX: usize = 100;
 
 /// What documents are made of.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +34,18 @@ pub struct Material {
     pub requirements: Vec<Requirement>,
     /// The evidence that statuses name, by envelope.
     pub statements: BTreeMap<Digest, Statement>,
+    /// The words that the project has agreed on.
+    pub glossary: Vec<GlossaryTerm>,
     /// The baseline that it is of; none: of now.
     pub baseline: Option<String>,
+    /// The baselines up to it, the oldest first: the documents' versions.
+    pub revisions: Vec<documents::Revision>,
+    /// Who approved the baseline.
+    pub approvers: Vec<documents::Approver>,
+    /// What the project is for.
+    pub goal: String,
+    /// The conceptual models.
+    pub models: Vec<Model>,
 }
 
 impl Material {
@@ -34,10 +55,42 @@ impl Material {
     /// When the API server or the disk fails. Evidence that does not stand is left out: no status rests on it.
     pub async fn gather(desk: &Desk, language: Language) -> Result<Self, DeskError> {
         let requirements = desk.requirements().await?;
-        let title = desk.project().await?.map(|one| one.spec.title.get(language).to_owned()).unwrap_or_default();
+        let texts = desk
+            .project()
+            .await?
+            .map(|one| [&one.spec.title, &one.spec.goal].map(|text| text.get(language).to_owned()));
+        let [title, goal] = texts.unwrap_or_default();
         let (ledger, project) = (desk.ledger(), desk.name().to_owned());
         let statements = standing(ledger, &project, &requirements)?;
-        Ok(Self { project, title, requirements, statements, baseline: None })
+        let glossary = desk.glossary().await?;
+        Ok(Self { project, title, goal, requirements, statements, glossary, ..Self::default() })
+    }
+
+    /// Takes the requirements of a folder: no evidence, so no verdict.
+    #[must_use]
+    pub fn of_items(project: &str, items: &Items) -> Self {
+        let graph = Graph::new(&items.items);
+        let mut requirements = Vec::new();
+        for item in &items.items {
+            let Ok(mut one) = serde_json::from_value::<Requirement>(item.to_object(project)) else { continue };
+            let class = class_of(item, graph.reach(&item.name));
+            one.status = Some(RequirementStatus { class: Some(class), ..RequirementStatus::default() });
+            requirements.push(one);
+        }
+        let context = LintContext { glossary: items.glossary.clone(), components: None };
+        for finding in lint(&items.items, &context) {
+            let found = requirements.iter_mut().find(|one| one.metadata.name == finding.item);
+            if let Some(status) = found.and_then(|one| one.status.as_mut()) {
+                status.lint.push(finding_of(finding));
+            }
+        }
+        let term = |one: &Term| GlossaryTerm {
+            term: one.term.clone(),
+            definition: one.definition.clone(),
+            aliases: one.aliases.clone(),
+        };
+        let glossary = items.glossary.terms().iter().map(term).collect();
+        Self { project: project.to_owned(), requirements, glossary, ..Self::default() }
     }
 
     /// Gathers what objects of now say. Blocks on the disk.
@@ -45,13 +98,17 @@ impl Material {
         ledger: &Ledger,
         project: &str,
         title: &str,
-        objects: Vec<serde_json::Value>,
+        objects: Vec<Value>,
     ) -> Result<Self, LedgerError> {
-        let requirements: Vec<Requirement> =
-            objects.into_iter().filter_map(|object| serde_json::from_value(object).ok()).collect();
+        let glossary = terms_of(&objects);
+        let requirements: Vec<Requirement> = objects
+            .into_iter()
+            .filter(is_requirement)
+            .filter_map(|object| serde_json::from_value(object).ok())
+            .collect();
         let statements = standing(ledger, project, &requirements)?;
         let (project, title) = (project.to_owned(), title.to_owned());
-        Ok(Self { project, title, requirements, statements, baseline: None })
+        Ok(Self { project, title, requirements, statements, glossary, ..Self::default() })
     }
 
     /// Gathers what a baseline holds: the same at any later time. Blocks on the disk.
@@ -74,7 +131,11 @@ impl Material {
             title: title_of(content, language),
             requirements,
             statements,
+            glossary: content.objects.get(GlossarySpec::KIND).map(|all| terms_of(all)).unwrap_or_default(),
             baseline: Some(content.name.clone()),
+            revisions: revisions_of(ledger, content, language)?,
+            approvers: approvers_of(content, language),
+            ..Self::default()
         })
     }
 
@@ -92,6 +153,70 @@ impl Material {
             ("test-result", documents::test_result(&paper.tests(), words)),
             ("audit-matrix", documents::audit_matrix(&paper.audit(), words)),
         ]
+    }
+}
+
+fn is_requirement(object: &Value) -> bool {
+    object.get("kind").and_then(Value::as_str) == Some(RequirementSpec::KIND)
+}
+
+/// Returns the terms of glossaries among objects.
+fn terms_of(objects: &[Value]) -> Vec<GlossaryTerm> {
+    let glossaries = objects.iter().filter(|one| one.get("kind").and_then(Value::as_str) == Some(GlossarySpec::KIND));
+    let specs = glossaries.filter_map(|one| serde_json::from_value::<GlossarySpec>(one.get("spec")?.clone()).ok());
+    specs.flat_map(|spec| spec.terms).collect()
+}
+
+/// The baselines up to one, the oldest first.
+fn revisions_of(
+    ledger: &Ledger,
+    content: &Content,
+    language: Language,
+) -> Result<Vec<documents::Revision>, LedgerError> {
+    let revision = |content: &Content| documents::Revision {
+        version: String::new(),
+        at: rfc3339_seconds(content.at),
+        change: content.change.get(language).to_owned(),
+        by: content.name.clone(),
+    };
+    let mut found = vec![revision(content)];
+    let mut before = content.previous;
+    while let Some(digest) = before.filter(|_| found.len() < REVISIONS_MAX) {
+        let content = Content::load(ledger, digest)?;
+        found.push(revision(&content));
+        before = content.previous;
+    }
+    found.reverse();
+    for (index, one) in found.iter_mut().enumerate() {
+        one.version = format!("{}.0", index + 1);
+        if one.change.is_empty() && index == 0 {
+            one.change = word(language, "처음 작성", "first version").to_owned();
+        }
+    }
+    Ok(found)
+}
+
+/// Who approved what a baseline holds.
+fn approvers_of(content: &Content, language: Language) -> Vec<documents::Approver> {
+    let approvals = content.objects.get(ApprovalSpec::KIND).into_iter().flatten();
+    let specs = approvals.filter_map(|object| serde_json::from_value::<ApprovalSpec>(object.get("spec")?.clone()).ok());
+    let approver = |one: ApprovalSpec| documents::Approver {
+        role: one.role,
+        name: one.by,
+        decision: match one.decision {
+            Decision::Approved => word(language, "승인", "approved"),
+            Decision::Rejected => word(language, "반려", "rejected"),
+        }
+        .to_owned(),
+        at: one.at.map(rfc3339_seconds).unwrap_or_default(),
+    };
+    specs.map(approver).collect()
+}
+
+fn word(language: Language, ko: &'static str, en: &'static str) -> &'static str {
+    match language {
+        Language::Ko => ko,
+        Language::En => en,
     }
 }
 
@@ -128,6 +253,19 @@ fn statements_of(ledger: &Ledger, project: &str, requirements: &[Requirement]) -
         Ok(opened.statement)
     };
     Ok(named.into_iter().map(|digest| (digest, open(digest))).collect())
+}
+
+/// The size of a drawing on paper: a pixel is 0.26 mm, and what is larger than a page is made smaller.
+fn paper_size(width: f64, height: f64) -> (u16, u16) {
+    const WIDEST_MM: f64 = 240.0;
+    const HIGHEST_MM: f64 = 145.0;
+    let scale = (25.4 / 96.0_f64).min(WIDEST_MM / width).min(HIGHEST_MM / height);
+    let millimetres = |pixels: f64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the page")]
+        let whole = (pixels * scale).round().clamp(5.0, 300.0) as u16;
+        whole
+    };
+    (millimetres(width), millimetres(height))
 }
 
 struct Paper<'a> {
@@ -179,10 +317,8 @@ fn criterion_of(one: &Requirement) -> String {
             continue;
         }
         let text = match value {
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Object(fields) => {
-                fields.values().filter_map(serde_json::Value::as_str).collect::<Vec<_>>().join(" ")
-            }
+            Value::String(text) => text.clone(),
+            Value::Object(fields) => fields.values().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
             other => other.to_string(),
         };
         parts.push(format!("{name} {text}"));
@@ -202,7 +338,8 @@ impl Paper<'_> {
             organisation: String::new(),
             author: String::new(),
             baseline: material.baseline.clone(),
-            approvers: Vec::new(),
+            approvers: material.approvers.clone(),
+            revisions: material.revisions.clone(),
         }
     }
 
@@ -239,14 +376,56 @@ impl Paper<'_> {
                 conflicts: status.conflicts.iter().map(|names| names.join(", ")).collect(),
             }
         };
+        let term = |one: &GlossaryTerm| documents::Term {
+            word: one.term.get(Language::Ko).to_owned(),
+            english: match &one.term {
+                LocalText::Local { en: Some(english), .. } => english.clone(),
+                _ => String::new(),
+            },
+            meaning: one.definition.get(self.language).to_owned(),
+        };
         documents::RequirementsDefinition {
             cover: self.cover("RD"),
-            purpose: Vec::new(),
+            purpose: Some(self.material.goal.clone()).filter(|goal| !goal.is_empty()).into_iter().collect(),
             scope: Vec::new(),
-            figures: Vec::new(),
+            figures: self.figures(),
             requirements: self.material.requirements.iter().map(entry).collect(),
-            glossary: Vec::new(),
+            glossary: self.material.glossary.iter().map(term).collect(),
         }
+    }
+
+    fn figures(&self) -> Vec<documents::Figure> {
+        let figure = |model: &Model| {
+            let drawing = model.render(Theme::Paper, self.language);
+            let (width_mm, height_mm) = paper_size(drawing.width, drawing.height);
+            documents::Figure {
+                svg: drawing.svg,
+                caption: model.heading().get(self.language).to_owned(),
+                description: model.summary().get(self.language).to_owned(),
+                width_mm,
+                height_mm,
+            }
+        };
+        self.material.models.iter().map(figure).collect()
+    }
+
+    /// The models that are about a requirement.
+    fn models_of(&self, one: &Requirement) -> Vec<String> {
+        let is_about = |model: &&Model| model.requirements.iter().any(|about| about.name == one.metadata.name);
+        self.material.models.iter().filter(is_about).map(|model| model.name.clone()).collect()
+    }
+
+    /// Models that are about no requirement of the project.
+    fn lonely_models(&self) -> Vec<documents::Orphan> {
+        let known = |name: &str| self.material.requirements.iter().any(|one| one.metadata.name == name);
+        let models = self.material.models.iter();
+        let lonely = models.filter(|model| !model.requirements.iter().any(|about| known(&about.name)));
+        let orphan = |model: &Model| documents::Orphan {
+            kind: model.kind.title().get(self.language).to_owned(),
+            name: model.name.clone(),
+            reason: word(self.language, "요구사항과 이어지지 않음", "names no requirement").to_owned(),
+        };
+        lonely.map(orphan).collect()
     }
 
     fn evidence_of(&self, one: &Requirement) -> Vec<documents::EvidenceRef> {
@@ -279,7 +458,7 @@ impl Paper<'_> {
             source: source_of(one),
             derived_from: parents_of(one),
             components: one.spec.allocated_to.clone(),
-            models: Vec::new(),
+            models: self.models_of(one),
             code: Vec::new(),
             tests: of_kind(
                 one,
@@ -294,7 +473,7 @@ impl Paper<'_> {
         documents::TraceabilityMatrix {
             cover: self.cover("TM"),
             rows: self.material.requirements.iter().map(row).collect(),
-            orphans: Vec::new(),
+            orphans: self.lonely_models(),
         }
     }
 
