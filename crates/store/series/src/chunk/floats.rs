@@ -1,11 +1,12 @@
-//! Columns of floats: constant, decimal integers, decimal integers with corrections, ordered bits, or XOR: what is smallest.
+//! Columns of floats: constant, decimal integers, decimal integers with corrections, multiples of a unit, ordered bits, or XOR: what is
+//! smallest.
 //!
 //! Format: docs/formats/series-chunks.md, "Floats".
 
 use super::ChunkError;
 use super::bits::RUN;
 use super::bytes::{Reader, put_varint};
-use super::{integers, xor};
+use super::{integers, units, xor};
 
 /// One value, always the same.
 const CONSTANT: u8 = 0;
@@ -17,6 +18,9 @@ const CORRECTED: u8 = 2;
 const ORDERED: u8 = 3;
 /// Each value's bits XOR those of the one before.
 const XOR: u8 = 4;
+
+/// Multiples of a unit, moved by some steps between neighbouring floats.
+const UNITS: u8 = 5;
 
 /// Powers of ten that are exact as floats and leave room for digits.
 const POWERS: [f64; 18] =
@@ -40,10 +44,10 @@ pub(crate) fn encode(values: &[f64], into: &mut Vec<u8>) {
     // Columns that are decimal and small stay so: the others cannot beat a few bits a value.
     if best.as_ref().is_none_or(|best| best.len() > values.len()) {
         // XOR is slow to read: it must be clearly smaller.
-        let others = [corrected(values), Some(ordered(values)), xor::encode(values, XOR, limit(best.as_deref()))];
-        for (index, other) in others.into_iter().enumerate() {
-            let Some(other) = other else { continue };
-            let handicap = if index == 2 { other.len() / 32 } else { 0 };
+        let xor = xor::encode(values, XOR, limit(best.as_deref()));
+        let others = [corrected(values), Some(ordered(values)), in_units(values), xor];
+        for other in others.into_iter().flatten() {
+            let handicap = if other.first() == Some(&XOR) { other.len() / 32 } else { 0 };
             if best.as_ref().is_none_or(|best| other.len() + handicap < best.len()) {
                 best = Some(other);
             }
@@ -235,6 +239,33 @@ fn correct(values: &[f64], scale: usize) -> Option<(Vec<i64>, Vec<i64>)> {
     Some((integers, corrections))
 }
 
+/// Returns the packed column when its values are nearly multiples of one unit.
+fn in_units(values: &[f64]) -> Option<Vec<u8>> {
+    let units::Multiples { base, unit, numbers } = units::find(values)?;
+    let corrections: Vec<i64> = values
+        .iter()
+        .zip(&numbers)
+        .map(|(value, number)| order_of(*value).wrapping_sub(order_of(units::multiple(base, unit, *number))))
+        .collect();
+    let mut bytes = vec![UNITS];
+    bytes.extend_from_slice(&base.to_bits().to_le_bytes());
+    bytes.extend_from_slice(&unit.to_bits().to_le_bytes());
+    integers::encode(&numbers, &mut bytes);
+    integers::encode(&corrections, &mut bytes);
+    Some(bytes)
+}
+
+/// Moves values by as many steps between neighbouring floats as `reader` says.
+fn take_corrections(reader: &mut Reader<'_>, values: &mut [f64]) -> Result<(), ChunkError> {
+    let mut at = 0;
+    integers::decode(reader, values.len(), |run| {
+        for (value, correction) in values.get_mut(at..).unwrap_or_default().iter_mut().zip(run) {
+            *value = from_order(order_of(*value).wrapping_add(*correction));
+        }
+        at += run.len();
+    })
+}
+
 /// Takes `count` values from `reader` and appends them to `values`.
 ///
 /// # Errors
@@ -260,13 +291,15 @@ pub(crate) fn decode(reader: &mut Reader<'_>, count: usize, values: &mut Vec<f64
             let start = values.len();
             let scale = take_scale(reader)?;
             decode_decimal(reader, count, scale, values)?;
-            let mut at = start;
+            take_corrections(reader, &mut values[start..])
+        }
+        UNITS => {
+            let start = values.len();
+            let (base, unit) = (f64::from_bits(reader.u64()?), f64::from_bits(reader.u64()?));
             integers::decode(reader, count, |run| {
-                for (value, correction) in values[at..].iter_mut().zip(run) {
-                    *value = from_order(order_of(*value).wrapping_add(*correction));
-                }
-                at += run.len();
-            })
+                values.extend(run.iter().map(|number| units::multiple(base, unit, *number)));
+            })?;
+            take_corrections(reader, &mut values[start..])
         }
         ORDERED => integers::decode(reader, count, |run| values.extend(run.iter().map(|order| from_order(*order)))),
         XOR => xor::decode(reader, count, values),
@@ -344,7 +377,19 @@ mod tests {
             })
             .collect();
         let (kind, bytes) = round_trip(&sums);
-        assert!(kind == CORRECTED && bytes < 480 * 3, "{kind} {bytes}");
+        assert!((kind == CORRECTED || kind == UNITS) && bytes < 480 * 2, "{kind} {bytes}");
+        let ratios: Vec<f64> = (0..480).map(|i| f64::from(i * 7919 % 1000) / 300.0).collect();
+        let (kind, bytes) = round_trip(&ratios);
+        assert!(kind == UNITS && bytes < 480 * 5 / 3, "{kind} {bytes}");
+        let mut sum = 0.0;
+        let measured: Vec<f64> = (0..480)
+            .map(|i| {
+                sum += f64::from(i * 7919 % 65_536) * (7.3 / 65_536.0);
+                sum
+            })
+            .collect();
+        let (kind, bytes) = round_trip(&measured);
+        assert!(kind == UNITS && bytes < 480 * 3, "{kind} {bytes}");
         let mut sum = 1000.0;
         let irrational: Vec<f64> = (0..480)
             .map(|i| {
@@ -409,6 +454,13 @@ mod tests {
         }
 
         #[test]
+        fn walks_in_any_unit_come_back(steps in proptest::collection::vec(-50_i32..5000, 1..300), unit in any::<f64>(), start in -1e9..1e9) {
+            let mut at = start;
+            let values: Vec<f64> = steps.iter().map(|step| { at += f64::from(*step) * unit; at }).collect();
+            round_trip(&values);
+        }
+
+        #[test]
         fn decimal_walks_come_back(steps in proptest::collection::vec(-50_i32..500, 1..200), scale in 0_usize..9, every in 2_usize..40) {
             let mut at = 0.0;
             let values: Vec<f64> = steps.iter().enumerate().map(|(index, step)| {
@@ -419,7 +471,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_values_or_an_error(kind in 0_u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..300), count in 0_usize..2000) {
+        fn any_bytes_are_values_or_an_error(kind in 0_u8..7, bytes in proptest::collection::vec(any::<u8>(), 0..300), count in 0_usize..2000) {
             let mut values = Vec::new();
             let bytes: Vec<u8> = std::iter::once(kind).chain(bytes).collect();
             let decoded = decode(&mut Reader::new(&bytes, "a test"), count, &mut values);

@@ -10,6 +10,7 @@ pub(crate) mod bytes;
 mod floats;
 mod histograms;
 pub(crate) mod integers;
+mod units;
 mod xor;
 
 use std::sync::Arc;
