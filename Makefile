@@ -4,12 +4,13 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MARU := target/release/maru
 DATA ?= /var/lib/maru
 
-.PHONY: help build demo down test check unit system bench clean toolchain packages test-packages
+.PHONY: help build demo down test check unit system pdf-test bench clean toolchain packages test-packages
 
 help:
 	@echo "make demo    build Maru and the sample shop, run it, show that it answers (make down stops it)"
 	@echo "make test    all checks and tests"
 	@echo "make check   formatting, lints, documents, the house's rules"
+	@echo "make pdf-test  the tests of PDF documents, a feature of its own"
 	@echo "make bench   side by side with the peers"
 
 toolchain:
@@ -30,7 +31,8 @@ down:
 
 # What the tests use besides: clients, peers and a base image.
 test-packages: packages
-	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-alertmanager=prometheus-alertmanager aiosmtpd=python3-aiosmtpd
+	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-alertmanager=prometheus-alertmanager aiosmtpd=python3-aiosmtpd \
+	  soffice=libreoffice-writer-nogui soffice=libreoffice-calc-nogui pdftotext=poppler-utils
 
 check: toolchain
 	$(CARGO) fmt --all --check
@@ -40,8 +42,9 @@ check: toolchain
 	@tools/texts
 
 unit: test-packages
-	python=$$(tools/python-readers); \
-	  env $${python:+MARU_PYTHON=$$python} $(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
+	python=$$(tools/python-readers); oracles=$$(tools/python-oracles); \
+	  env $${python:+MARU_PYTHON=$$python} $${oracles:+MARU_ORACLES=$$oracles MARU_ORACLES_MODELS=2000} \
+	  $(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
 
 system: test-packages
 	$(CARGO) build --locked -p maru -p shop-catalog
@@ -50,6 +53,10 @@ system: test-packages
 	  $(CARGO) test --locked -p maru-tests
 
 test: check unit system
+
+# PDF is a feature: some 300 crates more, so its tests are a step of their own.
+pdf-test: test-packages
+	$(CARGO) test --locked -p maru-documents --features pdf
 
 bench: build
 	$(CARGO) bench --locked -p maru-benches
