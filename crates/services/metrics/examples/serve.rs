@@ -21,14 +21,20 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     maru_telemetry::init_logs("warn", maru_telemetry::LogFormat::Text);
     let words: Vec<String> = std::env::args().collect();
     let value = |flag: &str| {
-        words.iter().position(|word| word == flag).and_then(|at| words.get(at + 1)).ok_or(format!("{flag} is missing"))
+        let joined = words.iter().find_map(|word| word.strip_prefix(flag)?.strip_prefix('='));
+        let next = || words.iter().position(|word| word == flag).and_then(|at| words.get(at + 1)).map(String::as_str);
+        joined.or_else(next).ok_or(format!("{flag} is missing"))
     };
     let mut options = MetricsOptions::new(PathBuf::from(value("--data")?).join("metrics"));
     options.admin_api = true;
     options.experimental_promql = words.iter().any(|word| word == "--experimental-promql");
+    options.collect.file = value("--config").ok().map(PathBuf::from);
     let listener = TcpListener::bind(value("--listen")?).await?;
     let scope = Scope::root("metrics");
     let metrics = Metrics::open(&scope, options).await?;
+    if metrics.collector().has_file() {
+        metrics.reload()?;
+    }
     let server = maru_http::Server {
         name: "metrics",
         listener,

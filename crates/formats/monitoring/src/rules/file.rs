@@ -172,7 +172,7 @@ impl Reader<'_> {
         };
         if self.text.is_empty() {
             // Of the operator's objects alone, for a program that is not here.
-            let _ = cursor.field("partial_response_strategy");
+            drop(cursor.field("partial_response_strategy"));
         }
         cursor.finish();
         group
@@ -296,5 +296,109 @@ fn check_templates(cursor: &Cursor<'_>, texts: &BTreeMap<String, String>) {
         {
             value.problem(format!("the template does not parse: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> Vec<String> {
+        read_rules(text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_file_is_read_whole() {
+        let text = r#"
+groups:
+- name: shop
+  interval: 30s
+  query_offset: 1m
+  limit: 10
+  labels: {team: shop, level: low}
+  rules:
+  - record: job:requests:rate5m
+    expr: sum by (job) (rate(requests_total[5m]))
+    labels: {level: 1.10}
+  - alert: Down
+    expr: |
+      up
+        == 0
+    for: 5m
+    keep_firing_for: 1h
+    annotations: {summary: '{{ $labels.instance }} is down'}
+"#;
+        let file = read_rules(text).unwrap();
+        let group = &file.groups[0];
+        assert_eq!((group.interval, group.limit, group.at.line), (Some(Duration::from_secs(30)), 10, 3));
+        assert_eq!(group.query_offset, Some(Duration::from_secs(60)));
+        let labels =
+            |rule: &Rule| rule.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        assert_eq!(labels(&group.rules[0]), ["level=1.10", "team=shop"]);
+        assert_eq!(labels(&group.rules[1]), ["level=low", "team=shop"]);
+        assert_eq!((group.rules[1].text.as_str(), group.rules[1].name()), ("up\n  == 0", "Down"));
+        let RuleKind::Alerting { hold, keep_firing, .. } = &group.rules[1].kind else { panic!("it is an alert") };
+        assert_eq!((hold.as_secs(), keep_firing.as_secs()), (300, 3600));
+        assert_eq!(read_rules("").unwrap(), RuleFile::default());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_with_its_place() {
+        let text = r#"
+groups:
+- name: a
+  intervall: 1m
+  rules:
+  - record: __x
+    expr: up
+  - record: up{a="b"}
+    expr: up
+  - alert: X
+    expr: "sum(\"a\" + up"
+    annotations: {a: '{{ .Labels.x }', b: '{{ nothing }}'}
+  - alert: Y
+    expr: up[5m]
+    labels: {__name__: z}
+  - alert: Z
+    expr: >-
+      up
+      == bool and 1
+- name: a
+"#;
+        assert_eq!(
+            problems(text),
+            [
+                "line 4, column 3: groups[0]: there is no field \"intervall\"; did you mean \"interval\"?",
+                "line 6, column 5: groups[0].rules[0].record: \"__x\" begins with __, which is kept for the system; choose another name",
+                "line 8, column 5: groups[0].rules[1].record: \"up{a=\"b\"}\" has braces, which no metric's name has; is it the expression?",
+                &problems(text)[3],
+                &problems(text)[4],
+                &problems(text)[5],
+                "line 14, column 5: groups[0].rules[3].expr: it answers a range vector, and a rule needs an instant vector or a scalar",
+                "line 15, column 14: groups[0].rules[3].labels.__name__: \"__name__\" is the metric's name and cannot be set by a label",
+                &problems(text)[8],
+                "line 20, column 3: groups[1].name: the group \"a\" is there twice, first on line 3",
+            ]
+        );
+        for (index, start) in [
+            (3, "line 11, column 26: groups[0].rules[2].expr: the query does not parse:"),
+            (4, "line 12, column 19: groups[0].rules[2].annotations.a: the template does not parse:"),
+            (5, "line 12, column 40: groups[0].rules[2].annotations.b: the template does not parse:"),
+            (8, "line 19, column 19: groups[0].rules[4].expr: the query does not parse:"),
+        ] {
+            let told = &problems(text)[index];
+            assert!(told.starts_with(start), "{told}");
+        }
+    }
+
+    #[test]
+    fn objects_have_paths_in_the_place_of_lines() {
+        let spec = serde_json::json!({"groups": [
+            {"name": "a", "partial_response_strategy": "abort", "rules": [{"record": "x", "expr": 1}]},
+            {"name": "b", "rules": [{"record": "x", "expr": "sum("}]},
+        ]});
+        let problems = read_groups(&spec, &ParseOptions::default()).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert_eq!((problems[0].at.line, problems[0].path.as_str()), (0, "groups[1].rules[0].expr"));
     }
 }

@@ -422,3 +422,86 @@ pub fn expand_all<'a>(
     let expanded = expanded.collect();
     (expanded, failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(text: &str) -> String {
+        let world = TemplateWorld {
+            now_ms: 1_500,
+            external_labels: Labels::from_pairs([("cluster", "home")]),
+            external_url: "http://maru.test/metrics/".to_owned(),
+            query: Arc::new(|text| match text {
+                "up" => Ok(vec![
+                    (Labels::from_pairs([("__name__", "up"), ("instance", "b")]), 1.0),
+                    (Labels::from_pairs([("__name__", "up"), ("instance", "a")]), 0.0),
+                ]),
+                _ => Ok(Vec::new()),
+            }),
+        };
+        let data = TemplateData::new(&world, &Labels::from_pairs([("job", "web")]), 1234.5);
+        match RuleText::parse(text).and_then(|text| text.expand(&data, &functions(&world))) {
+            Ok(text) => text,
+            Err(error) => format!("error: {}", error.message),
+        }
+    }
+
+    #[test]
+    fn templates_know_the_alert_and_the_world() {
+        for (text, expected) in [
+            (
+                "{{ $labels.job }} {{ .Labels.job }} [{{ $labels.other }}] {{ $value }} {{ .Value }}",
+                "web web [] 1234.5 1234.5",
+            ),
+            (
+                "{{ $externalLabels.cluster }} {{ externalURL }} {{ pathPrefix }} {{ now }}",
+                "home http://maru.test/metrics/ /metrics 1.5",
+            ),
+            ("{{ query \"up\" | first | label \"instance\" }}{{ query \"up\" | first | value }}", "b1"),
+            (
+                "{{ range query \"up\" | sortByLabel \"instance\" }}{{ .Labels.instance }}={{ .Value }} {{ end }}",
+                "a=0 b=1 ",
+            ),
+            ("{{ with query \"none\" }}some{{ else }}none{{ end }}", "none"),
+            (
+                "{{ graphLink \"up > 1\" }} {{ tableLink \"up\" }}",
+                "/graph?g0.expr=up+%3E+1&g0.tab=0 /graph?g0.expr=up&g0.tab=1",
+            ),
+            (
+                "{{ stripPort \"[::1]:80\" }} {{ stripDomain \"web.example.org:80\" }} {{ stripDomain \"10.0.0.1:80\" }}",
+                "::1 web:80 10.0.0.1:80",
+            ),
+        ] {
+            assert_eq!(expand(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        for (text, expected) in [
+            (
+                "{{ humanize 0.0 }} {{ humanize 1234567.0 }} {{ humanize 0.0123 }} {{ humanize -1500.0 }} {{ humanize \"2e9\" }}",
+                "0 1.235M 12.3m -1.5k 2G",
+            ),
+            ("{{ humanize1024 1048576.0 }} {{ humanize1024 0.5 }}", "1Mi 0.5"),
+            (
+                "{{ humanizeDuration 93784.0 }} {{ humanizeDuration 0.0125 }} {{ humanizeDuration 59.5 }} {{ humanizeDuration -61.0 }}",
+                "1d 2h 3m 4s 12.5ms 59.5s -1m 1s",
+            ),
+            (
+                "{{ humanizePercentage 0.12345 }} {{ parseDuration \"1h30m\" }} {{ humanizeTimestamp 0.5 }}",
+                "12.35% 5400 1970-01-01 00:00:00.5 +0000 UTC",
+            ),
+        ] {
+            assert_eq!(expand(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told() {
+        assert!(expand("{{ query \"none\" | first }}").contains("first() called on vector with no elements"));
+        assert!(expand("{{ nothing }}").contains("no function"));
+        assert!(expand("{{ humanize \"x\" }}").contains("no number"));
+    }
+}

@@ -204,7 +204,7 @@ impl Question<'_> {
             let mut condition = json!({
                 "expression": left.to_string(),
                 "operator": operator.to_string(),
-                "threshold": threshold.map_or_else(|| Value::from(right.to_string()), |value| number(value)),
+                "threshold": threshold.map_or_else(|| Value::from(right.to_string()), number),
             });
             match self.series(left, at_ms) {
                 Err(error) => condition["error"] = error.into(),

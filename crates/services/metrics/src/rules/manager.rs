@@ -279,6 +279,12 @@ impl Manager {
         rehearse(file, &engine, &source, RehearsalRange { from_ms, to_ms, interval_ms: ms(interval) }, &world)
     }
 
+    /// Returns how often groups were evaluated so far.
+    #[must_use]
+    pub fn evaluations(&self) -> u64 {
+        self.groups().iter().map(|group| group.progress().turns).sum()
+    }
+
     /// Returns the settings that hold.
     #[must_use]
     pub fn settings(&self) -> RuleSettings {

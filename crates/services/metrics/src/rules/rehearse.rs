@@ -82,12 +82,15 @@ pub struct Rehearsal {
     pub firings: Vec<Firing>,
     /// What became of each rule, in the order of the file.
     pub rules: Vec<RuleOutcome>,
+    /// Labels of the whole system, which alerts get on their way out.
+    pub external_labels: Labels,
     /// Whether there were more firings than are told.
     pub is_cut: bool,
 }
 
 impl Rehearsal {
-    /// Returns the timeline as JSON: `alerts` is what a receiver of alerts reads.
+    /// Returns the timeline as JSON: `alerts` by rule, and `events` as an Alertmanager would be told them, which
+    /// `maru alerts rehearse` reads.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let alert = |firing: &Firing| {
@@ -114,10 +117,41 @@ impl Rehearsal {
         json!({
             "from": rfc3339_millis(self.range.from_ms),
             "to": rfc3339_millis(self.range.to_ms),
+            "until": rfc3339_millis(self.range.to_ms),
             "alerts": self.firings.iter().map(alert).collect::<Vec<_>>(),
+            "events": self.events(),
             "rules": self.rules.iter().map(rule).collect::<Vec<_>>(),
             "truncated": self.is_cut,
         })
+    }
+}
+
+impl Rehearsal {
+    /// Returns when an Alertmanager would have been told about beginnings and ends, by time.
+    fn events(&self) -> Vec<Value> {
+        let mut events: Vec<(i64, Value)> = Vec::new();
+        for firing in &self.firings {
+            let mut labels = self.external_labels.to_builder();
+            for (name, value) in firing.labels.iter() {
+                labels.set(name, value);
+            }
+            let event = |at_ms: i64| {
+                json!({
+                    "at": rfc3339_millis(at_ms),
+                    "labels": label_map(&labels.build()),
+                    "annotations": firing.annotations,
+                    "startsAt": rfc3339_millis(firing.from_ms),
+                })
+            };
+            events.push((firing.from_ms, event(firing.from_ms)));
+            if let Some(to_ms) = firing.to_ms {
+                let mut end = event(to_ms);
+                end["endsAt"] = rfc3339_millis(to_ms).into();
+                events.push((to_ms, end));
+            }
+        }
+        events.sort_by_key(|(at_ms, _)| *at_ms);
+        events.into_iter().map(|(_, event)| event).collect()
     }
 }
 
@@ -155,7 +189,7 @@ pub(crate) fn rehearse(
     firings.sort_by(|left, right| (left.from_ms, &left.labels).cmp(&(right.from_ms, &right.labels)));
     let is_cut = firings.len() > FIRINGS_MAX;
     firings.truncate(FIRINGS_MAX);
-    Ok(Rehearsal { range, firings, rules: stage.rules, is_cut })
+    Ok(Rehearsal { range, firings, rules: stage.rules, external_labels: world.external_labels.clone(), is_cut })
 }
 
 /// A rehearsal under way.

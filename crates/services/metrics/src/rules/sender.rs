@@ -52,6 +52,7 @@ pub struct AlertmanagerTarget {
 
 /// What carries requests to an Alertmanager.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are few, and they are hardly moved")]
 pub enum Transport {
     /// A connection.
     Http {

@@ -1,5 +1,6 @@
 //! Rules: against promtool, Prometheus and Alertmanager, and in time that a test moves.
 
+mod killed;
 mod life;
 mod peers;
 mod promtool;
@@ -52,7 +53,10 @@ impl Clock for MovedClock {
 
 /// What an Alertmanager in the same process was told.
 #[derive(Debug, Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<(Instant, Vec<Value>)>>>);
+struct Inbox(Arc<Mutex<Vec<Posted>>>);
+
+/// When a request came, and its alerts.
+type Posted = (Instant, Vec<Value>);
 
 impl Inbox {
     /// Answers with a status that a function chooses by the number of the request.
@@ -75,7 +79,7 @@ impl Inbox {
     /// Returns all alerts that came, with the seconds since `begun`.
     fn all(&self, begun: Instant) -> Vec<(u64, Value)> {
         let all = self.0.lock().unwrap();
-        let one = |(at, alerts): &(Instant, Vec<Value>)| {
+        let one = |(at, alerts): &Posted| {
             let seconds = (*at - begun).as_secs();
             alerts.iter().map(|alert| (seconds, alert.clone())).collect::<Vec<_>>()
         };
@@ -168,12 +172,17 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(pairs.iter().copied())
 }
 
+#[expect(clippy::print_stdout, reason = "the line that a skipped test leaves")]
+fn skipped(program: &str) {
+    println!("skipped: {program} is not installed");
+}
+
 /// Tells whether a program is there.
 fn has(program: &str) -> bool {
     let paths = std::env::split_paths("/usr/bin:/usr/local/bin:/bin").collect::<Vec<_>>();
     let found = paths.iter().any(|path| path.join(program).exists());
     if !found {
-        println!("skipped: {program} is not installed");
+        skipped(program);
     }
     found
 }

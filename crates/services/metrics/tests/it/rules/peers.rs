@@ -214,8 +214,14 @@ async fn debians_prometheus_makes_the_same_series_of_the_same_rules() {
         own.len() == 12 && own == theirs
     })
     .await;
+    compare_rules(&ours.url, &url).await;
+    ours.stop().await;
+}
+
+/// Both tell the same about their rules and alerts.
+async fn compare_rules(ours: &str, theirs: &str) {
     let rules = async |base: &str| get(&format!("{base}/api/v1/rules")).await["data"]["groups"][0].clone();
-    let (own, theirs) = (rules(&ours.url).await, rules(&url).await);
+    let (own, theirs) = (rules(ours).await, rules(theirs).await);
     assert_eq!(own["name"], theirs["name"]);
     let fields = ["name", "query", "health", "type", "state", "duration", "labels", "annotations"];
     for (own, theirs) in own["rules"].as_array().unwrap().iter().zip(theirs["rules"].as_array().unwrap()) {
@@ -234,5 +240,4 @@ async fn debians_prometheus_makes_the_same_series_of_the_same_rules() {
         let [own, theirs] = &mut shown;
         assert_eq!(own, theirs);
     }
-    ours.stop().await;
 }
