@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Run the time-series store with Prometheus' API alone, or manage its tokens
     Metrics(Box<MetricsArguments>),
+    /// Run Alertmanager's duties alone, and ask why somebody was, or was not, told
+    Alerts(Box<crate::alerts::AlertsArguments>),
     /// Show requirements and the verdicts that evidence gives them; check those of a folder
     #[command(subcommand)]
     Req(ReqCommand),
@@ -63,17 +65,20 @@ pub(crate) enum Command {
         after_help = "Examples:\n  maru analyze examples/shop\n  maru analyze .maru --language en --certificate proof.json\n  maru -n shop analyze --output json\n\nEnds with 0 when they can, 1 when they cannot, 2 when it is not known."
     )]
     Analyze(Box<crate::analyze::AnalyzeArguments>),
+    /// Check and draw conceptual models: use cases, sequences, states, classes, entities, flows, goals
+    #[command(subcommand)]
+    Model(crate::model::ModelCommand),
     /// Make objectives of sentences and OpenSLO files, print their rules, record their windows as evidence
     #[command(subcommand)]
     Slo(crate::slo::SloCommand),
     /// Record what was measured, check what was recorded, hand it over
     #[command(subcommand)]
     Evidence(EvidenceCommand),
-    /// Show how far a project is
+    /// Begin a project; show how far it is and what blocks it; baselines and approvals
     #[command(subcommand)]
-    Project(ProjectCommand),
+    Project(crate::project::ProjectCommand),
     /// Write a project's documents: requirements definition, traceability matrix, test result, audit matrix
-    #[command(after_help = "Example:\n  sudo maru -n shop export documents --language ko --format hwpx --format xlsx")]
+    #[command(after_help = "Examples:\n  sudo maru -n shop export documents --language ko --format hwpx --format xlsx\n  maru export documents --from examples/shop --language en")]
     Export(ExportArguments),
     #[command(flatten)]
     Client(maru_cli::Command),
@@ -85,6 +90,9 @@ pub(crate) enum ReqCommand {
     Project(RequirementCommand),
     #[command(flatten)]
     Folder(crate::requirements::FolderCommand),
+    /// Bring a folder's requirements to the project: all of them, or none when one cannot be read
+    #[command(after_help = "Examples:\n  maru -n shop req apply\n  maru -n shop req apply examples/shop --prune")]
+    Apply(crate::import::ImportArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,6 +111,16 @@ pub(crate) enum RequirementCommand {
         /// The language of titles and reasons
         #[arg(long, value_parser = ["ko", "en"], default_value = "ko")]
         language: String,
+    },
+    /// Approve or reject a requirement as it is worded now, in a role
+    #[command(
+        after_help = "Examples:\n  maru -n shop req approve nfr-011 --role customer\n  maru -n shop req approve nfr-011 --role customer --reject --comment 'the order page is too slow'"
+    )]
+    Approve {
+        /// The requirement
+        name: String,
+        #[command(flatten)]
+        word: crate::project::WordArguments,
     },
 }
 
@@ -124,11 +142,23 @@ pub(crate) enum EvidenceCommand {
     /// List evidence
     #[command(visible_alias = "ls")]
     List,
+    /// The keys that sign evidence
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Write all evidence into a folder or a .tar file that can be checked without Maru
     Export {
         /// The folder or the .tar file; it must be new
         folder: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// List the keys that signed, with their places in the chain
+    #[command(visible_alias = "ls")]
+    List,
+    /// Make a new key that signs from now on; what the old one signed stands
+    Rotate,
 }
 
 /// What `maru evidence attest` can be told.
@@ -165,21 +195,27 @@ pub(crate) struct AttestArguments {
 pub(crate) struct ExportArguments {
     /// The folder for the files
     pub(crate) folder: PathBuf,
+    /// Make them of a folder with .maru/requirements instead of a running project: without evidence and verdicts
+    #[arg(long, value_name = "FOLDER", conflicts_with = "evidence")]
+    pub(crate) from: Option<PathBuf>,
+    /// The folder or file with the models to show; by default .maru/models here, when there is one
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) models: Option<PathBuf>,
+    /// The date of issue; by default today
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: Option<String>,
     /// The language of the documents
     #[arg(long, value_parser = ["ko", "en"], default_value = "ko")]
     pub(crate) language: String,
-    /// html, docx, xlsx or hwpx; may be given several times; by default all
+    /// html, docx, xlsx, hwpx, or pdf in builds with the feature "pdf"; may be given several times; by default all of the build
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Vec<String>,
+    /// Of which baseline; without it, of the project as it is
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "date", "models", "evidence"])]
+    pub(crate) baseline: Option<String>,
     /// Write the evidence into the folder as well
     #[arg(long)]
     pub(crate) evidence: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProjectCommand {
-    /// Show the numbers of verdicts, the state of the chain, and what runs where
-    Status,
 }
 
 /// What `maru up` can be told.
@@ -203,6 +239,9 @@ pub(crate) struct UpArguments {
     /// The port of the metrics API (HTTPS)
     #[arg(long, default_value_t = 9090)]
     pub(crate) metrics_port: u16,
+    /// The port of the alerts API (HTTPS)
+    #[arg(long, default_value_t = 9093)]
+    pub(crate) alerts_port: u16,
     /// The addresses of pods
     #[arg(long, default_value = "10.42.0.0/24", value_name = "CIDR")]
     pub(crate) pod_cidr: maru_net::Cidr,
@@ -324,6 +363,9 @@ pub(crate) enum MetricsCommand {
     /// Manage the tokens that clients show
     #[command(subcommand)]
     Token(MetricsTokenCommand),
+    /// Check rule files, run their tests, and rehearse them over recorded samples
+    #[command(subcommand)]
+    Rules(crate::rules::RulesCommand),
 }
 
 #[derive(Debug, Subcommand)]

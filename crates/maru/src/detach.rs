@@ -65,6 +65,7 @@ fn spawn(global: &GlobalArguments, up: &UpArguments, settings: &Settings) -> any
         .args(["up", "--node-name", &settings.node_name, "--bind", &up.bind.to_string()])
         .args(["--api-port", &up.api_port.to_string(), "--http-port", &up.http_port.to_string()])
         .args(["--https-port", &up.https_port.to_string(), "--metrics-port", &up.metrics_port.to_string()])
+        .args(["--alerts-port", &up.alerts_port.to_string()])
         .args(["--pod-cidr", &up.pod_cidr.to_string(), "--service-cidr", &up.service_cidr.to_string()])
         .args(up.log_json.then_some("--log-json"))
         .stdin(Stdio::null())

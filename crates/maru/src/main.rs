@@ -1,6 +1,7 @@
 //! The binary: reads flags, checks the machine, wires the rooms, starts and stops them in order.
 
 mod acceptance;
+mod alerts;
 mod analyze;
 mod arguments;
 mod client;
@@ -9,11 +10,16 @@ mod detach;
 mod down;
 mod export;
 mod image;
+mod import;
+mod init;
 mod instance;
 mod kubeconfig;
 mod metrics;
+mod model;
 mod preflight;
+mod project;
 mod report;
+mod rules;
 mod requirements;
 mod settings;
 mod slo;
@@ -42,12 +48,14 @@ fn main() -> ExitCode {
     let format = match &arguments.command {
         Command::Up(up) if up.log_json => LogFormat::Json,
         Command::Metrics(metrics) if metrics.serve.log_json => LogFormat::Json,
+        Command::Alerts(alerts) if alerts.serve.log_json => LogFormat::Json,
         _ => LogFormat::Text,
     };
     // The client's own lines would repeat what the command says.
     let serves = match &arguments.command {
         Command::Up(_) => true,
         Command::Metrics(metrics) => metrics.command.is_none(),
+        Command::Alerts(alerts) => alerts.command.is_none(),
         _ => false,
     };
     let default_filter = if serves { "info" } else { "warn,kube_client=off" };
@@ -84,13 +92,16 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Kubeconfig => client::print_kubeconfig(global, report),
         Command::Image(image) => image::run(global, image, report).await,
         Command::Metrics(metrics) => metrics::run(global, *metrics, report).await,
+        Command::Alerts(alerts) => alerts::run(global, *alerts, report).await,
         Command::Demo(demo) => demo::run(global, &demo, report).await,
         Command::Req(ReqCommand::Project(command)) => spine::requirements(global, command, report).await,
+        Command::Req(ReqCommand::Apply(arguments)) => import::run(global, &arguments, report).await,
         Command::Req(ReqCommand::Folder(command)) => requirements::run(command, global.json, report).await,
+        Command::Model(command) => model::run(&command, report),
         Command::Slo(command) => slo::run(global, command, report).await,
         Command::Analyze(arguments) => Ok(analyze::run(global, *arguments, report).await),
         Command::Evidence(command) => spine::evidence(global, command, report).await,
-        Command::Project(command) => spine::project(global, command, report).await,
+        Command::Project(command) => project::run(global, command, report).await,
         Command::Export(arguments) => export::run(global, arguments, report).await,
         Command::Client(command) => client::run(global, command, report).await,
     }

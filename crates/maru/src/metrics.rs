@@ -12,6 +12,7 @@ use maru_metrics::{
     Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, KubeApi, Limits, Metrics, MetricsOptions, NameTranslation,
     OtlpOptions, Promotion, TokenFile, TokenRecord, parse_duration,
 };
+use maru_metrics::rules::{AlertmanagerTarget, Alertmanagers, Transport};
 use maru_task::Scope;
 use maru_telemetry::Registry;
 use maru_time::system_clock;
@@ -19,6 +20,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::arguments::{
@@ -35,6 +37,7 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: MetricsArguments, r
     let paths = Paths::new(&global.data);
     match arguments.command {
         Some(MetricsCommand::Token(command)) => tokens(&token_file(&paths), command, report),
+        Some(MetricsCommand::Rules(command)) => crate::rules::run(&paths, command, report).await,
         None => serve(&paths, &arguments.serve, report).await,
     }
 }
@@ -44,7 +47,7 @@ pub(crate) fn token_file(paths: &Paths) -> TokenFile {
     TokenFile::new(paths.metrics().join("tokens.json"))
 }
 
-fn tokens(file: &TokenFile, command: MetricsTokenCommand, report: Report) -> anyhow::Result<u8> {
+pub(crate) fn tokens(file: &TokenFile, command: MetricsTokenCommand, report: Report) -> anyhow::Result<u8> {
     match command {
         MetricsTokenCommand::Create { name, scope, series_max } => {
             anyhow::ensure!(!name.is_empty() && name.len() <= 150, "a token's name has 1 to 150 bytes");
@@ -298,12 +301,14 @@ pub(crate) async fn start(
     tls: &TlsSource,
     client: Client,
     registry: &Registry,
+    alerts: &maru_alerts::Alerts,
 ) -> anyhow::Result<Metrics> {
     let mut options = MetricsOptions::new(settings.paths.metrics());
+    options.alertmanagers = alertmanagers(settings, alerts);
     options.collect.in_process = maru_metrics::cluster_targets(scope, &client, &settings.node_name, registry);
     options.collect.kube = Some(KubeApi(client.clone()));
     options.collect.first_at_once = true;
-    let delegate = Delegate::new(move |question| review(client.clone(), question));
+    let delegate = delegate(client, ROLE_PATH);
     options.access = Access::Tokens { file: token_file(&settings.paths), delegate: Some(delegate) };
     options.registry = registry.clone();
     options.flags = vec![("data".to_owned(), settings.paths.data.display().to_string())];
@@ -325,11 +330,27 @@ pub(crate) async fn start(
     Ok(metrics)
 }
 
+/// Tells alerts to the room in the same process, without a socket.
+fn alertmanagers(settings: &Settings, alerts: &maru_alerts::Alerts) -> watch::Receiver<Alertmanagers> {
+    let target = AlertmanagerTarget {
+        url: format!("https://{}/api/v2/alerts", settings.alerts),
+        transport: Transport::Room(alerts.room_handler()),
+        timeout: Duration::from_secs(10),
+        alert_relabel_configs: Arc::from([]),
+    };
+    watch::channel(Alertmanagers { active: vec![target], dropped: Vec::new() }).1
+}
+
 /// The path that roles name to give access to metrics (`nonResourceURLs`).
 const ROLE_PATH: &str = "/maru/metrics";
 
+/// Asks about tokens that are not in the file: `path` is what roles name to give access.
+pub(crate) fn delegate(client: Client, path: &'static str) -> Delegate {
+    Delegate::new(move |question| review(client.clone(), path, question))
+}
+
 /// Asks the API server whose token it is and what that one may do.
-async fn review(client: Client, question: AccessQuestion) -> AccessAnswer {
+async fn review(client: Client, path: &'static str, question: AccessQuestion) -> AccessAnswer {
     let verb = match question.scope {
         AccessScope::Read => "get",
         AccessScope::Write => "post",
@@ -349,7 +370,7 @@ async fn review(client: Client, question: AccessQuestion) -> AccessAnswer {
         "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
         "spec": {
             "user": user["username"], "groups": user["groups"], "uid": user["uid"],
-            "nonResourceAttributes": {"path": ROLE_PATH, "verb": verb},
+            "nonResourceAttributes": {"path": path, "verb": verb},
         },
     });
     let access = create(&client, "/apis/authorization.k8s.io/v1/subjectaccessreviews", &access).await;
@@ -392,7 +413,7 @@ fn warn_of_exposure(arguments: &MetricsServeArguments, file: &TokenFile, has_tls
 }
 
 /// Reads the certificate, and reads it again when its file has changed: renewal needs no restart.
-fn tls_source(certificate: &Path, key: &Path) -> anyhow::Result<TlsSource> {
+pub(crate) fn tls_source(certificate: &Path, key: &Path) -> anyhow::Result<TlsSource> {
     let (certificate, key) = (certificate.to_owned(), key.to_owned());
     let changed = move |path: &PathBuf| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let first: (Option<SystemTime>, Arc<rustls::ServerConfig>) =

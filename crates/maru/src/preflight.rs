@@ -175,6 +175,7 @@ pub(crate) fn check_ports(settings: &Settings) -> Vec<Finding> {
         ("HTTP", "--http-port", settings.http),
         ("HTTPS", "--https-port", settings.https),
         ("metrics", "--metrics-port", settings.metrics),
+        ("alerts", "--alerts-port", settings.alerts),
     ];
     ports.into_iter().filter_map(|(what, flag, address)| check_port(what, flag, address)).collect()
 }

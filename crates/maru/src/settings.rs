@@ -36,6 +36,10 @@ impl Paths {
         self.data.join("node")
     }
 
+    pub(crate) fn alerts(&self) -> PathBuf {
+        self.data.join("alerts")
+    }
+
     pub(crate) fn metrics(&self) -> PathBuf {
         self.data.join("metrics")
     }
@@ -85,6 +89,7 @@ pub(crate) struct Settings {
     pub(crate) http: SocketAddr,
     pub(crate) https: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    pub(crate) alerts: SocketAddr,
     pub(crate) pods: Cidr,
     pub(crate) services: Cidr,
     /// The node's address as pods see it: the first of the pods' range.
@@ -116,6 +121,7 @@ impl Settings {
             ("--http-port", up.http_port),
             ("--https-port", up.https_port),
             ("--metrics-port", up.metrics_port),
+            ("--alerts-port", up.alerts_port),
         ];
         for (index, (flag, port)) in ports.iter().enumerate() {
             for (other, same) in ports.iter().skip(index + 1) {
@@ -141,6 +147,7 @@ impl Settings {
             http: SocketAddr::new(up.bind, up.http_port),
             https: SocketAddr::new(up.bind, up.https_port),
             metrics: SocketAddr::new(up.bind, up.metrics_port),
+            alerts: SocketAddr::new(up.bind, up.alerts_port),
             pods,
             services,
             node_address: address(pods, 1),

@@ -11,6 +11,7 @@ use maru_auth::{BearerTokens, CertificateAuthority, ClientAuth, Identity, Secret
 use maru_client::Client;
 use maru_gateway::{Gateway, GatewayOptions};
 use maru_http::TlsSource;
+use maru_alerts::Alerts;
 use maru_metrics::{ClusterOptions, Metrics};
 use maru_net::{HostLinkOptions, HostLinks, PodNetworkOptions, PodNetworks, Uplink};
 use maru_network::{DnsOptions, InProcess, Network, NetworkOptions, Protocol};
@@ -125,6 +126,7 @@ fn greet(settings: &Settings, report: Report, started: Instant) {
     report.line(format_args!("  API       https://{}", settings.api));
     report.line(format_args!("  gateway   http://{}  https://{}", settings.http, settings.https));
     report.line(format_args!("  metrics   https://{}", settings.metrics));
+    report.line(format_args!("  alerts    https://{}", settings.alerts));
     report.line(format_args!("  data      {}", settings.paths.data.display()));
     report.line(format_args!(
         "\ntry:\n  export KUBECONFIG={}\n  kubectl get pods -A\n",
@@ -157,6 +159,8 @@ struct House {
     store: Store,
     metrics: Metrics,
     metrics_scope: Scope,
+    alerts: Alerts,
+    alerts_scope: Scope,
     links: HostLinks,
     network: Network,
     node: Node,
@@ -220,8 +224,11 @@ impl House {
         // Each room may do what its own role says; only the start itself makes kinds known.
         let client = |room: &str| maru_client::as_user(&handler, &format!("system:maru:{room}"), &[]);
         let setup = maru_client::as_user(&handler, "system:maru", &[Identity::MASTERS]);
+        let alerts_scope = Scope::root("alerts");
+        let alerts = crate::alerts::start(&alerts_scope, settings, &tls, client("alerts"), &registry).await?;
+        step("alerts", &format_args!("https://{}", settings.alerts));
         let metrics_scope = Scope::root("metrics");
-        let metrics = crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry).await?;
+        let metrics = crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry, &alerts).await?;
         step("metrics", &format_args!("https://{}", settings.metrics));
         install_definitions(&setup, "maru-gateway", maru_gateway::crds()).await?;
         install_definitions(&setup, "maru-process", maru_process::crds()).await?;
@@ -256,6 +263,8 @@ impl House {
             store,
             metrics,
             metrics_scope,
+            alerts,
+            alerts_scope,
             links,
             network,
             node,
@@ -270,6 +279,7 @@ impl House {
     /// Stops in the reverse order; with `down` the pods stop as well, and nothing is left on the machine.
     async fn stop(self, down: bool) -> anyhow::Result<()> {
         self.metrics.set_stopping();
+        self.alerts.set_stopping();
         end(&self.gateway_scope).await;
         end(&self.reconcilers).await;
         if down {
@@ -278,6 +288,7 @@ impl House {
         end(&self.node_scope).await;
         end(&self.network_scope).await;
         end(&self.metrics_scope).await;
+        end(&self.alerts_scope).await;
         end(&self.api_scope).await;
         if down {
             self.network.teardown().await.context("the packet rules could not be removed")?;

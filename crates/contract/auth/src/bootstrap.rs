@@ -296,6 +296,16 @@ fn room_roles() -> Vec<Value> {
                 ),
             ],
         ),
+        // The configuration of who is told what.
+        cluster_role(
+            "system:maru:alerts",
+            None,
+            &[
+                rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+                rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+                rule(&["get"], CORE, &["secrets"]),
+            ],
+        ),
         cluster_role(
             "system:maru:network",
             None,
@@ -392,7 +402,7 @@ pub fn bootstrap_cluster_role_bindings() -> Vec<Value> {
         ),
         cluster_role_binding("system:monitoring", "system:monitoring", &[("Group", "system:monitoring")]),
     ];
-    for room in ["workloads", "node", "metrics", "network", "gateway", "process", "assurance"] {
+    for room in ["workloads", "node", "metrics", "alerts", "network", "gateway", "process", "assurance"] {
         let name = format!("system:maru:{room}");
         bindings.push(cluster_role_binding(&name, &name, &[("User", &name)]));
     }

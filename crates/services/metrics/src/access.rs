@@ -319,6 +319,30 @@ impl Gate {
     }
 }
 
+/// Judges requests of other servers by the same kinds of tokens.
+#[derive(Debug)]
+pub struct Doorkeeper(Gate);
+
+impl Doorkeeper {
+    /// Makes one.
+    #[must_use]
+    pub fn new(access: Access) -> Self {
+        Self(Gate::new(access))
+    }
+
+    /// Judges a request by its headers.
+    ///
+    /// # Errors
+    /// When it may not: a status and the reason.
+    pub async fn admit(
+        &self,
+        headers: &http::HeaderMap,
+        scope: AccessScope,
+    ) -> Result<(), (http::StatusCode, String)> {
+        self.0.admit(headers, scope).await.map(drop).map_err(|fault| (fault.status(), fault.to_string()))
+    }
+}
+
 /// Returns the token of a request: a bearer token, or the password of basic authentication.
 fn token_of(headers: &http::HeaderMap) -> Option<String> {
     let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;

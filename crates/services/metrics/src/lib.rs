@@ -35,7 +35,7 @@ pub use collect::{
     follow_cluster, read_configuration_file,
 };
 
-pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, TokenError, TokenFile, TokenRecord};
+pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, Doorkeeper, TokenError, TokenFile, TokenRecord};
 pub use metrics::{Metrics, MetricsError};
 pub use options::{Access, Limits, MetricsOptions};
 pub use request::parse_duration;
