@@ -35,7 +35,7 @@ fn is_true(model: &Model, claim: &Claim) -> bool {
 }
 
 /// Changes one thing of a certificate.
-fn corrupt(certificate: &mut Certificate, what: u8, seed: usize) {
+pub(crate) fn corrupt(certificate: &mut Certificate, what: u8, seed: usize) {
     let count = certificate.proof.nodes.len();
     let node = &mut certificate.proof.nodes[seed % count];
     let multipliers = match (what % 2, node.steps.is_empty(), &mut node.end) {

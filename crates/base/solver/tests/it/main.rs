@@ -6,4 +6,5 @@ mod brute;
 mod certificates;
 mod negotiation;
 mod oracles;
+mod program;
 mod search;
