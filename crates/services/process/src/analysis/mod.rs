@@ -12,6 +12,8 @@ mod findings;
 mod measured;
 mod reader;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod watch;
 
