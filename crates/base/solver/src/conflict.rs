@@ -190,31 +190,34 @@ enum Look {
 impl Map {
     /// Finds a set that keeps to all clauses and is no part of another that does.
     fn greatest_unexplained(&self) -> Look {
-        let mut set: Vec<Option<bool>> = vec![None; self.size];
-        // Decisions: the place, and whether "in" was given up.
-        let mut trail: Vec<(usize, bool)> = Vec::new();
-        let mut next = 0;
+        // Only what some clause wants out may have to be out; whatever else is in harms nothing.
+        let mut decided: Vec<usize> =
+            self.clauses.iter().flatten().filter(|(_, wanted)| !wanted).map(|(at, _)| *at).collect();
+        decided.sort_unstable();
+        decided.dedup();
+        let mut set: Vec<Option<bool>> = vec![Some(true); self.size];
+        decided.iter().for_each(|at| set[*at] = None);
+        // Decisions in their order, each "in" until that was given up.
+        let mut trail: Vec<bool> = Vec::new();
         for _ in 0..MAP_STEPS_MAX {
             let wrong = self.clauses.iter().any(|clause| clause.iter().all(|(at, wanted)| set[*at] == Some(!wanted)));
             if wrong {
                 loop {
                     match trail.pop() {
                         None => return Look::Nothing,
-                        Some((at, true)) => set[at] = None,
-                        Some((at, false)) => {
-                            set[at] = Some(false);
-                            trail.push((at, true));
-                            next = at + 1;
+                        Some(false) => set[decided[trail.len()]] = None,
+                        Some(true) => {
+                            set[decided[trail.len()]] = Some(false);
+                            trail.push(false);
                             break;
                         }
                     }
                 }
-            } else if next == self.size {
+            } else if trail.len() == decided.len() {
                 return Look::Set(set.into_iter().map(|member| member == Some(true)).collect());
             } else {
-                set[next] = Some(true);
-                trail.push((next, false));
-                next += 1;
+                set[decided[trail.len()]] = Some(true);
+                trail.push(true);
             }
         }
         Look::Unknown
