@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
-use maru_api::{Digest, Language, LocalText, Requirement};
+use maru_api::{Digest, Language, LocalText, Project, Requirement};
 use maru_evidence::readers::Format;
 use maru_process::{Attestation, Desk, Effort, Ledger};
 use maru_time::{Timestamp, system_clock};
@@ -80,6 +80,8 @@ struct Case {
 pub(crate) struct Accepted {
     /// The requirements with their verdicts.
     pub(crate) requirements: Vec<Requirement>,
+    /// The project, with the stage that it is in and what blocks it.
+    pub(crate) project: Option<Project>,
     /// Where the documents are.
     pub(crate) documents: PathBuf,
     /// Whether the requirements can hold together with what was measured, for people.
@@ -93,8 +95,9 @@ pub(crate) async fn run(
     gateway: &str,
     folder: &Path,
 ) -> anyhow::Result<Accepted> {
-    let files = ["project.yaml", "architecture.yaml", "requirements"].map(|name| folder.join(name));
-    let manifests = maru_cli::read_manifests(&files)?;
+    let files = ["project.yaml", "architecture.yaml", "gates.yaml", "requirements"].map(|name| folder.join(name));
+    let mut manifests = maru_cli::read_manifests(&files)?;
+    crate::import::add_history(&mut manifests, folder).await;
     maru_cli::apply_documents(manifests, context).await?;
     let shop = Shop::new(gateway)?;
     let ledger = Ledger::open(&paths.evidence())?;
@@ -124,7 +127,8 @@ pub(crate) async fn run(
     let formats = &maru_documents::Format::ALL;
     crate::export::documents(&desk, &documents, models, Language::Ko, formats, system_clock().now()).await?;
     let architecture = analysis(context).await?;
-    Ok(Accepted { requirements, documents, architecture })
+    let project = desk.project().await?;
+    Ok(Accepted { project, requirements, documents, architecture })
 }
 
 /// Analyses the architecture with what was measured.

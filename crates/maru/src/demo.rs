@@ -70,11 +70,14 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
         let (ko, en) = (text.get(maru_api::Language::Ko), text.get(maru_api::Language::En));
         report.line(format_args!("\narchitecture: {ko}\n              {en}"));
     }
+    if let Some(project) = &accepted.project {
+        report.line(crate::project::where_it_is(project));
+    }
     report.line(format_args!(
-        "\ntry:\n  curl {page}\n  maru get pods -n {NAMESPACE}\n  maru logs -n {NAMESPACE} deploy/orders -f\n  maru describe -n {NAMESPACE} statefulset/orders-db\n  maru -n {NAMESPACE} req show nfr-002\n  maru -n {NAMESPACE} evidence list\n  maru -n {NAMESPACE} analyze\n  maru down"
+        "\ntry:\n  curl {page}\n  maru get pods -n {NAMESPACE}\n  maru logs -n {NAMESPACE} deploy/orders -f\n  maru describe -n {NAMESPACE} statefulset/orders-db\n  maru -n {NAMESPACE} req show nfr-002\n  maru -n {NAMESPACE} evidence list\n  maru -n {NAMESPACE} analyze\n  maru -n {NAMESPACE} project gate\n  maru down"
     ));
     report.value(&json!({"page": page, "order": order, "seconds": started.elapsed().as_secs_f64(),
-        "requirements": accepted.requirements, "documents": accepted.documents, "architecture": accepted.architecture,
+        "requirements": accepted.requirements, "documents": accepted.documents, "architecture": accepted.architecture, "project": accepted.project,
         "steps": steps.done.iter().map(|(name, took)| json!({"step": name, "seconds": took.as_secs_f64()})).collect::<Vec<_>>()}));
     Ok(0)
 }

@@ -12,7 +12,7 @@ use maru_process::{Attestation, BLOB_BYTES_MAX, Checked, Desk, Ledger};
 use maru_time::system_clock;
 use serde_json::json;
 
-use crate::arguments::{AttestArguments, EvidenceCommand, GlobalArguments, ProjectCommand, RequirementCommand};
+use crate::arguments::{AttestArguments, EvidenceCommand, GlobalArguments, KeyCommand, RequirementCommand};
 use crate::report::Report;
 use crate::settings::Paths;
 
@@ -21,13 +21,7 @@ const REASON_LETTERS: usize = 96;
 
 pub(crate) async fn desk(global: &GlobalArguments, report: Report) -> anyhow::Result<Desk> {
     let context = crate::client::connect(global, report).await?;
-    let folder = Paths::new(&global.data).evidence();
-    let ledger = Ledger::open(&folder).with_context(|| {
-        format!(
-            "the evidence in \"{}\" cannot be used; it is on the machine that Maru runs on, and root's",
-            folder.display()
-        )
-    })?;
+    let ledger = Ledger::open_or_absent(&Paths::new(&global.data).evidence());
     Ok(Desk::new(context.client, ledger, &global.namespace))
 }
 
@@ -53,6 +47,9 @@ pub(crate) async fn requirements(
             })?;
             report.line(show(one, &all));
             report.value(&serde_json::to_value(one)?);
+        }
+        RequirementCommand::Approve { name, word } => {
+            return crate::project::approve(global, "Requirement", &name, &word, report).await;
         }
         RequirementCommand::Trace { language } => {
             let language = if language == "en" { Language::En } else { Language::Ko };
@@ -222,6 +219,7 @@ pub(crate) async fn evidence(global: &GlobalArguments, command: EvidenceCommand,
             report.value(&json!({"evidence": all}));
             Ok(0)
         }
+        EvidenceCommand::Key(command) => keys(&desk(global, report).await?, &command, report).await,
         EvidenceCommand::Export { folder } => {
             let desk = desk(global, report).await?;
             let records = maru_process::export(&desk, &folder).await?;
@@ -235,6 +233,27 @@ pub(crate) async fn evidence(global: &GlobalArguments, command: EvidenceCommand,
             Ok(0)
         }
     }
+}
+
+async fn keys(desk: &Desk, command: &KeyCommand, report: Report) -> anyhow::Result<u8> {
+    if let KeyCommand::Rotate = command {
+        let recorded = desk.rotate_key(system_clock().now()).await?;
+        report.line(format_args!("recorded {}: another key signs from now on; hand its id over", recorded.envelope));
+    }
+    let keys = desk.keys()?;
+    let rows: Vec<Vec<String>> = keys
+        .iter()
+        .enumerate()
+        .map(|(index, one)| {
+            let until = keys.get(index + 1).map(|next| next.since.saturating_sub(1).to_string());
+            vec![one.key.id(), one.since.to_string(), until.unwrap_or_else(|| "signs now".to_owned())]
+        })
+        .collect();
+    report.line(table(&["KEY", "FROM RECORD", "TO RECORD"], &rows));
+    let all: Vec<_> =
+        keys.iter().map(|one| json!({"keyid": one.key.id(), "pem": one.key.to_pem(), "since": one.since})).collect();
+    report.value(&json!({"keys": all}));
+    Ok(0)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<maru_evidence::PublicKey> {
@@ -345,37 +364,4 @@ fn read_image(text: &str) -> anyhow::Result<Subject> {
         .with_context(|| format!("\"{text}\" is no image: write COMPONENT=sha256:…, as in orders=sha256:9f2c…"))?;
     let digest = digest.rsplit('@').next().unwrap_or(digest).parse()?;
     Ok(Subject { kind: SubjectKind::Image, name: name.to_owned(), digest })
-}
-
-pub(crate) async fn project(global: &GlobalArguments, command: ProjectCommand, report: Report) -> anyhow::Result<u8> {
-    let ProjectCommand::Status = command;
-    let desk = desk(global, report).await?;
-    let requirements = desk.requirements().await?;
-    let count = |verdict: Option<Verdict>| {
-        requirements.iter().filter(|one| one.status.as_ref().is_some_and(|status| status.verdict == verdict)).count()
-    };
-    let project = desk.project().await?;
-    let title = project.as_ref().map(|one| one.spec.title.get(Language::Ko).to_owned()).unwrap_or_default();
-    let checked = maru_process::verify(&desk).await?;
-    let running = desk.running().await?;
-    report.line(format_args!("project {}  {title}", desk.name()));
-    for verdict in [Verdict::Conforming, Verdict::Nonconforming, Verdict::NotMeasured] {
-        report.line(format_args!("  {:<14} {:>5}  {}", verdict.name(), count(Some(verdict)), verdict.korean()));
-    }
-    report.line(format_args!("evidence  {} records stand, {} problems", checked.records, checked.problems.len()));
-    for problem in &checked.problems {
-        report.line(format_args!("  bad  {}: {}", problem.what, problem.why));
-    }
-    for (environment, images) in &running {
-        report.line(format_args!("environment {environment}  {} images run", images.len()));
-    }
-    report.value(&json!({
-        "project": desk.name(),
-        "conforming": count(Some(Verdict::Conforming)),
-        "nonconforming": count(Some(Verdict::Nonconforming)),
-        "notMeasured": count(Some(Verdict::NotMeasured)),
-        "evidence": checked,
-        "environments": running,
-    }));
-    Ok(0)
 }
