@@ -94,6 +94,15 @@ impl Group {
     }
 }
 
+/// A look at a group.
+struct Flush {
+    number: u64,
+    id: GroupId,
+    route: usize,
+    key: Arc<str>,
+    labels: Labels,
+}
+
 #[derive(Debug)]
 struct Flight {
     number: u64,
@@ -242,6 +251,16 @@ impl Engine {
             }
             if !entry.is_over {
                 self.route(fingerprint, now);
+            }
+        }
+        // Groups that were told of already go on in their rhythm: senders get the time to say their alerts again.
+        let told: BTreeSet<&Arc<str>> = self.log.keys().map(|key| &key.group).collect();
+        for (id, group) in &mut self.groups {
+            if told.contains(&group.key) {
+                self.timers.remove(&(group.next_flush, *id));
+                group.has_flushed = true;
+                group.next_flush = after(now, self.plan.routes[group.route].group_interval);
+                self.timers.insert((group.next_flush, *id));
             }
         }
     }
@@ -395,7 +414,8 @@ impl Engine {
         let number = self.next_id;
         let Some(group) = self.groups.get(&id) else { return };
         let route = &self.plan.routes[group.route];
-        let receiver = &self.plan.receivers[route.receiver];
+        let plan = Arc::clone(&self.plan);
+        let receiver = &plan.receivers[route.receiver];
         let mut alerts: Vec<&Alert> = group
             .alerts
             .iter()
@@ -419,7 +439,6 @@ impl Engine {
                 None => told.push(alert.clone()),
             }
         }
-        let deadline = after(now, route.group_interval.max(FLUSH_TIME_MIN));
         let mut record = FlushRecord {
             flush: number,
             at: now,
@@ -433,62 +452,75 @@ impl Engine {
             suppressed,
             integrations: Vec::new(),
         };
-        let mut pending = 0;
-        for (index, integration) in receiver.integrations.iter().enumerate() {
-            if told.is_empty() {
-                break;
-            }
-            let key = log_key(&group.key, &receiver.name, integration.kind.name(), index);
-            let of = |wanted: bool| {
-                let mut found: Vec<Fingerprint> =
-                    told.iter().filter(|alert| alert.is_resolved(now) == wanted).map(Alert::fingerprint).collect();
-                found.sort_unstable();
-                found
-            };
-            let repeat = route.repeat_interval;
-            let entry = LogEntry {
-                firing: of(false),
-                resolved: of(true),
-                at: now,
-                expires_at: after(now, (repeat * 2).min(self.limits.retention).max(repeat)),
-            };
-            let known = self.log.get(&key).filter(|known| known.expires_at > now);
-            let reason = decide(known, &entry, integration.send_resolved, repeat);
-            let mut told_now: Arc<[Alert]> = Arc::from([]);
-            if reason.sends() {
-                told_now =
-                    told.iter().filter(|alert| integration.send_resolved || !alert.is_resolved(now)).cloned().collect();
-            }
-            let is_sent = !told_now.is_empty();
-            let decision = if reason.sends() && !is_sent { Decision::ResolvedUntold } else { reason };
-            record.integrations.push(IntegrationRecord::new(index, integration.kind.name(), decision, is_sent));
-            if reason.sends() && !is_sent {
-                self.records.push(Record::Notified(key.clone(), entry.clone()));
-                self.log.insert(key, entry);
-            } else if is_sent {
-                pending += 1;
-                dispatches.push(Dispatch {
-                    flush: number,
-                    group: id,
-                    plan: Arc::clone(&self.plan),
-                    receiver: route.receiver,
-                    integration: index,
-                    group_key: Arc::clone(&group.key),
-                    group_labels: group.labels.clone(),
-                    alerts: told_now,
-                    now,
-                    deadline,
-                    reason,
-                    entry,
-                });
+        let before = dispatches.len();
+        if !told.is_empty() {
+            let flush =
+                Flush { number, id, route: group.route, key: Arc::clone(&group.key), labels: group.labels.clone() };
+            for index in 0..receiver.integrations.len() {
+                self.tell(&flush, index, &told, now, &mut record, dispatches);
             }
         }
+        let pending = dispatches.len() - before;
         self.history.add(record);
         if let Some(group) = self.groups.get_mut(&id) {
             group.flight = Some(Flight { number, pending, failed: false, resolved });
             if pending == 0 {
                 self.land(id, now, dispatches);
             }
+        }
+    }
+
+    /// Decides about one integration of the receiver, and makes its message.
+    fn tell(
+        &mut self,
+        flush: &Flush,
+        index: usize,
+        told: &[Alert],
+        now: Timestamp,
+        record: &mut FlushRecord,
+        dispatches: &mut Vec<Dispatch>,
+    ) {
+        let route = &self.plan.routes[flush.route];
+        let receiver = &self.plan.receivers[route.receiver];
+        let integration = &receiver.integrations[index];
+        let key = log_key(&flush.key, &receiver.name, integration.kind.name(), index);
+        let of = |wanted: bool| {
+            let mut found: Vec<Fingerprint> =
+                told.iter().filter(|alert| alert.is_resolved(now) == wanted).map(Alert::fingerprint).collect();
+            found.sort_unstable();
+            found
+        };
+        let repeat = route.repeat_interval;
+        let expires_at = after(now, (repeat * 2).min(self.limits.retention).max(repeat));
+        let entry = LogEntry { firing: of(false), resolved: of(true), at: now, expires_at };
+        let known = self.log.get(&key).filter(|known| known.expires_at > now);
+        let reason = decide(known, &entry, integration.send_resolved, repeat);
+        let mut alerts: Arc<[Alert]> = Arc::from([]);
+        if reason.sends() {
+            let wanted = told.iter().filter(|alert| integration.send_resolved || !alert.is_resolved(now));
+            alerts = wanted.cloned().collect();
+        }
+        let is_sent = !alerts.is_empty();
+        let decision = if reason.sends() && !is_sent { Decision::ResolvedUntold } else { reason };
+        record.integrations.push(IntegrationRecord::new(index, integration.kind.name(), decision, is_sent));
+        if is_sent {
+            dispatches.push(Dispatch {
+                flush: flush.number,
+                group: flush.id,
+                plan: Arc::clone(&self.plan),
+                receiver: route.receiver,
+                integration: index,
+                group_key: Arc::clone(&flush.key),
+                group_labels: flush.labels.clone(),
+                alerts,
+                now,
+                deadline: after(now, route.group_interval.max(FLUSH_TIME_MIN)),
+                reason,
+                entry,
+            });
+        } else if reason.sends() {
+            self.records.push(Record::Notified(key.clone(), entry.clone()));
+            self.log.insert(key, entry);
         }
     }
 
@@ -562,9 +594,9 @@ impl Engine {
     pub fn reload(&mut self, plan: Arc<Plan>, now: Timestamp) {
         self.plan = Arc::clone(&plan);
         self.inhibitor = Inhibitor::new(plan);
-        let mut kept: BTreeMap<Arc<str>, VecDeque<Group>> = BTreeMap::new();
-        for (_, group) in std::mem::take(&mut self.groups) {
-            kept.entry(Arc::clone(&group.key)).or_default().push_back(group);
+        let mut kept: BTreeMap<Arc<str>, VecDeque<(GroupId, Group)>> = BTreeMap::new();
+        for (id, group) in std::mem::take(&mut self.groups) {
+            kept.entry(Arc::clone(&group.key)).or_default().push_back((id, group));
         }
         self.by_labels.clear();
         self.timers.clear();
@@ -583,20 +615,36 @@ impl Engine {
                 self.route(fingerprint, now);
             }
         }
-        let ids: Vec<GroupId> = self.groups.keys().copied().collect();
-        for id in ids {
-            let Some(group) = self.groups.get_mut(&id) else { continue };
-            let Some(old) = kept.get_mut(&group.key).and_then(VecDeque::pop_front) else { continue };
-            self.timers.remove(&(group.next_flush, id));
-            let soonest = if old.has_flushed {
-                after(now, self.plan.routes[group.route].group_interval)
+        self.adopt(kept, now);
+    }
+
+    /// Lets new groups go on where old ones of the same key were: identity, rhythm, and the message under way.
+    fn adopt(&mut self, mut kept: BTreeMap<Arc<str>, VecDeque<(GroupId, Group)>>, now: Timestamp) {
+        let mut renamed = BTreeMap::new();
+        for (new_id, mut group) in std::mem::take(&mut self.groups) {
+            let old = kept.get_mut(&group.key).and_then(VecDeque::pop_front);
+            let Some((id, old)) = old else {
+                self.groups.insert(new_id, group);
+                continue;
+            };
+            self.timers.remove(&(group.next_flush, new_id));
+            group.next_flush = if old.has_flushed {
+                let latest = after(now, self.plan.routes[group.route].group_interval);
+                old.next_flush.min(latest).max(now)
             } else {
-                group.next_flush
+                old.next_flush.min(group.next_flush)
             };
             group.has_flushed = old.has_flushed;
-            // A message under way may still arrive: it is written to the log, and the group looks again in its time.
-            group.next_flush = old.next_flush.min(soonest).max(now);
+            group.flight = old.flight;
             self.timers.insert((group.next_flush, id));
+            self.by_labels.insert((group.route, group.labels.clone()), id);
+            self.groups.insert(id, group);
+            renamed.insert(new_id, id);
+        }
+        for entry in self.alerts.values_mut() {
+            for id in &mut entry.groups {
+                *id = renamed.get(id).copied().unwrap_or(*id);
+            }
         }
     }
 

@@ -76,7 +76,7 @@ impl Inhibitor {
             let is_source_too = matches_all(&rule.source_matchers, labels);
             let found = candidates.iter().find(|fingerprint| {
                 alert(**fingerprint).is_some_and(|source| {
-                    !source.is_resolved(now) && !(is_source_too && matches_all(&rule.target_matchers, &source.labels))
+                    !(source.is_resolved(now) || is_source_too && matches_all(&rule.target_matchers, &source.labels))
                 })
             });
             if let Some(by) = found {

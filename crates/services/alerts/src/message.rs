@@ -260,7 +260,7 @@ pub(crate) static DEFAULT_TEMPLATES: LazyLock<Library> = LazyLock::new(|| {
     library
 });
 
-fn text<'a>(arguments: &'a [Value], index: usize) -> Result<&'a str, String> {
+fn text(arguments: &[Value], index: usize) -> Result<&str, String> {
     match arguments.get(index) {
         Some(value) => {
             value.as_text().ok_or_else(|| format!("wrong type of argument {}: {}", index + 1, value.type_name()))

@@ -66,6 +66,11 @@ struct Posted<'a> {
     generator_url: Option<Cow<'a, str>>,
 }
 
+/// Alerts that are right, and what is wrong with others.
+pub(crate) type ReadAlerts = (Vec<Alert>, Vec<String>);
+/// A status, the API's code, and why.
+pub(crate) type Malformed = (StatusCode, u32, String);
+
 /// Reads a body of alerts: those that are right, and what is wrong with the others.
 ///
 /// # Errors
@@ -74,7 +79,7 @@ pub(crate) fn read_posted(
     body: &[u8],
     resolve_timeout: std::time::Duration,
     now: Timestamp,
-) -> Result<(Vec<Alert>, Vec<String>), (StatusCode, u32, String)> {
+) -> Result<ReadAlerts, Malformed> {
     let posted: Vec<Posted<'_>> = serde_json::from_slice(body).map_err(|error| {
         (StatusCode::BAD_REQUEST, 400, format!("parsing alerts body from \"\" failed, because {error}"))
     })?;
@@ -84,7 +89,7 @@ pub(crate) fn read_posted(
     for (index, one) in posted.into_iter().enumerate() {
         let malformed = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, 602, why);
         let Some(labels) = one.labels else { return Err(malformed(format!("{index}.labels in body is required"))) };
-        let time = |name: &str, text: Option<Cow<'_, str>>| -> Result<Option<Timestamp>, (StatusCode, u32, String)> {
+        let time = |name: &str, text: Option<Cow<'_, str>>| -> Result<Option<Timestamp>, Malformed> {
             let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
             let parsed: Result<Timestamp, _> = text.parse();
             let parsed = parsed.map_err(|_| {

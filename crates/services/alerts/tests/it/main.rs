@@ -1,11 +1,13 @@
 //! Alertmanager's duties: the engine by simulated time, the service over real HTTP with real clients.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 
 mod amtool;
 mod api;
 mod delivery;
 mod mail;
 mod outages;
+mod prometheus;
 mod timings;
 
 use std::path::PathBuf;
