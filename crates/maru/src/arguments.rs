@@ -402,6 +402,9 @@ pub(crate) struct MetricsServeArguments {
     /// What is collected, which rules run, where samples and alerts go: a prometheus.yml as it is
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// How targets are probed at /probe: a blackbox.yml as it is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) probe_config: Option<PathBuf>,
     /// Let everybody in who reaches the server; for loopback addresses only
     #[arg(long)]
     pub(crate) no_authentication: bool,

@@ -140,6 +140,7 @@ fn options(paths: &Paths, arguments: &MetricsServeArguments) -> anyhow::Result<M
     options.scope_series_max = arguments.scope_series_max;
     options.otlp = otlp(&arguments.otlp);
     options.flags = flags(paths, arguments);
+    options.collect.probe_file.clone_from(&arguments.probe_config);
     options.collect.variables = std::env::vars().collect();
     if let Some(file) = &arguments.config {
         let read = maru_metrics::read_configuration_file(file, &options.collect.variables);

@@ -151,7 +151,6 @@ impl Defaults {
         };
         let mut job = ScrapeConfig::new("", &global);
         read_shared(of, &mut job);
-        let _ = of.field("runtime");
         of.finish();
         Self { global, job }
     }
