@@ -164,34 +164,38 @@ fn column(model: &Model, choice: usize, rows: Vec<usize>, lines: &[(Quantity, &S
         rows.iter().map(value).collect()
     };
     // A bound on this choice alone only lets options pass or not: how far they pass makes none better.
-    let rank = |values: &[i64]| -> Vec<i64> {
-        let pairs = values.iter().zip(&rows);
-        pairs.map(|(value, row)| if alone(*row) { i64::from(*value > limits[*row]) } else { *value }).collect()
-    };
-    let all: Vec<(Vec<i64>, Vec<i64>)> = (0..model.choices[choice].options.len())
-        .map(|option| {
-            let values = values_of(option);
-            (rank(&values), values)
-        })
-        .collect();
+    let is_alone: Vec<bool> = rows.iter().map(|row| alone(*row)).collect();
+    let width = rows.len();
+    let count = model.choices[choice].options.len();
+    // Side by side in memory: they are compared with each other many times.
+    let mut all: Vec<i64> = Vec::with_capacity(count * width);
+    let mut ranks: Vec<i64> = Vec::with_capacity(count * width);
+    for option in 0..count {
+        let values = values_of(option);
+        let pairs = values.iter().zip(rows.iter().zip(&is_alone));
+        ranks.extend(pairs.map(|(value, (row, alone))| if *alone { i64::from(*value > limits[*row]) } else { *value }));
+        all.extend(values);
+    }
+    let rank = |option: usize| &ranks[option * width..(option + 1) * width];
     // Those that beat come before those they beat.
-    let mut order: Vec<usize> = (0..all.len()).collect();
+    let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_cached_key(|option| {
-        let ranks = &all[*option].0;
+        let ranks = rank(*option);
         (ranks.first().copied(), ranks.iter().map(|value| i128::from(*value)).sum::<i128>(), *option)
     });
-    let mut frontier: Vec<(usize, Vec<usize>)> = Vec::new();
+    let mut kept: Vec<Vec<usize>> = Vec::new();
+    let mut frontier: Vec<i64> = Vec::new();
     for option in order {
-        let ranks = &all[option].0;
-        let beaten_by = frontier
-            .iter_mut()
-            .find(|(other, _)| all[*other].0.iter().zip(ranks).all(|(better, worse)| better <= worse));
-        match beaten_by {
-            Some((_, class)) => class.push(option),
-            None => frontier.push((option, vec![option])),
+        let mine = rank(option);
+        let is_beaten = |other: &[i64]| other.iter().zip(mine).all(|(better, worse)| better <= worse);
+        match frontier.chunks_exact(width).position(is_beaten) {
+            Some(by) => kept[by].push(option),
+            None => {
+                kept.push(vec![option]);
+                frontier.extend_from_slice(mine);
+            }
         }
     }
-    let values = frontier.iter().flat_map(|(option, _)| all[*option].1.iter().copied()).collect();
-    let kept = frontier.into_iter().map(|(_, class)| class).collect();
+    let values = kept.iter().flat_map(|class| &all[class[0] * width..(class[0] + 1) * width]).copied().collect();
     Column { rows, values, kept }
 }
