@@ -219,3 +219,17 @@ tests:
     std::fs::write(&file, tests).unwrap();
     assert_eq!(test_rules(&file), Ok(()));
 }
+
+#[test]
+fn the_guides_examples_hold() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/guide/rules.md");
+    let text = std::fs::read_to_string(guide).unwrap();
+    let folder = TempDir::new();
+    let mut files = 0;
+    for block in text.split("```yaml\n# ").skip(1) {
+        let (name, rest) = block.split_once('\n').unwrap();
+        std::fs::write(folder.join(name), rest.split("```").next().unwrap()).unwrap();
+        files += 1;
+    }
+    assert_eq!((files, test_rules(&folder.join("tests.yml"))), (2, Ok(())));
+}
