@@ -1,5 +1,7 @@
 //! From text to tokens: what is between the delimiters, and what is around them.
 
+use std::rc::Rc;
+
 use crate::error::Place;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,33 @@ pub(crate) enum Token {
 pub(crate) struct Spanned {
     pub(crate) token: Token,
     pub(crate) at: Place,
+}
+
+/// Tokens that are read once, or ahead by a cheap copy.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    list: Rc<[Spanned]>,
+    next: usize,
+}
+
+impl Tokens {
+    pub(crate) fn new(list: Vec<Spanned>) -> Self {
+        Self { list: list.into(), next: 0 }
+    }
+
+    pub(crate) fn peek(&self) -> Option<&Spanned> {
+        self.list.get(self.next)
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Spanned> {
+        self.next_if(|_| true)
+    }
+
+    pub(crate) fn next_if(&mut self, fits: impl FnOnce(&Spanned) -> bool) -> Option<Spanned> {
+        let spanned = self.list.get(self.next).filter(|spanned| fits(spanned))?.clone();
+        self.next += 1;
+        Some(spanned)
+    }
 }
 
 pub(crate) struct Lexer<'t> {
@@ -350,4 +379,27 @@ fn unescape(text: &str) -> Result<String, String> {
         out.push(resolved.ok_or_else(|| format!("\"\\{escape}\" is no escape; a backslash is written \"\\\\\""))?);
     }
     Ok(out)
+}
+
+/// Says a token to a person.
+pub(crate) fn shown(token: &Token) -> String {
+    match token {
+        Token::Text(_) => "text".to_owned(),
+        Token::Open => "\"{{\"".to_owned(),
+        Token::Close => "\"}}\"".to_owned(),
+        Token::Space => "a space".to_owned(),
+        Token::Field(name) => format!("\".{name}\""),
+        Token::Variable(name) => format!("\"${name}\""),
+        Token::Word(word) => format!("\"{word}\""),
+        Token::Dot => "\".\"".to_owned(),
+        Token::Pipe => "\"|\"".to_owned(),
+        Token::Declare => "\":=\"".to_owned(),
+        Token::Assign => "\"=\"".to_owned(),
+        Token::Comma => "\",\"".to_owned(),
+        Token::LeftParenthesis => "\"(\"".to_owned(),
+        Token::RightParenthesis => "\")\"".to_owned(),
+        Token::Integer(number) => number.to_string(),
+        Token::Float(number) => number.to_string(),
+        Token::String(text) => format!("{text:?}"),
+    }
 }

@@ -1,11 +1,10 @@
 //! From tokens to a tree.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::{Place, TemplateError};
-use crate::lex::{Spanned, Token, tokens};
+use crate::lex::{Spanned, Token, Tokens, shown, tokens};
 
 /// How deep actions and parentheses may nest.
 const DEPTH_MAX: usize = 100;
@@ -90,7 +89,7 @@ pub(crate) fn parse(name: &str, text: &str, variables: &[&str]) -> Result<Parsed
     let tokens = tokens(text).map_err(fail)?;
     let end = tokens.last().map_or(Place { line: 1, column: 1 }, |last| last.at);
     let mut parser = Parser {
-        tokens: Tokens { list: tokens.into(), next: 0 },
+        tokens: Tokens::new(tokens),
         end,
         variables: variables.iter().map(|name| (*name).to_owned()).collect(),
         defined: BTreeMap::new(),
@@ -122,29 +121,6 @@ impl Stop {
             Self::End => "end",
             Self::Else => "else",
         }
-    }
-}
-
-/// Tokens that are read once, or ahead by a cheap copy.
-#[derive(Clone)]
-struct Tokens {
-    list: Rc<[Spanned]>,
-    next: usize,
-}
-
-impl Tokens {
-    fn peek(&self) -> Option<&Spanned> {
-        self.list.get(self.next)
-    }
-
-    fn next(&mut self) -> Option<Spanned> {
-        self.next_if(|_| true)
-    }
-
-    fn next_if(&mut self, fits: impl FnOnce(&Spanned) -> bool) -> Option<Spanned> {
-        let spanned = self.list.get(self.next).filter(|spanned| fits(spanned))?.clone();
-        self.next += 1;
-        Some(spanned)
     }
 }
 
@@ -509,28 +485,5 @@ impl Parser {
             return Err((at, format!("a constant has no field \".{}\"", fields.join("."))));
         }
         Ok(Some(Operand { at, kind, fields }))
-    }
-}
-
-/// Says a token to a person.
-fn shown(token: &Token) -> String {
-    match token {
-        Token::Text(_) => "text".to_owned(),
-        Token::Open => "\"{{\"".to_owned(),
-        Token::Close => "\"}}\"".to_owned(),
-        Token::Space => "a space".to_owned(),
-        Token::Field(name) => format!("\".{name}\""),
-        Token::Variable(name) => format!("\"${name}\""),
-        Token::Word(word) => format!("\"{word}\""),
-        Token::Dot => "\".\"".to_owned(),
-        Token::Pipe => "\"|\"".to_owned(),
-        Token::Declare => "\":=\"".to_owned(),
-        Token::Assign => "\"=\"".to_owned(),
-        Token::Comma => "\",\"".to_owned(),
-        Token::LeftParenthesis => "\"(\"".to_owned(),
-        Token::RightParenthesis => "\")\"".to_owned(),
-        Token::Integer(number) => number.to_string(),
-        Token::Float(number) => number.to_string(),
-        Token::String(text) => format!("{text:?}"),
     }
 }
