@@ -1,6 +1,7 @@
 //! The built binary with the clients that people use: its own command line, kubectl, curl, dig.
 
 mod clients;
+mod collect;
 mod demo;
 mod faults;
 mod images;
