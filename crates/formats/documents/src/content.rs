@@ -283,6 +283,8 @@ pub struct ListItem {
 pub struct Image {
     /// The SVG's text.
     pub svg: String,
+    /// The same as an enhanced metafile, for readers of DOCX that know no SVG.
+    pub metafile: Option<Vec<u8>>,
     /// What it shows, for those who cannot see it.
     pub description: String,
     /// The words below it; counted as figures.

@@ -195,7 +195,12 @@ impl Entities {
         }
         let head = find(&mut scan, &HEADS).ok_or_else(|| scan.wanted("how many: ||, o|, o{ or |{"))?;
         scan.spaces();
+        let other = scan;
         let to = self.entity(&mut scan)?;
+        // As in Mermaid: a name for people stands where an entity is described.
+        if other.rest().strip_suffix(scan.rest()).is_some_and(|taken| taken.contains('[')) {
+            return Err(other.problem("the entity's name for people belongs to its description: name[text] { … }"));
+        }
         scan.spaces();
         if !scan.eat(":") {
             return Err(scan.wanted("\":\" and the name of the relation"));

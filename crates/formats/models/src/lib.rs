@@ -13,6 +13,7 @@ mod flow;
 mod goal;
 mod graph;
 mod layered;
+mod metafile;
 mod model;
 mod read;
 mod scan;

@@ -29,7 +29,7 @@ impl Role {
         }
     }
 
-    fn light(self) -> &'static str {
+    pub(crate) fn light(self) -> &'static str {
         match self {
             Self::Page => "#ffffff",
             Self::Node => "#eef3fa",
@@ -141,6 +141,8 @@ impl Scene {
 pub struct Drawing {
     /// The SVG: no scripts, nothing from outside, the same for the same model.
     pub svg: String,
+    /// The same as an enhanced metafile, for programs that know no SVG.
+    pub metafile: Vec<u8>,
     /// Its width in CSS pixels.
     pub width: f64,
     /// Its height in CSS pixels.
@@ -178,7 +180,8 @@ pub(crate) fn draw(scene: &Scene, theme: Theme, title: &str, description: &str) 
         out.shape(shape);
     }
     out.svg.push_str("</svg>\n");
-    Drawing { svg: out.svg, width, height }
+    let metafile = crate::metafile::write(scene, (left, top), (width, height));
+    Drawing { svg: out.svg, metafile, width, height }
 }
 
 /// Writes SVG; every text and value is escaped.

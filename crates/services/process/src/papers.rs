@@ -400,6 +400,7 @@ impl Paper<'_> {
             let (width_mm, height_mm) = paper_size(drawing.width, drawing.height);
             documents::Figure {
                 svg: drawing.svg,
+                metafile: Some(drawing.metafile),
                 caption: model.heading().get(self.language).to_owned(),
                 description: model.summary().get(self.language).to_owned(),
                 width_mm,

@@ -124,6 +124,9 @@ pub struct EvidenceRef {
 pub struct Figure {
     /// The SVG's text.
     pub svg: String,
+    /// The same as an enhanced metafile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metafile: Option<Vec<u8>>,
     /// The words below it.
     pub caption: String,
     /// What it shows, for those who cannot see it.
@@ -138,6 +141,7 @@ impl Figure {
     pub(super) fn block(&self) -> Block {
         Block::Image(Image {
             svg: self.svg.clone(),
+            metafile: self.metafile.clone(),
             description: self.description.clone(),
             caption: Some(self.caption.clone()),
             width_mm: self.width_mm,

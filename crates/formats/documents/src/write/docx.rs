@@ -50,11 +50,12 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, DocumentError> {
     zip.add("[Content_Types].xml", parts::content_types().as_bytes())?;
     zip.add("_rels/.rels", package_relationships().as_bytes())?;
     zip.add("docProps/core.xml", parts::core_properties(document).as_bytes())?;
-    zip.add("word/_rels/document.xml.rels", document_relationships(images.len()).as_bytes())?;
+    zip.add("word/_rels/document.xml.rels", document_relationships(&images).as_bytes())?;
     zip.add("word/document.xml", xml.finish().as_bytes())?;
     zip.add("word/footer1.xml", parts::footer(document).as_bytes())?;
     for (index, image) in images.iter().enumerate() {
-        zip.add(&format!("word/media/image{}.png", index + 1), parts::PIXEL_PNG)?;
+        let content = image.metafile.as_deref().unwrap_or(parts::PIXEL_PNG);
+        zip.add(&format!("word/media/image{}.{}", index + 1, fallback(image)), content)?;
         zip.add(&format!("word/media/image{}.svg", index + 1), image.svg.as_bytes())?;
     }
     zip.add("word/numbering.xml", parts::numbering(&lists).as_bytes())?;
@@ -72,7 +73,12 @@ fn package_relationships() -> String {
     )
 }
 
-fn document_relationships(images: usize) -> String {
+/// The ending of what readers show that know no SVG.
+fn fallback(image: &Image) -> &'static str {
+    if image.metafile.is_some() { "emf" } else { "png" }
+}
+
+fn document_relationships(images: &[&Image]) -> String {
     let fixed = [
         ("rId1", "http://schemas.openxmlformats.org/officeDocument/2006/relationships/styles", "styles.xml"),
         ("rId2", "http://schemas.openxmlformats.org/officeDocument/2006/relationships/numbering", "numbering.xml"),
@@ -80,9 +86,12 @@ fn document_relationships(images: usize) -> String {
         ("rId4", "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footer", "footer1.xml"),
     ];
     let kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/image";
-    let targets: Vec<(String, String)> = (1..=images)
-        .flat_map(|index| ["png", "svg"].map(|end| (format!("{end}{index}"), format!("media/image{index}.{end}"))))
-        .collect();
+    let target = |(index, image): (usize, &&Image)| {
+        let number = index + 1;
+        [("plain", fallback(image)), ("svg", "svg")]
+            .map(|(id, end)| (format!("{id}{number}"), format!("media/image{number}.{end}")))
+    };
+    let targets: Vec<(String, String)> = images.iter().enumerate().flat_map(target).collect();
     let all = fixed.into_iter().map(|(id, kind, target)| (id.to_owned(), kind, target));
     parts::relationships(all.chain(targets.iter().map(|(id, target)| (id.clone(), kind, target.as_str()))))
 }
@@ -375,7 +384,7 @@ impl<'a> Writer<'_, 'a> {
         xml.empty("pic:cNvPicPr", &[]);
         xml.close();
         xml.open("pic:blipFill", &[]);
-        xml.open("a:blip", &[("xmlns:r", &OFFICE), ("r:embed", &format!("png{id}"))]);
+        xml.open("a:blip", &[("xmlns:r", &OFFICE), ("r:embed", &format!("plain{id}"))]);
         xml.open("a:extLst", &[]);
         xml.open("a:ext", &[("uri", &"{96DAC541-7B7A-43D3-8B79-37D633B846F1}")]);
         let svg = "http://schemas.microsoft.com/office/drawing/2016/SVG/main";
@@ -398,7 +407,9 @@ impl<'a> Writer<'_, 'a> {
         if let Some(caption) = self.cursor.figure(image.caption.as_deref()) {
             self.paragraph("Caption", None, &[Run::plain(caption)]);
         }
-        // Readers that know no SVG show nothing in the picture's place: the description says what it shows.
-        self.paragraph("Note", None, &[Run::plain(&*image.description)]);
+        // Readers that know no SVG may show nothing in the picture's place: the description says what it shows.
+        if image.metafile.is_none() {
+            self.paragraph("Note", None, &[Run::plain(&*image.description)]);
+        }
     }
 }

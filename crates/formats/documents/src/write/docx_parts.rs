@@ -13,7 +13,7 @@ const RELATIONSHIPS: &str = "http://schemas.openxmlformats.org/package/2006/rela
 const WORD: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml";
 const FONT: &str = "Malgun Gothic";
 
-/// One transparent pixel: what a reader shows that knows no SVG. The picture's description and caption stand beside it.
+/// One transparent pixel: what a reader shows that knows no SVG, when there is no metafile. The picture's description and caption stand beside it.
 pub(super) const PIXEL_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\
 \0\0\0\x0bIDATx\xdac`\0\x02\0\0\x05\0\x01\xe9\xfa\xdc\xd8\0\0\0\0IEND\xaeB`\x82";
 
@@ -21,6 +21,7 @@ pub(super) fn content_types() -> String {
     let mut xml = Xml::new();
     xml.open("Types", &[("xmlns", &CONTENT_TYPES)]);
     let defaults = [
+        ("emf", "image/x-emf"),
         ("png", "image/png"),
         ("rels", "application/vnd.openxmlformats-package.relationships+xml"),
         ("svg", "image/svg+xml"),

@@ -66,6 +66,7 @@ fn pictures_that_run_or_load_something_are_refused() {
     let image = |svg: &str| {
         Block::Image(Image {
             svg: svg.to_owned(),
+            metafile: None,
             description: "d".to_owned(),
             caption: None,
             width_mm: 10,

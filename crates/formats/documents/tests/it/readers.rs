@@ -108,3 +108,63 @@ fn five_hundred_requirements_are_written_soon() {
     // The goal is 10 s for all of them; a loaded machine and an unoptimised build get three times that.
     assert!(seconds < 30.0, "{seconds} s");
 }
+
+/// Content that keeps readers busy: each document must be open soon.
+#[test]
+fn libreoffice_ends_with_hostile_content_soon() {
+    use maru_documents::{Block, Cell, Heading, Numbering, Paragraph, ParagraphStyle, Row, Run, Table};
+    if !Command::new("soffice").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: no soffice (Debian: libreoffice-writer-nogui libreoffice-calc-nogui)");
+        return;
+    }
+    let heading =
+        |text: String| Block::Heading(Heading { level: 1, text, numbering: Numbering::Counted, anchor: None });
+    let run = |text: &str| Block::Paragraph(Paragraph { runs: vec![Run::plain(text)], style: ParagraphStyle::Body });
+    let cell = |text: String| Table {
+        caption: Some("long".to_owned()),
+        sheet: Some("long".to_owned()),
+        columns: vec![1, 1],
+        header_rows: 1,
+        rows: vec![
+            Row::of(vec![Cell::header("a"), Cell::header("b")]),
+            Row::of(vec![Cell::text(text), Cell::text("끝난 칸")]),
+        ],
+    };
+    let mixed = "שלום עולם مرحبا 한국어 English 😀👩‍👩‍👧 漢字 é 각";
+    let blocks = vec![
+        Block::Contents,
+        heading("긴 제목 ".repeat(20_000)),
+        heading("x".repeat(100_000)),
+        run(&"가".repeat(100_000)),
+        Block::Table(cell("나".repeat(100_000))),
+        run(mixed),
+        run("제어\u{0}\u{1}\u{b}\u{1f}문자\u{202e}뒤집힘\u{feff}"),
+        heading("끝난 제목".to_owned()),
+    ];
+    let document = crate::formats::document(blocks);
+    let folder = tempfile::tempdir().unwrap();
+    let profile = format!("-env:UserInstallation=file://{}/profile", folder.path().display());
+    for (format, filter, ending) in
+        [(Format::Docx, "txt:Text (encoded):UTF8", "txt"), (Format::Xlsx, "html:HTML (StarCalc)", "html")]
+    {
+        let file = folder.path().join(format!("hostile.{format}"));
+        std::fs::write(&file, write(&document, format).unwrap()).unwrap();
+        let begin = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let output = Command::new("timeout")
+            .args(["--kill-after=10", "240", "soffice", &profile, "--headless", "--norestore", "--convert-to", filter])
+            .arg("--outdir")
+            .arg(folder.path())
+            .arg(&file)
+            .output()
+            .unwrap();
+        let seconds = (std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap() - begin).as_secs_f64();
+        println!("LibreOffice read a hostile {format} in {seconds:.1} s");
+        assert!(output.status.success(), "{format}: {seconds:.0} s, {output:?}");
+        let text = std::fs::read(file.with_extension(ending)).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        for wanted in ["끝난 제목", "끝난 칸", "제어문자", "שלום", "مرحبا", "한국어", "😀"] {
+            assert!(text.contains(wanted), "{format}: no {wanted}");
+        }
+        assert!(!text.contains('\u{202e}'), "{format}");
+    }
+}

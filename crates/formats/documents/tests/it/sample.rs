@@ -74,6 +74,7 @@ pub(crate) fn definition(count: usize) -> RequirementsDefinition {
         scope: vec![text("주문, 결제, 상품 목록")],
         figures: vec![Figure {
             svg: text(SVG),
+            metafile: None,
             caption: text("주문 흐름"),
             description: text("주문에서 결제로 가는 흐름"),
             width_mm: 100,

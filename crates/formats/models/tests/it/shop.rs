@@ -25,6 +25,7 @@ fn the_models_of_the_shop_have_no_findings() {
                 let drawing = model.render(theme, Language::Ko);
                 assert_eq!(drawing, model.render(theme, Language::Ko));
                 if let Some(look) = std::env::var_os("MARU_LOOK") {
+                    std::fs::write(Path::new(&look).join(format!("{name}.emf")), &drawing.metafile).unwrap();
                     std::fs::write(Path::new(&look).join(format!("{name}-{theme:?}.svg")), &drawing.svg).unwrap();
                 }
             }
