@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use maru_metrics::rules::{load_files, test_rules};
+use maru_metrics::rules::{RehearsalRange, load_files, test_rules};
 use maru_metrics::{Metrics, MetricsOptions, parse_duration};
 use maru_monitoring::rules::read_rules;
 use maru_promql::ParseOptions;
@@ -54,6 +54,9 @@ pub(crate) struct RehearseArguments {
     /// Until when: a time, or how long ago
     #[arg(long, default_value = "0s", value_name = "TIME")]
     to: String,
+    /// The time between two evaluations of groups that say none; by default that of the server, or a minute
+    #[arg(long, value_name = "TIME")]
+    interval: Option<String>,
     /// The running server whose samples are read; without it the store in the data folder, which no server may be using
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -127,18 +130,34 @@ fn moment(flag: &str, text: &str, end: Timestamp) -> anyhow::Result<Timestamp> {
     end.checked_sub(ago).with_context(|| format!("--{flag}: \"{text}\" is too long ago"))
 }
 
+/// Which time is rehearsed.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: Timestamp,
+    to: Timestamp,
+    /// Zero: the usual one.
+    interval: Duration,
+}
+
 async fn rehearse(paths: &Paths, arguments: &RehearseArguments, report: Report) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(&arguments.file)
         .with_context(|| format!("cannot read \"{}\"", arguments.file.display()))?;
     let to = moment("to", &arguments.to, system_clock().now())?;
     let from = moment("from", &arguments.from, to)?;
+    let interval = match &arguments.interval {
+        Some(text) => {
+            parse_duration(text).map_err(|why| anyhow::anyhow!("--interval: {why}; write for example 15s"))?
+        }
+        None => Duration::ZERO,
+    };
+    let span = Span { from, to, interval };
     let plan = match &arguments.alertmanager {
         Some(file) => Some(maru_alerts::load(file)?.plan),
         None => None,
     };
     let mut timeline = match &arguments.url {
-        Some(url) => ask(url, arguments.token_file.as_deref(), &text, from, to).await?,
-        None => recorded(paths, &arguments.file, &text, from, to).await?,
+        Some(url) => ask(url, arguments.token_file.as_deref(), &text, span).await?,
+        None => recorded(paths, &arguments.file, &text, span).await?,
     };
     if let Some(plan) = plan {
         let rehearsal = maru_alerts::Rehearsal::from_json(&timeline)?;
@@ -151,9 +170,12 @@ async fn rehearse(paths: &Paths, arguments: &RehearseArguments, report: Report) 
 }
 
 /// Lets a running server rehearse.
-async fn ask(url: &str, token: Option<&Path>, rules: &str, from: Timestamp, to: Timestamp) -> anyhow::Result<Value> {
+async fn ask(url: &str, token: Option<&Path>, rules: &str, span: Span) -> anyhow::Result<Value> {
     let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let path = format!("{}/api/v1/rules/rehearse?start={from}&end={to}", url.trim_end_matches('/'));
+    let mut path = format!("{}/api/v1/rules/rehearse?start={}&end={}", url.trim_end_matches('/'), span.from, span.to);
+    if !span.interval.is_zero() {
+        path.push_str(&format!("&step={}", span.interval.as_secs_f64()));
+    }
     let mut request = client.post(&path).header("content-type", "application/yaml").body(rules.to_owned());
     if let Some(file) = token {
         let token = std::fs::read_to_string(file).with_context(|| format!("cannot read \"{}\"", file.display()))?;
@@ -170,7 +192,7 @@ async fn ask(url: &str, token: Option<&Path>, rules: &str, from: Timestamp, to: 
 }
 
 /// Rehearses over the store in the data folder.
-async fn recorded(paths: &Paths, file: &Path, text: &str, from: Timestamp, to: Timestamp) -> anyhow::Result<Value> {
+async fn recorded(paths: &Paths, file: &Path, text: &str, span: Span) -> anyhow::Result<Value> {
     let rules = read_rules(text).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("\"{}\" cannot be used:\n  {}", file.display(), problems.join("\n  "))
@@ -184,7 +206,12 @@ async fn recorded(paths: &Paths, file: &Path, text: &str, from: Timestamp, to: T
     let opened = Metrics::open(&scope, options).await;
     let metrics = opened.context("give --url when a server is using the store")?;
     let manager = metrics.rules().clone();
-    let work = scope.spawn_blocking(move || manager.rehearse(&rules, from.as_millisecond(), to.as_millisecond()));
+    let range = RehearsalRange {
+        from_ms: span.from.as_millisecond(),
+        to_ms: span.to.as_millisecond(),
+        interval_ms: i64::try_from(span.interval.as_millis()).unwrap_or(i64::MAX),
+    };
+    let work = scope.spawn_blocking(move || manager.rehearse(&rules, range));
     let outcome = work.await.context("the rehearsal broke off")?;
     scope.shutdown(CLOSE_TIME_MAX).await.unwrap_or_default();
     Ok(outcome.map_err(anyhow::Error::msg)?.to_json())

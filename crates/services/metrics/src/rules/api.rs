@@ -14,6 +14,7 @@ use super::alert::Alert;
 use super::evaluate::{ActiveRule, Health, RuleState};
 use super::group::ActiveGroup;
 use super::manager::Manager;
+use super::rehearse::RehearsalRange;
 use crate::fault::Fault;
 use crate::request::{Parameters, rfc3339_millis};
 use crate::routes::Call;
@@ -45,7 +46,9 @@ pub(crate) fn answer_rehearsal(manager: &Manager, parameters: &Parameters, body:
     let now_ms = manager.options().clock.now().as_millisecond();
     let to_ms = parameters.time("end")?.unwrap_or(now_ms);
     let from_ms = parameters.time("start")?.unwrap_or(to_ms.saturating_sub(REHEARSAL_MS));
-    manager.rehearse(&file, from_ms, to_ms).map(|rehearsal| rehearsal.to_json()).map_err(Fault::BadData)
+    let interval_ms = parameters.duration("step")?.unwrap_or(0);
+    let range = RehearsalRange { from_ms, to_ms, interval_ms };
+    manager.rehearse(&file, range).map(|rehearsal| rehearsal.to_json()).map_err(Fault::BadData)
 }
 
 fn moment(at_ms: Option<i64>) -> Value {

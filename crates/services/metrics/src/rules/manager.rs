@@ -266,17 +266,18 @@ impl Manager {
         &self.0.options
     }
 
-    /// Runs rules over recorded samples. Blocks, maybe for long.
+    /// Runs rules over recorded samples; an interval of zero is that of the settings. Blocks, maybe for long.
     ///
     /// # Errors
     /// When the range has no moments or too many.
-    pub fn rehearse(&self, file: &RuleFile, from_ms: i64, to_ms: i64) -> Result<Rehearsal, String> {
+    pub fn rehearse(&self, file: &RuleFile, range: RehearsalRange) -> Result<Rehearsal, String> {
         let (engine, source) = self.0.backend.shared();
         let (interval, world) = {
             let plan = lock(&self.0.plan);
             (plan.settings.evaluation_interval, Arc::clone(&plan.world))
         };
-        rehearse(file, &engine, &source, RehearsalRange { from_ms, to_ms, interval_ms: ms(interval) }, &world)
+        let interval_ms = if range.interval_ms > 0 { range.interval_ms } else { ms(interval) };
+        rehearse(file, &engine, &source, RehearsalRange { interval_ms, ..range }, &world)
     }
 
     /// Returns how often groups were evaluated so far.

@@ -33,7 +33,7 @@ pub struct RehearsalRange {
     pub from_ms: i64,
     /// The last moment.
     pub to_ms: i64,
-    /// The time between two evaluations of groups that say none.
+    /// The time between two evaluations of groups that say none; 0 for the usual one.
     pub interval_ms: i64,
 }
 
