@@ -261,3 +261,127 @@ pub(super) fn secret_or(
 ) -> Option<SecretSource> {
     crate::scrape::read_secret(of, text, file).or_else(|| otherwise.cloned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerting::IntegrationKind;
+
+    fn read(text: &str) -> Result<AlertmanagerConfig, Vec<String>> {
+        let template = |text: &str| if text.contains("{{ bad") { Err("a bad template".to_owned()) } else { Ok(()) };
+        let checks = Checks { template: &template, has_zone: &|zone| zone == "Asia/Seoul" };
+        read_alertmanager(text, checks).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    const GOOD: &str = r#"
+global:
+  resolve_timeout: 10m
+  slack_api_url: https://hooks.example/x
+  smtp_smarthost: "[::1]:2525"
+  smtp_from: a@b.c
+  smtp_require_tls: false
+  http_config: {basic_auth: {username: u, password_file: /p}}
+route:
+  receiver: ops
+  group_by: [alertname, cluster]
+  group_wait: 10s
+  routes:
+    - matchers: ['{team="db", severity=~"page|critical"}', app!=test]
+      receiver: db
+      continue: true
+      group_by: ['...']
+      active_time_intervals: [office]
+      routes: [{match: {kind: disk}, match_re: {host: 'h.*'}, repeat_interval: 1d}]
+inhibit_rules:
+  - source_match: {severity: critical}
+    target_matchers: [severity="warning"]
+    equal: [alertname]
+time_intervals:
+  - {name: office, time_intervals: [{weekdays: ['monday:friday'], location: Asia/Seoul}]}
+mute_time_intervals:
+  - {name: old, time_intervals: [{months: [may]}]}
+receivers:
+  - name: ops
+    email_configs: [{to: ops@b.c}]
+    slack_configs: [{channel: '#ops'}]
+  - name: db
+    webhook_configs: [{url_file: /u, max_alerts: 5, http_config: {authorization: {credentials: x}}}]
+templates: ['t/*.tmpl']
+"#;
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let config = read(GOOD).unwrap();
+        assert_eq!(config.resolve_timeout, Duration::from_secs(600));
+        let db = &config.route.routes[0];
+        assert!(db.group_by_all && db.continues && db.matchers.len() == 3);
+        // What is not said comes from above; times hold for their own node only.
+        assert_eq!((db.group_wait, db.group_interval), (Duration::from_secs(10), Duration::from_secs(300)));
+        let disk = &db.routes[0];
+        assert_eq!((disk.receiver.as_str(), disk.active_time_intervals.len()), ("db", 0));
+        assert_eq!(disk.repeat_interval, Duration::from_secs(86_400));
+        assert_eq!(config.time_intervals.len(), 2);
+        let ops = &config.receivers[0].integrations;
+        let kinds: Vec<IntegrationKind> = ops.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [IntegrationKind::Email, IntegrationKind::Slack]);
+        let mail = ops[0].email.as_ref().unwrap();
+        assert_eq!((mail.host.as_str(), mail.port, mail.require_tls), ("::1", 2525, false));
+        assert!(!ops[0].send_resolved && !ops[1].send_resolved && config.receivers[1].integrations[0].send_resolved);
+        assert_eq!(config.warnings.len(), 3, "{:?}", config.warnings);
+    }
+
+    #[test]
+    fn all_problems_are_told_with_their_lines() {
+        let wrong = r#"
+global: {opsgenie_api_key: x, resolve_timeout: soon}
+route:
+  receiver: nobody
+  matchers: [a=b]
+  group_by: ['...', a]
+  group_interval: 0s
+  routes:
+    - receiver: missing
+      mute_time_intervals: [never]
+      matchers: ['a=~"("']
+      continu: true
+receivers:
+  - name: ops
+  - name: ops
+    sns_configs: [{}]
+    webhook_configs:
+      - {url: 'ftp://x'}
+      - {url: 'http://x', url_file: /x}
+      - {url: 'http://x', http_config: {proxy_url: 'http://p'}}
+    slack_configs: [{title: '{{ bad }}'}]
+    email_configs: [{to: x}]
+time_intervals:
+  - {name: n, time_intervals: [{location: Mars/Base}]}
+"#;
+        let problems = read(wrong).unwrap_err();
+        let all = problems.join("\n");
+        for part in [
+            "line 2, column 10: global.opsgenie_api_key: \"opsgenie_api_key\" is not supported",
+            "\"soon\"",
+            "there is no receiver \"nobody\"",
+            "the top of the tree takes all alerts",
+            "stands alone",
+            "it must be more than 0",
+            "line 9, column",
+            "there is no time interval \"never\"",
+            "is no regular expression",
+            "did you mean \"continue\"?",
+            "two of the receiver \"ops\"",
+            "\"sns_configs\" is not supported",
+            "it is no address",
+            "keep one of the two",
+            "proxy_url",
+            "a bad template",
+            "\"api_url\" or \"api_url_file\" is missing",
+            "\"smarthost\" is missing",
+            "there is no time zone \"Mars/Base\"",
+        ] {
+            assert!(all.contains(part), "{part}\n{all}");
+        }
+        assert!(read("").is_err() && read("route: 1").is_err() && read("a: [").is_err());
+    }
+}
