@@ -252,6 +252,19 @@ fn reload(state: &State) -> Result<(), ConfigurationError> {
     })
 }
 
+/// Answers `/-/reload`.
+async fn answer_reload(state: &Arc<State>) -> Result<Response<Body>, Fault> {
+    let own = Arc::clone(state);
+    let reloaded = tokio::task::spawn_blocking(move || reload(&own)).await;
+    match reloaded.map_err(|_| Fault::Internal("reading the configuration broke off".to_owned()))? {
+        Ok(()) => Ok(answer::empty(StatusCode::OK)),
+        Err(error) => {
+            let text = format!("failed to reload config: {}\n", error.0.join("\n"));
+            Ok(answer::plain(StatusCode::INTERNAL_SERVER_ERROR, text))
+        }
+    }
+}
+
 fn rules_options(options: &MetricsOptions) -> RulesOptions {
     let mut rules = RulesOptions::new(Arc::clone(&options.clock));
     rules.registry = options.registry.clone();
@@ -365,17 +378,7 @@ async fn dispatch(
             return Ok(answer::plain(StatusCode::SERVICE_UNAVAILABLE, "Maru metrics is stopping.\n"));
         }
         Call::Ready => return Ok(answer::plain(StatusCode::OK, "Maru metrics is ready.\n")),
-        Call::Reload => {
-            let own = Arc::clone(state);
-            let reloaded = tokio::task::spawn_blocking(move || reload(&own)).await;
-            return match reloaded.map_err(|_| Fault::Internal("reading the configuration broke off".to_owned()))? {
-                Ok(()) => Ok(answer::empty(StatusCode::OK)),
-                Err(error) => {
-                    let text = format!("failed to reload config: {}\n", error.0.join("\n"));
-                    Ok(answer::plain(StatusCode::INTERNAL_SERVER_ERROR, text))
-                }
-            };
-        }
+        Call::Reload => return answer_reload(state).await,
         Call::Lifecycle => {
             return Ok(answer::plain(
                 StatusCode::FORBIDDEN,

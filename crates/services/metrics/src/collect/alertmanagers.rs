@@ -1,7 +1,7 @@
 //! Which Alertmanagers there are: those that a configuration's sources find, beside those of this process.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use maru_monitoring::relabel;
@@ -52,7 +52,7 @@ fn start(
     scope: &maru_task::Scope,
     shared: &Arc<Shared>,
     alerting: &Alerting,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> mpsc::Receiver<(usize, Vec<TargetGroup>)> {
     let (sender, receiver) = mpsc::channel(16);
     for (index, set) in alerting.alertmanagers.iter().enumerate() {
@@ -68,7 +68,7 @@ fn all(
     own: &Alertmanagers,
     alerting: &Alerting,
     groups: &BTreeMap<usize, Vec<TargetGroup>>,
-    folder: &PathBuf,
+    folder: &Path,
 ) -> Alertmanagers {
     let mut all = own.clone();
     for (index, group) in groups.iter().flat_map(|(index, groups)| groups.iter().map(move |group| (index, group))) {
@@ -77,7 +77,7 @@ fn all(
             match address(set, group, target) {
                 Ok(url) => all.active.push(AlertmanagerTarget {
                     url,
-                    transport: Transport::Http { config: set.client.clone(), folder: folder.clone() },
+                    transport: Transport::Http { config: set.client.clone(), folder: folder.to_owned() },
                     timeout: set.timeout,
                     alert_relabel_configs: set.alert_relabel.clone().into(),
                 }),

@@ -200,6 +200,9 @@ fn disks(out: &mut Exposition) {
     file_systems(out);
 }
 
+/// A number of a file system, and its name.
+type Column = (&'static str, fn(&nix::sys::statvfs::Statvfs) -> f64);
+
 fn file_systems(out: &mut Exposition) {
     let mounts = read("/proc/self/mounts");
     let mut rows = Vec::new();
@@ -216,8 +219,7 @@ fn file_systems(out: &mut Exposition) {
             rows.push((device, point, kind, room));
         }
     }
-    type Room = nix::sys::statvfs::Statvfs;
-    let columns: [(&str, fn(&Room) -> f64); 5] = [
+    let columns: [Column; 5] = [
         ("node_filesystem_size_bytes", |room| float(room.blocks() * room.fragment_size())),
         ("node_filesystem_free_bytes", |room| float(room.blocks_free() * room.fragment_size())),
         ("node_filesystem_avail_bytes", |room| float(room.blocks_available() * room.fragment_size())),

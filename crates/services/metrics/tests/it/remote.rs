@@ -96,7 +96,8 @@ impl Drop for Peer {
 impl Peer {
     /// Starts it; `None` where it is not installed.
     fn start(folder: &Path, configuration: &str) -> Option<Self> {
-        let program = ["/usr/bin/prometheus", "/usr/local/bin/prometheus"].into_iter().find(|path| Path::new(path).exists());
+        let program =
+            ["/usr/bin/prometheus", "/usr/local/bin/prometheus"].into_iter().find(|path| Path::new(path).exists());
         let Some(program) = program else {
             eprintln!("skipped: prometheus is not installed");
             return None;

@@ -313,3 +313,32 @@ async fn a_wrong_configuration_changes_nothing_and_tells_all() {
 fn write_targets(path: &Path, address: &str, by: &str) {
     std::fs::write(path, format!("[{{\"targets\": [\"{address}\"], \"labels\": {{\"by\": \"{by}\"}}}}]")).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn targets_are_reached_by_tls_when_their_certificate_is_right() {
+    let folder = TempDir::new();
+    let authority = CertificateAuthority::load_or_create(folder.path(), maru_time::system_clock()).unwrap();
+    let secured = Running::with_tls(|_| {}, Some(authority.clone())).await;
+    let file = folder.join("ca.pem");
+    std::fs::write(&file, authority.certificate_pem()).unwrap();
+    let address = secured.url.trim_start_matches("https://");
+    let job = |name: &str, tls: &str| {
+        format!(
+            "- {{job_name: {name}, scheme: https, static_configs: [{{targets: ['{address}']}}], tls_config: {{{tls}}}}}\n"
+        )
+    };
+    let configuration = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}{}{}{}",
+        job("right", &format!("ca_file: '{}'", file.display())),
+        job("name", &format!("ca_file: '{}', server_name: other", file.display())),
+        job("any", "insecure_skip_verify: true"),
+        job("nobody", ""),
+    );
+    let running = scraping(&configuration).await;
+    for (name, up) in [("right", "1"), ("any", "1"), ("name", "0"), ("nobody", "0")] {
+        running.wait_for(&format!("up{{job=\"{name}\"}}"), up).await;
+    }
+    assert!(running.error_of("name").await.contains("no TLS"), "{}", running.error_of("name").await);
+    running.stop().await;
+    secured.stop().await;
+}
