@@ -1,5 +1,6 @@
 //! The built binary with the clients that people use: its own command line, kubectl, curl, dig.
 
+mod analysis;
 mod clients;
 mod collect;
 mod demo;

@@ -25,7 +25,7 @@ pub(super) fn criterion(text: &str, item: &Item, field: &str, value: &str) -> an
     let mut edited = text.to_owned();
     edited.replace_range(start..start + old.len(), &quoted_like(old, value));
     let mut places = format!("criterion.{field}");
-    let with_statement = before.and_then(|before| in_statement(&edited, item, &before, value));
+    let with_statement = before.and_then(|before| in_statement(&edited, item, &before, (unquoted(old), value)));
     if let Some(changed) = with_statement {
         edited = changed;
         places.push_str(" and statement");
@@ -38,8 +38,9 @@ pub(super) fn criterion(text: &str, item: &Item, field: &str, value: &str) -> an
     Ok(Edited { text: edited, places, still_says: silent })
 }
 
-/// Replaces the old quantity wherever the statement writes it, when it writes it as one text.
-fn in_statement(text: &str, item: &Item, before: &Quantity, value: &str) -> Option<String> {
+/// Replaces the old quantity wherever the statement writes it as the criterion does, but for spaces.
+fn in_statement(text: &str, item: &Item, before: &Quantity, (old, value): (&str, &str)) -> Option<String> {
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
     let mut edited = text.to_owned();
     let mut changed = false;
     // From the end, so that places before stay where they are.
@@ -61,7 +62,7 @@ fn in_statement(text: &str, item: &Item, before: &Quantity, value: &str) -> Opti
                 let from = offset(text, place.line, place.column)?;
                 let to = offset(text, place.end_line, place.end_column)?;
                 let written = text.get(from..to)?;
-                if find_quantities(written).into_iter().any(|(_, found)| found == *before) {
+                if bare(written) == bare(old) {
                     ranges.push((from, to));
                 }
             }
@@ -142,10 +143,11 @@ mod tests {
 
     #[test]
     fn blocks_and_quotes_stay_and_a_silent_statement_is_told() {
-        let text = "name: nfr-1\nstatement: The shop shall be cheap.\nsource: {document: RFP}\ncriterion:\n  indicator: cost\n  # agreed in May\n  atMost: '500000 KRW/month' # a month\n";
+        let text = "name: nfr-1\nstatement: The shop shall cost at most 500,000 KRW a month.\nsource: {document: RFP}\ncriterion:\n  indicator: cost\n  # agreed in May\n  atMost: '500000 KRW/month' # a month\n";
         let edited = edit(text, "atMost", "600000 KRW/month");
         assert_eq!(edited.text, text.replace("500000", "600000"));
-        assert_eq!(edited.still_says.as_deref(), Some("The shop shall be cheap."));
+        assert_eq!(edited.places, "criterion.atMost");
+        assert_eq!(edited.still_says.as_deref(), Some("The shop shall cost at most 500,000 KRW a month."));
     }
 
     #[test]
