@@ -5,6 +5,7 @@
 mod amtool;
 mod api;
 mod delivery;
+mod kill;
 mod mail;
 mod outages;
 mod prometheus;
