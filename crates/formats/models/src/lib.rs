@@ -5,6 +5,7 @@
 //! Never: does IO, includes or runs what a diagram mentions, writes markup that came from a text, guesses unknown syntax.
 //! Source: the syntax of Mermaid 11; UML 2.5.1 (use cases, states); KAOS (goals); Sugiyama et al. 1981 (layers).
 
+mod boxes;
 mod class;
 mod ends;
 mod entity;
@@ -13,6 +14,7 @@ mod flow;
 mod goal;
 mod graph;
 mod layered;
+mod lifelines;
 mod metafile;
 mod model;
 mod read;

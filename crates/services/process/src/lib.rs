@@ -17,12 +17,14 @@ mod merge;
 mod objectives;
 mod pack;
 mod papers;
+mod pictures;
 mod plan;
 mod quality;
 mod running;
 mod seal;
 #[cfg(test)]
 mod speed;
+mod versions;
 mod view;
 
 pub use analysis::{

@@ -5,23 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use maru_api::{
-    ApprovalSpec, Decision, Digest, GlossarySpec, GlossaryTerm, Language, LocalText, Priority, Requirement,
-    RequirementSpec, RequirementStatus, Spec as _, SubjectKind, Verdict,
+    Digest, GlossarySpec, GlossaryTerm, Language, LocalText, Priority, Requirement, RequirementSpec, Spec as _,
+    SubjectKind, Verdict,
 };
 use maru_documents as documents;
 use maru_evidence::{EvidenceKind, Statement};
-use maru_models::{Model, Theme};
-use maru_requirements::{Graph, Items, LintContext, Term, lint};
+use maru_models::Model;
 use maru_time::{Timestamp, rfc3339_seconds};
 
 use crate::baseline::{Content, title_of};
 use crate::desk::{Desk, DeskError};
 use crate::ledger::{Ledger, LedgerError};
-use crate::quality::{class_of, finding_of};
 use crate::seal::chain_of;
-
-/// As many baselines as a document's history tells.
-const REVISIONS_MAX: usize = 100;
+use crate::versions::{approvers_of, revisions_of};
 
 /// What documents are made of.
 #[derive(Debug, Clone, Default)]
@@ -64,33 +60,6 @@ impl Material {
         let statements = standing(ledger, &project, &requirements)?;
         let glossary = desk.glossary().await?;
         Ok(Self { project, title, goal, requirements, statements, glossary, ..Self::default() })
-    }
-
-    /// Takes the requirements of a folder: no evidence, so no verdict.
-    #[must_use]
-    pub fn of_items(project: &str, items: &Items) -> Self {
-        let graph = Graph::new(&items.items);
-        let mut requirements = Vec::new();
-        for item in &items.items {
-            let Ok(mut one) = serde_json::from_value::<Requirement>(item.to_object(project)) else { continue };
-            let class = class_of(item, graph.reach(&item.name));
-            one.status = Some(RequirementStatus { class: Some(class), ..RequirementStatus::default() });
-            requirements.push(one);
-        }
-        let context = LintContext { glossary: items.glossary.clone(), components: None };
-        for finding in lint(&items.items, &context) {
-            let found = requirements.iter_mut().find(|one| one.metadata.name == finding.item);
-            if let Some(status) = found.and_then(|one| one.status.as_mut()) {
-                status.lint.push(finding_of(finding));
-            }
-        }
-        let term = |one: &Term| GlossaryTerm {
-            term: one.term.clone(),
-            definition: one.definition.clone(),
-            aliases: one.aliases.clone(),
-        };
-        let glossary = items.glossary.terms().iter().map(term).collect();
-        Self { project: project.to_owned(), requirements, glossary, ..Self::default() }
     }
 
     /// Gathers what objects of now say. Blocks on the disk.
@@ -167,53 +136,7 @@ fn terms_of(objects: &[Value]) -> Vec<GlossaryTerm> {
     specs.flat_map(|spec| spec.terms).collect()
 }
 
-/// The baselines up to one, the oldest first.
-fn revisions_of(
-    ledger: &Ledger,
-    content: &Content,
-    language: Language,
-) -> Result<Vec<documents::Revision>, LedgerError> {
-    let revision = |content: &Content| documents::Revision {
-        version: String::new(),
-        at: rfc3339_seconds(content.at),
-        change: content.change.get(language).to_owned(),
-        by: content.name.clone(),
-    };
-    let mut found = vec![revision(content)];
-    let mut before = content.previous;
-    while let Some(digest) = before.filter(|_| found.len() < REVISIONS_MAX) {
-        let content = Content::load(ledger, digest)?;
-        found.push(revision(&content));
-        before = content.previous;
-    }
-    found.reverse();
-    for (index, one) in found.iter_mut().enumerate() {
-        one.version = format!("{}.0", index + 1);
-        if one.change.is_empty() && index == 0 {
-            one.change = word(language, "처음 작성", "first version").to_owned();
-        }
-    }
-    Ok(found)
-}
-
-/// Who approved what a baseline holds.
-fn approvers_of(content: &Content, language: Language) -> Vec<documents::Approver> {
-    let approvals = content.objects.get(ApprovalSpec::KIND).into_iter().flatten();
-    let specs = approvals.filter_map(|object| serde_json::from_value::<ApprovalSpec>(object.get("spec")?.clone()).ok());
-    let approver = |one: ApprovalSpec| documents::Approver {
-        role: one.role,
-        name: one.by,
-        decision: match one.decision {
-            Decision::Approved => word(language, "승인", "approved"),
-            Decision::Rejected => word(language, "반려", "rejected"),
-        }
-        .to_owned(),
-        at: one.at.map(rfc3339_seconds).unwrap_or_default(),
-    };
-    specs.map(approver).collect()
-}
-
-fn word(language: Language, ko: &'static str, en: &'static str) -> &'static str {
+pub(crate) fn word(language: Language, ko: &'static str, en: &'static str) -> &'static str {
     match language {
         Language::Ko => ko,
         Language::En => en,
@@ -255,22 +178,9 @@ fn statements_of(ledger: &Ledger, project: &str, requirements: &[Requirement]) -
     Ok(named.into_iter().map(|digest| (digest, open(digest))).collect())
 }
 
-/// The size of a drawing on paper: a pixel is 0.26 mm, and what is larger than a page is made smaller.
-fn paper_size(width: f64, height: f64) -> (u16, u16) {
-    const WIDEST_MM: f64 = 240.0;
-    const HIGHEST_MM: f64 = 145.0;
-    let scale = (25.4 / 96.0_f64).min(WIDEST_MM / width).min(HIGHEST_MM / height);
-    let millimetres = |pixels: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the page")]
-        let whole = (pixels * scale).round().clamp(5.0, 300.0) as u16;
-        whole
-    };
-    (millimetres(width), millimetres(height))
-}
-
-struct Paper<'a> {
-    material: &'a Material,
-    language: Language,
+pub(crate) struct Paper<'a> {
+    pub(crate) material: &'a Material,
+    pub(crate) language: Language,
     day: documents::Date,
 }
 
@@ -392,41 +302,6 @@ impl Paper<'_> {
             requirements: self.material.requirements.iter().map(entry).collect(),
             glossary: self.material.glossary.iter().map(term).collect(),
         }
-    }
-
-    fn figures(&self) -> Vec<documents::Figure> {
-        let figure = |model: &Model| {
-            let drawing = model.render(Theme::Paper, self.language);
-            let (width_mm, height_mm) = paper_size(drawing.width, drawing.height);
-            documents::Figure {
-                svg: drawing.svg,
-                metafile: Some(drawing.metafile),
-                caption: model.heading().get(self.language).to_owned(),
-                description: model.summary().get(self.language).to_owned(),
-                width_mm,
-                height_mm,
-            }
-        };
-        self.material.models.iter().map(figure).collect()
-    }
-
-    /// The models that are about a requirement.
-    fn models_of(&self, one: &Requirement) -> Vec<String> {
-        let is_about = |model: &&Model| model.requirements.iter().any(|about| about.name == one.metadata.name);
-        self.material.models.iter().filter(is_about).map(|model| model.name.clone()).collect()
-    }
-
-    /// Models that are about no requirement of the project.
-    fn lonely_models(&self) -> Vec<documents::Orphan> {
-        let known = |name: &str| self.material.requirements.iter().any(|one| one.metadata.name == name);
-        let models = self.material.models.iter();
-        let lonely = models.filter(|model| !model.requirements.iter().any(|about| known(&about.name)));
-        let orphan = |model: &Model| documents::Orphan {
-            kind: model.kind.title().get(self.language).to_owned(),
-            name: model.name.clone(),
-            reason: word(self.language, "요구사항과 이어지지 않음", "names no requirement").to_owned(),
-        };
-        lonely.map(orphan).collect()
     }
 
     fn evidence_of(&self, one: &Requirement) -> Vec<documents::EvidenceRef> {
