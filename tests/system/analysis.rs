@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use maru_testkit::TempDir;
 use maru_tests::{System, binary, can_run, find_program};
 use serde_json::Value;
 
@@ -71,8 +72,8 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_folder_is_analysed_and_negotiated_without_a_platform() {
-    let system = System::new();
-    let folder = system.folder().path();
+    let home = TempDir::new();
+    let folder = home.path();
     copy(&Path::new(REPOSITORY).join("examples/shop/.maru"), &folder.join(".maru"));
     let korean = analyze(folder, &[]);
     assert_eq!(korean.status.code(), Some(0), "{}", text(&korean));
@@ -83,11 +84,11 @@ fn a_folder_is_analysed_and_negotiated_without_a_platform() {
     if find_program("python3").is_some() {
         let guide = std::fs::read_to_string(Path::new(REPOSITORY).join("docs/guide/analysis.md")).expect("the guide");
         let program = guide.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a program");
-        system.folder().write("check.py", program);
+        home.write("check.py", program);
         let check = || Command::new("python3").args(["check.py", "proof.json"]).current_dir(folder).output();
         assert!(text(&check().expect("python3 starts")).contains("stands"));
         let proof = std::fs::read_to_string(folder.join("proof.json")).expect("the proof");
-        system.folder().write("proof.json", &proof.replace("\"within\":0", "\"within\":0,\"options\":[0,0,0,0,0,0,0]"));
+        home.write("proof.json", &proof.replace("\"within\":0", "\"within\":0,\"options\":[0,0,0,0,0,0,0]"));
         assert!(!check().expect("python3 starts").status.success());
     } else {
         println!("skipped: there is no python3 to run the guide's program");
@@ -110,7 +111,7 @@ fn a_folder_is_analysed_and_negotiated_without_a_platform() {
     assert_eq!(answer["status"]["outcome"], "Feasible");
     assert!(answer["certificates"][0]["claim"]["cheapest"].is_object() && answer["tradeoff"]["points"].is_array());
     // What cannot be read is not known, and never "cannot".
-    system.folder().write(".maru/architecture.yaml", "kind: Architecture\nmetadata: {name: x}\nspec: {services: 3}\n");
+    home.write(".maru/architecture.yaml", "kind: Architecture\nmetadata: {name: x}\nspec: {services: 3}\n");
     assert_eq!(analyze(folder, &[]).status.code(), Some(2));
     assert_eq!(analyze(folder, &["nowhere"]).status.code(), Some(2));
 }
