@@ -2,6 +2,7 @@
 //!
 //! Nothing waits in memory but what is on its way: samples are read back from the store, from where each series was sent last.
 //! The position is on disk, so that a restart goes on where it was; a server that is away for hours gets all of it afterwards.
+//! Long because a queue is one path: read, put together, sent until it has arrived, noted.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
