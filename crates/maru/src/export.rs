@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
-use maru_api::Language;
+use maru_api::{Language, Project};
 use maru_documents::{Date, Format, write};
 use maru_models::Model;
 use maru_process::{Desk, Material};
@@ -33,7 +33,12 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
             let lines: Vec<String> = errors.iter().take(ERRORS_SHOWN).map(ToString::to_string).collect();
             anyhow::anyhow!("the requirements cannot be read:\n{}", lines.join("\n"))
         })?;
-        let material = Material { models, ..Material::of_items(&global.namespace, &items) };
+        let mut material = Material { models, ..Material::of_items(&global.namespace, &items) };
+        if let Some(project) = project_of(from) {
+            material.project = project.metadata.name;
+            material.title = project.spec.title.get(language).to_owned();
+            material.goal = project.spec.goal.get(language).to_owned();
+        }
         write_all(&material, &arguments.folder, language, &formats, day)?
     } else if let Some(baseline) = &arguments.baseline {
         // Everything, also the date, is as it was when the baseline was taken.
@@ -58,6 +63,14 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
     }
     report.value(&json!({"files": files, "records": records}));
     Ok(0)
+}
+
+/// The project that a folder's `.maru/project.yaml` describes.
+fn project_of(folder: &Path) -> Option<Project> {
+    let file = folder.join(".maru/project.yaml");
+    let manifests = maru_cli::read_manifests(&[file.is_file().then_some(file)?]).ok()?;
+    let object = manifests.into_iter().map(|one| one.object).find(|object| object["kind"] == "Project")?;
+    serde_json::from_value(object).ok()
 }
 
 fn today(now: Timestamp) -> anyhow::Result<Date> {

@@ -110,7 +110,12 @@ impl Writer {
         match line {
             Some((role, stroke)) => {
                 let style = i32::from(stroke == Stroke::Dashed);
-                let wide = if stroke == Stroke::Thick { 2.5 } else { 1.0 };
+                // Only pens without a width are dashed.
+                let wide = match stroke {
+                    Stroke::Plain => 1.0,
+                    Stroke::Dashed => 0.0,
+                    Stroke::Thick => 2.5,
+                };
                 let handle = i32::try_from(HANDLE).unwrap_or(1);
                 self.record(record::CREATE_PEN, &[handle, style, whole(wide * self.scale), 0, colour(role)]);
                 self.object(record::SELECT, HANDLE);

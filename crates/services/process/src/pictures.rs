@@ -1,6 +1,6 @@
 //! What documents take from files: requirements of a plain folder, and models as pictures.
 
-use maru_api::{GlossaryTerm, Requirement, RequirementStatus};
+use maru_api::{GlossaryTerm, Priority, Requirement, RequirementStatus, Verdict};
 use maru_documents as documents;
 use maru_models::{Model, Theme};
 use maru_requirements::{Graph, Items, LintContext, Term, lint};
@@ -9,7 +9,7 @@ use crate::papers::{Material, Paper, word};
 use crate::quality::{class_of, finding_of};
 
 impl Material {
-    /// Takes the requirements of a folder: no evidence, so no verdict.
+    /// Takes the requirements of a folder: no evidence, so nothing is measured.
     #[must_use]
     pub fn of_items(project: &str, items: &Items) -> Self {
         let graph = Graph::new(&items.items);
@@ -17,7 +17,9 @@ impl Material {
         for item in &items.items {
             let Ok(mut one) = serde_json::from_value::<Requirement>(item.to_object(project)) else { continue };
             let class = class_of(item, graph.reach(&item.name));
-            one.status = Some(RequirementStatus { class: Some(class), ..RequirementStatus::default() });
+            // Without evidence nothing is measured.
+            let verdict = (one.spec.priority != Priority::Wont).then_some(Verdict::NotMeasured);
+            one.status = Some(RequirementStatus { class: Some(class), verdict, ..RequirementStatus::default() });
             requirements.push(one);
         }
         let context = LintContext { glossary: items.glossary.clone(), components: None };

@@ -159,7 +159,7 @@ fn matrix(draft: &mut Draft, data: &TraceabilityMatrix) {
         Phrase::Verdict,
         Phrase::Reason,
     ];
-    let widths = [5, 7, 4, 5, 5, 5, 5, 6, 6, 7, 4, 9];
+    let widths = [5, 7, 4, 5, 6, 7, 4, 7, 5, 7, 4, 8];
     let caption = draft.word(Phrase::Matrix).to_owned();
     draft.table(Some(caption), Some(Phrase::Matrix), &heads, &widths, rows);
 }
