@@ -1,4 +1,5 @@
 //! The service: opens the store, and answers.
+//! Long because the way of a request, from its path to what answers it, is proofread in one place.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

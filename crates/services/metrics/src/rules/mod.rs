@@ -11,6 +11,7 @@ mod explain;
 mod files;
 mod group;
 mod manager;
+mod overlay;
 mod rehearse;
 mod restore;
 mod sender;

@@ -6,17 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use maru_monitoring::rules::{Group, Rule, RuleFile, RuleKind, TemplateQuery};
-use maru_prom::{Labels, METRIC_NAME, Matcher, MatcherOperator};
-use maru_promql::{
-    DurationValue, Engine, Expression, MemorySource, Sample, SampleRow, SampleValue, Samples, Selection, Series,
-    Source, SourceError,
-};
+use maru_prom::Labels;
+use maru_promql::{DurationValue, Engine, Expression, MemorySource, Sample, SampleRow, SampleValue, Samples, Source};
 use serde_json::{Value, json};
 
 use super::alert::{Alert, AlertState, Alerts, ms};
 use super::api::{label_map, scientific};
 use super::backend::{instant, rows};
 use super::evaluate::{ActiveRule, World, float, recorded_labels};
+use super::overlay::Overlay;
 use crate::request::rfc3339_millis;
 
 /// Steps that are evaluated at once; longer ranges go piece by piece.
@@ -477,28 +475,4 @@ fn by_dependency(groups: &[Group]) -> Vec<&Group> {
         sorted.push(waiting.remove(next));
     }
     sorted
-}
-
-/// Recorded samples with the results of rehearsed rules in the place of those that the running system recorded.
-struct Overlay {
-    base: Arc<dyn Source>,
-    recorded: MemorySource,
-    names: BTreeSet<String>,
-}
-
-impl Source for Overlay {
-    fn select<'a>(&'a self, selection: &Selection) -> Result<Vec<Box<dyn Series + 'a>>, SourceError> {
-        let is_name =
-            |matcher: &&Matcher| matcher.name() == METRIC_NAME && matcher.operator() == MatcherOperator::Equal;
-        match selection.matchers.iter().find(is_name) {
-            Some(name) if self.names.contains(name.value()) => return self.recorded.select(selection),
-            Some(_) => return self.base.select(selection),
-            None => {}
-        }
-        let mut found = self.base.select(selection)?;
-        found.retain(|series| !self.names.contains(series.labels().metric_name()));
-        found.extend(self.recorded.select(selection)?);
-        found.sort_by(|left, right| left.labels().cmp(right.labels()));
-        Ok(found)
-    }
 }

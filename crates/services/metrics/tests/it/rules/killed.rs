@@ -25,7 +25,6 @@ groups:
 /// No test: the process that is killed. It says a word after each evaluation.
 #[test]
 #[ignore = "runs as the child of another test"]
-#[expect(clippy::print_stdout, reason = "what the parent waits for")]
 fn evaluates_until_it_is_killed() {
     if !Path::new(MARK).exists() {
         return;
