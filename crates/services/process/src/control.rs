@@ -1,6 +1,6 @@
 //! Follows the objects of all projects and writes what evidence says about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use maru_task::Scope;
 use maru_time::SharedClock;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::analysis;
-use crate::follow::{Followed, Key, Seen, SeenRequirement, follow, read, read_requirement};
+use crate::follow::{Followed, Seen, SeenRequirement, follow, read, read_requirement};
 use crate::gates;
 use crate::ledger::Ledger;
 use crate::merge::difference;
@@ -136,13 +137,12 @@ impl World {
         };
         changes.words.extend(self.glossaries.take(&mut view.glossaries));
         // Each is brought up to date, whatever the others say.
-        changes.running = [
-            self.namespaces.take(&mut view.namespaces),
-            self.pods.take(&mut view.pods),
-            self.config_maps.take(&mut view.config_maps),
-        ]
-        .iter()
-        .any(|changed: &BTreeSet<Key>| !changed.is_empty());
+        let others = [
+            self.namespaces.take_other(&mut view.namespaces),
+            self.pods.take_other(&mut view.pods),
+            self.config_maps.take_other(&mut view.config_maps),
+        ];
+        changes.running = others.contains(&true);
         changes
     }
 }
@@ -169,16 +169,18 @@ struct Control {
 
 impl Control {
     async fn run(mut self, scope: Scope) {
-        let mut wake = ROUND;
+        let mut round = Instant::now() + ROUND;
+        let mut wake = round;
         loop {
-            let is_round = tokio::select! {
+            tokio::select! {
                 () = scope.cancelled() => return,
-                () = self.changed.notified() => {
-                    tokio::time::sleep(COALESCE).await;
-                    false
-                }
-                () = tokio::time::sleep(wake) => wake == ROUND,
-            };
+                () = self.changed.notified() => tokio::time::sleep(COALESCE).await,
+                () = tokio::time::sleep_until(wake.min(round)) => {}
+            }
+            let is_round = Instant::now() >= round;
+            if is_round {
+                round = Instant::now() + ROUND;
+            }
             if !self.world.is_synced() {
                 continue;
             }
@@ -199,7 +201,7 @@ impl Control {
             });
             let Ok((judge, plan)) = judged.await else { return };
             self.judge = judge;
-            wake = wake_after(&plan, now);
+            wake = Instant::now() + wake_after(&plan, now);
             if !plan.writes.is_empty() {
                 self.write(plan).await;
                 self.judged.notify_one();

@@ -100,6 +100,25 @@ impl<T> Followed<T> {
     }
 }
 
+impl<T: PartialEq> Followed<T> {
+    /// Brings `all` up to date; tells whether anything of what is kept is another now.
+    pub(crate) fn take_other(&self, all: &mut All<T>) -> bool {
+        let before = {
+            let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = |key: &Key| (key.clone(), all.get(key).cloned());
+            match &pending.listed {
+                Some(_) => None,
+                None => Some(pending.changed.keys().map(known).collect::<BTreeMap<_, _>>()),
+            }
+        };
+        let keys = self.take(all);
+        let is_other = |key: &Key| {
+            before.as_ref().is_none_or(|before| before.get(key).is_none_or(|one| one.as_ref() != all.get(key)))
+        };
+        keys.iter().any(is_other)
+    }
+}
+
 /// Reads an object of one of our kinds.
 pub(crate) fn read<S: Spec>(object: &DynamicObject) -> Option<Seen<S>> {
     let spec = object.data.get("spec").unwrap_or(&Value::Null);

@@ -154,8 +154,9 @@ impl Judged {
         if is_elsewhere {
             self.take_running(environments(view, project));
         }
-        if !part.requirements.is_empty() || part.words {
-            touched.extend(self.take_requirements(view, project, &part.requirements));
+        let is_reworded = self.is_reworded(view, project, &part.requirements);
+        touched.extend(self.take_requirements(view, project, &part.requirements));
+        if is_reworded || part.words {
             touched.extend(self.quality.look(view, project, &self.requirements));
         }
         let decided = self.index.refresh(now);
@@ -217,6 +218,14 @@ impl Judged {
             }
         }
         self.running = running;
+    }
+
+    /// Tells whether a text is another: most changes of requirements are of their statuses.
+    fn is_reworded(&self, view: &View, project: &str, names: &BTreeSet<String>) -> bool {
+        names.iter().any(|name| {
+            let now = view.requirements.get(&(project.to_owned(), name.clone()));
+            now.map(|one| &one.item) != self.requirements.get(name).map(|one| &one.item)
+        })
     }
 
     /// Takes what is new or another; returns whose status may differ.

@@ -66,6 +66,7 @@ impl Envelope {
 /// What is kept of an object.
 #[derive(Debug)]
 struct Object {
+    seen: Arc<Seen<EvidenceSpec>>,
     envelope: Option<Digest>,
     /// What is wrong with it whatever the chain says.
     own: Result<(), String>,
@@ -226,16 +227,18 @@ impl Seals {
                     Err(_) => {}
                 }
             }
-            let told = match (&result, known.envelope) {
-                (Ok(()), Some(digest)) => self.read(ledger, name, digest).map_or_else(Found::Refused, Found::Stands),
-                (Ok(()), None) => Found::Gone,
-                (Err(why), _) => Found::Refused(why.clone()),
-            };
-            let Some(known) = project.objects.get_mut(&object) else { continue };
-            if known.told.as_ref() != Some(&result) {
-                known.told = Some(result);
-                found.insert(object, told);
+            if known.told.as_ref() == Some(&result) {
+                continue;
             }
+            let envelope = known.envelope;
+            let verified = result.and_then(|()| match envelope {
+                Some(digest) => self.read(ledger, name, digest),
+                None => Err("the object names no envelope".to_owned()),
+            });
+            if let Some(known) = project.objects.get_mut(&object) {
+                known.told = Some(verified.as_ref().map(|_| ()).map_err(Clone::clone));
+            }
+            found.insert(object, verified.map_or_else(Found::Refused, Found::Stands));
         }
         let pending = state.head.head.filter(|head| state.head.pending && !project.standing.contains(head));
         let standing = project.standing.len() + usize::from(pending.is_some());
@@ -268,7 +271,9 @@ impl Seals {
             }
         }
         let Some(seen) = seen else { return others };
-        let mut kept = Object { envelope: None, own: Ok(()), told: before.and_then(|before| before.told) };
+        let is_same = before.as_ref().is_some_and(|before| before.own.is_ok() && before.seen.spec == seen.spec);
+        let told = before.and_then(|before| before.told);
+        let mut kept = Object { seen: Arc::clone(seen), envelope: None, own: Ok(()), told };
         match &seen.spec {
             Err(error) => kept.own = Err(format!("the object cannot be read: {error}")),
             Ok(spec) => {
@@ -276,6 +281,11 @@ impl Seals {
                 holders.insert(object.to_owned());
                 others.extend(holders.iter().cloned());
                 kept.envelope = Some(spec.envelope);
+                if is_same {
+                    // Its status is another, or it was listed again.
+                    project.objects.insert(object.to_owned(), kept);
+                    return others;
+                }
                 kept.own = self.read(ledger, name, spec.envelope).and_then(|verified| {
                     let record = &verified.statement.record;
                     if record.project != name {
