@@ -1,7 +1,7 @@
 //! `maru req apply`: a folder's requirements become objects, all or none, each with its history as git tells it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
@@ -89,6 +89,17 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: &ImportArguments, r
     let changes: Vec<Value> = applied.iter().map(|one| json!({"object": one.object, "change": one.change})).collect();
     report.value(&json!({"applied": changes, "elsewhere": other, "pruned": arguments.prune}));
     Ok(0)
+}
+
+/// Writes into requirements that were read as objects when their files were committed.
+pub(crate) async fn add_history(manifests: &mut [Manifest], folder: &Path) {
+    let times = commit_times(folder).await;
+    for manifest in manifests.iter_mut().filter(|one| one.object["kind"] == "Requirement") {
+        let commits = std::fs::canonicalize(&manifest.path).ok().and_then(|path| times.get(&path));
+        if let Some(history) = commits.and_then(|commits| history_of(commits)) {
+            manifest.object["metadata"]["annotations"][HISTORY] = json!(history);
+        }
+    }
 }
 
 fn object_of(item: &Item, namespace: &str, commits: &[i64]) -> Value {
