@@ -168,7 +168,7 @@ fn a_hostile_gate_stays_closed_and_says_why() {
     let gate = |expression: &str| {
         format!(
             "apiVersion: maru.dev/v1alpha1\nkind: Gate\nmetadata: {{name: own, namespace: bank}}\nspec:\n  stage: requirements\n  terms:\n  \
-             - {{message: no, expression: \"{expression}\"}}\n"
+             - {{message: it is not so, expression: \"{expression}\"}}\n"
         )
     };
     for (expression, place) in [

@@ -134,6 +134,11 @@ impl Gates {
         let now = self.clock.now();
         let desk = Desk::new(self.client.clone(), self.ledger.clone(), project);
         self.record_approvals(&desk, &room, now).await?;
+        let words = {
+            let room = room.clone();
+            scope.spawn_blocking(move || approve::words(&room, now))
+        };
+        let Ok(words) = words.await else { return Ok(()) };
         let mind = self.minds.entry(project.to_owned()).or_default();
         let last = baseline::last_taken(&room);
         if last.as_ref().map(|(_, digest)| *digest) != mind.last.as_ref().map(|last| last.digest) {
@@ -145,8 +150,7 @@ impl Gates {
                 Some(baseline::Last { name, digest, content: Arc::new(content) })
             });
         }
-        let words = approve::words(&room, now);
-        self.take_baselines(&desk, &room, &words, now).await?;
+        self.take_baselines(scope, &desk, &room, &words, now).await?;
         self.judge(scope, &room, &words, now).await;
         self.make_documents(scope, &room, now).await;
         Ok(())
@@ -169,6 +173,7 @@ impl Gates {
 
     async fn take_baselines(
         &self,
+        scope: &Scope,
         desk: &Desk,
         room: &Room,
         words: &[approve::Word],
@@ -176,8 +181,15 @@ impl Gates {
     ) -> Result<(), DeskError> {
         let last = self.minds.get(&room.project).and_then(|mind| mind.last.as_ref());
         for object in baseline::asked(room) {
-            let with = baseline::Circumstances { words, last, head: self.ledger.head(&room.project)?, now };
-            let (content, envelope) = match baseline::plan(object, room, &with) {
+            let head = self.ledger.head(&room.project)?;
+            let (own, wanted, words, last) = (room.clone(), Arc::clone(object), words.to_vec(), last.cloned());
+            // Thousands of fingerprints.
+            let planning = scope.spawn_blocking(move || {
+                let with = baseline::Circumstances { words: &words, last: last.as_ref(), head, now };
+                baseline::plan(&wanted, &own, &with)
+            });
+            let Ok(step) = planning.await else { return Ok(()) };
+            let (content, envelope) = match step {
                 baseline::Step::Nothing => continue,
                 baseline::Step::Tell(status) => {
                     self.write(&room.project, Wanted::new::<BaselineSpec>(object, &status)).await;
@@ -202,10 +214,10 @@ impl Gates {
     /// Judges on a blocking thread: terms may take some tens of milliseconds each.
     async fn judge(&mut self, scope: &Scope, room: &Room, words: &[approve::Word], now: Timestamp) {
         let mut mind = self.minds.remove(&room.project).unwrap_or_default();
-        let found = baseline_status(mind.last.as_ref(), room);
         let approvals = approve::views(words);
         let own = room.clone();
         let judging = scope.spawn_blocking(move || {
+            let found = baseline_status(mind.last.as_ref(), &own);
             let inputs = Inputs::new(&own, &found, approvals, &mut mind.links, now);
             let judged = judge(&own, &method_of(&own), &inputs, &mut mind.terms);
             (mind, found, judged)
@@ -238,7 +250,9 @@ impl Gates {
 
     async fn make_documents(&self, scope: &Scope, room: &Room, now: Timestamp) {
         for object in room.of_kind(DocumentSpec::KIND) {
-            let status = match documents::plan(object, room, now) {
+            let (own, wanted) = (room.clone(), Arc::clone(object));
+            let Ok(step) = scope.spawn_blocking(move || documents::plan(&wanted, &own, now)).await else { return };
+            let status = match step {
                 documents::Step::Nothing => continue,
                 documents::Step::Tell(status) => *status,
                 documents::Step::Make(order) => {

@@ -1,7 +1,7 @@
 //! The objects that gates look at, as the API server has them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kube::api::{Api, DynamicObject};
 use maru_api::{
@@ -27,6 +27,8 @@ pub(crate) struct Noted {
     pub(crate) spec: EvidenceSpec,
     pub(crate) verified: bool,
     pub(crate) sequence: u64,
+    /// As terms of gates see it, made when it is asked for.
+    view: OnceLock<Arc<Value>>,
 }
 
 impl Noted {
@@ -48,13 +50,16 @@ impl Noted {
     }
 
     /// Returns the object as terms of gates see it.
-    fn view(&self) -> Value {
-        json!({
-            "kind": EvidenceSpec::KIND,
-            "metadata": {"name": self.name},
-            "spec": self.spec,
-            "status": {"verified": self.verified, "sequence": self.sequence},
-        })
+    fn view(&self) -> Arc<Value> {
+        let make = || {
+            Arc::new(json!({
+                "kind": EvidenceSpec::KIND,
+                "metadata": {"name": self.name},
+                "spec": self.spec,
+                "status": {"verified": self.verified, "sequence": self.sequence},
+            }))
+        };
+        Arc::clone(self.view.get_or_init(make))
     }
 }
 
@@ -67,6 +72,7 @@ fn note(object: &DynamicObject) -> Option<Noted> {
         spec,
         verified: status.and_then(|status| status.get("verified")) == Some(&Value::Bool(true)),
         sequence: status.and_then(|status| status.get("sequence")).and_then(Value::as_u64).unwrap_or_default(),
+        view: OnceLock::new(),
     })
 }
 
@@ -203,7 +209,7 @@ impl Room {
                 *known = one;
             }
         }
-        newest.into_values().filter(|one| one.counts(now)).map(|one| Arc::new(one.view())).collect()
+        newest.into_values().filter(|one| one.counts(now)).map(|one| one.view()).collect()
     }
 }
 
