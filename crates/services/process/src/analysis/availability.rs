@@ -91,7 +91,7 @@ mod tests {
         for case in 0_u32..1 << copies {
             let failed = case.count_ones();
             if copies - failed < needed {
-                chance += alone.powi(failed as i32) * (1.0 - alone).powi((copies - failed) as i32);
+                chance += alone.powi(failed.cast_signed()) * (1.0 - alone).powi((copies - failed).cast_signed());
             }
         }
         (common + (1.0 - common) * chance) * 1e9
