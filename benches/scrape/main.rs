@@ -28,7 +28,7 @@ fn exposition(round: u64) -> String {
     for family in 0..SAMPLES / 10 {
         writeln!(text, "# HELP bench_{family}_total Things of a bench.\n# TYPE bench_{family}_total counter")
             .unwrap_or_default();
-        for series in 0..10 {
+        for series in 0..10_u32 {
             let value = round * u64::from(series + 1);
             writeln!(text, "bench_{family}_total{{method=\"GET\",path=\"/api/v1/{series}\",code=\"200\"}} {value}")
                 .unwrap_or_default();
