@@ -87,12 +87,12 @@ fn a_project_goes_through_its_first_gate() {
     assert!(taken.contains("baseline v1 is signed: 3 requirements"), "{taken}");
     bank.0.apply(ROLE);
     let baseline = r#"{"kind": "Baseline", "name": "v1"}"#;
-    let path = bank.0.folder().write("wrong.json", &approval("wrong", "architect", baseline, "approved"));
+    let path = bank.0.folder().write("wrong.json", approval("wrong", "architect", baseline, "approved"));
     let as_kim = |path: &std::path::Path| bank.0.try_kubectl(&["--as=kim", "create", "-f", &path.to_string_lossy()]);
     let refused = as_kim(&path);
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && why.contains("user \"kim\" does not hold the role \"architect\""), "{why}");
-    let path = bank.0.folder().write("word.json", &approval("word", "customer", baseline, "approved"));
+    let path = bank.0.folder().write("word.json", approval("word", "customer", baseline, "approved"));
     let made = as_kim(&path);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     assert_eq!(bank.0.object("bank", "approval", "word")["spec"]["by"], "kim");
@@ -101,6 +101,10 @@ fn a_project_goes_through_its_first_gate() {
     let listed = bank.0.maru(&["-n", "bank", "evidence", "list"]);
     assert!(listed.contains("customer") && listed.contains("v1"), "{listed}");
 
+    changes_are_controlled(&bank);
+}
+
+fn changes_are_controlled(bank: &Bank) {
     // What is signed stays; what changes is listed and waits for the customer.
     let edit = bank.0.try_kubectl(&[
         "-n",
@@ -176,7 +180,7 @@ fn a_hostile_gate_stays_closed_and_says_why() {
         ("true && missing".to_owned(), "line 1, column 9"),
         ("(".repeat(4000), "nested deeper"),
     ] {
-        let path = bank.0.folder().write("gate.yaml", &gate(&expression));
+        let path = bank.0.folder().write("gate.yaml", gate(&expression));
         let refused = bank.0.try_kubectl(&["apply", "-f", &path.to_string_lossy()]);
         let why = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert!(!refused.status.success() && why.contains(place), "{why}");

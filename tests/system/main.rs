@@ -5,6 +5,7 @@ mod clients;
 mod collect;
 mod demo;
 mod faults;
+mod gates;
 mod images;
 mod libraries;
 mod life;
