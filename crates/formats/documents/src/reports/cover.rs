@@ -235,7 +235,7 @@ impl Draft {
         let approvers = if cover.approvers.is_empty() { &open[..] } else { &cover.approvers };
         let rows = approvers.iter().map(|one| {
             let texts = [&one.role, &one.name, &one.decision, &one.at];
-            Row::of(texts.map(|text| Cell::text(text)).to_vec())
+            Row::of(texts.map(Cell::text).to_vec())
         });
         let heads = [Phrase::Role, Phrase::Name, Phrase::Signature, Phrase::SignedOn];
         self.table(None, None, &heads, &[2, 3, 3, 2], rows.collect());
@@ -252,7 +252,7 @@ impl Draft {
         let revisions = if cover.revisions.is_empty() { std::slice::from_ref(&first) } else { &cover.revisions };
         let rows = revisions.iter().map(|one| {
             let texts = [&one.version, &one.at, &one.change, &one.by];
-            Row::of(texts.map(|text| Cell::text(text)).to_vec())
+            Row::of(texts.map(Cell::text).to_vec())
         });
         let heads = [Phrase::Version, Phrase::RevisionDate, Phrase::Change, Phrase::Author];
         self.table(None, None, &heads, &[2, 3, 7, 3], rows.collect());
