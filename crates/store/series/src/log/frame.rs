@@ -3,7 +3,7 @@
 //! ```text
 //! "mF", or "mZ" when the content is packed: 2 bytes
 //! length of what follows the checksum, 4 bytes, little endian
-//! CRC-32 of that, 4 bytes, little endian
+//! CRC-32 of that (of "mZ", all bits inverted), 4 bytes, little endian
 //! content; when packed: its length, 4 bytes, little endian, and zstd
 //! ```
 
@@ -56,6 +56,12 @@ impl Packer {
     }
 }
 
+/// Returns the checksum of what follows a head: another one for packed contents, so that no flipped byte makes one of the other.
+fn checksum(is_packed: bool, stored: &[u8]) -> u32 {
+    let sum = crc32fast::hash(stored);
+    if is_packed { !sum } else { sum }
+}
+
 /// Starts a frame at the end of `out`; returns where, for [`end`].
 pub(crate) fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();
@@ -82,7 +88,7 @@ pub(crate) fn end(out: &mut Vec<u8>, start: usize, packer: &mut Packer) {
     }
     let Some((head, content)) = out.get_mut(start..).and_then(|frame| frame.split_at_mut_checked(HEAD)) else { return };
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
-    let sum = crc32fast::hash(content);
+    let sum = checksum(head.starts_with(&PACKED), content);
     if let Some((_, numbers)) = head.split_at_mut_checked(2) {
         let (first, second) = numbers.split_at_mut(4);
         first.copy_from_slice(&length.to_le_bytes());
@@ -149,7 +155,7 @@ impl<'a> Frames<'a> {
         let (sum, rest) = rest.split_first_chunk::<4>()?;
         let stored = rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
         let end = at + HEAD + stored.len();
-        (crc32fast::hash(stored) == u32::from_le_bytes(*sum)).then_some(Frame { start: at, end, stored, is_packed })
+        (checksum(is_packed, stored) == u32::from_le_bytes(*sum)).then_some(Frame { start: at, end, stored, is_packed })
     }
 }
 
@@ -203,6 +209,13 @@ mod tests {
             })
             .collect();
         assert_eq!(back, contents);
+    }
+
+    #[test]
+    fn no_flipped_byte_makes_one_kind_of_frame_of_the_other() {
+        let mut bytes = three();
+        bytes[1] = b'Z';
+        assert_eq!(Frames::new(&bytes, 0).next(), Some(Piece::Damaged(0, 13)));
     }
 
     #[test]
