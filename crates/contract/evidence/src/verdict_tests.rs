@@ -107,6 +107,32 @@ fn an_interval_inside_is_met() {
 }
 
 #[test]
+fn evidence_under_another_configuration_does_not_count() {
+    let spec = latency();
+    let configuration = |content: &[u8]| Subject {
+        kind: SubjectKind::Configuration,
+        name: "orders".to_owned(),
+        digest: Digest::of(content),
+    };
+    let piece = changed(&spec, |piece| piece.subjects.push(configuration(b"limits: 3")));
+    let decide = |subjects: Vec<Subject>, piece: &Piece| {
+        let mut running = Running::default();
+        running.set("prod", subjects);
+        let status = verdict("nfr-007", &spec, spec.fingerprint(), [piece], &running, &Rules::default(), at(NOW));
+        (status.verdict, status.reason.get(Language::En).to_owned())
+    };
+    assert_eq!(decide(vec![image("1"), configuration(b"limits: 3")], &piece).0, Some(Verdict::Conforming));
+    for now in [vec![configuration(b"limits: 4")], vec![configuration(b"limits: 3"), configuration(b"limits: 4")]] {
+        let (verdict, reason) = decide([vec![image("1")], now].concat(), &piece);
+        assert_eq!(verdict, Some(Verdict::NotMeasured));
+        assert!(reason.contains("about another configuration of orders"), "{reason}");
+    }
+    // Evidence that names no configuration does not depend on one.
+    let without = good(&spec);
+    assert_eq!(decide(vec![image("1"), configuration(b"limits: 4")], &without).0, Some(Verdict::Conforming));
+}
+
+#[test]
 fn an_interval_outside_is_violated() {
     let spec = latency();
     let (verdict, outcome, english, _) = judge_with(&spec, &[window(&spec, 47_000, 48_210)]);

@@ -300,9 +300,10 @@ impl Judged {
             }
             new = self.pieces.values().cloned().collect();
         }
-        let standing: HashSet<Digest> = match new.iter().any(|piece| piece.refused.is_some()) {
-            true => self.pieces.values().filter(|piece| piece.refused.is_none()).map(|piece| piece.digest).collect(),
-            false => HashSet::new(),
+        let standing: HashSet<Digest> = if new.iter().any(|piece| piece.refused.is_some()) {
+            self.pieces.values().filter(|piece| piece.refused.is_none()).map(|piece| piece.digest).collect()
+        } else {
+            HashSet::new()
         };
         for piece in new {
             // A copy of what stands changes nothing; it has its own status.

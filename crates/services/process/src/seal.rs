@@ -137,9 +137,7 @@ impl Seals {
     }
 
     fn forget(&mut self, name: &str, project: &Project) {
-        for digest in &project.reached {
-            self.envelopes.remove(digest);
-        }
+        self.envelopes.retain(|digest, _| !project.reached.contains(digest));
         self.rounds.0.retain(|(_, of)| of != name);
         self.damaged.retain(|(_, of)| of != name);
     }
