@@ -58,10 +58,7 @@ pub(crate) fn mismatches(text: &str, criterion: &Map<String, Value>) -> Vec<Hit>
     let text_of = |name: &str| field(name).and_then(Value::as_str);
     let nanos = |name: &str| Some(u128::from(text_of(name)?.parse::<Span>().ok()?.as_nanos()));
     let per_day = |name: &str| Some(text_of(name)?.parse::<Rate>().ok()?.as_nano_per_day());
-    let share = |name: &str| {
-        let ratio: Ratio = serde_json::from_value(field(name)?.clone()).ok()?;
-        Some(u128::from(ratio.as_nano()))
-    };
+    let share = |name: &str| field(name).and_then(billionths);
     let written = |name: &str| field(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let mut compare = |name: &str, wanted: Option<u128>, among: Vec<(&Found, u128)>| {
         let Some(wanted) = wanted else { return };
@@ -96,13 +93,11 @@ pub(crate) fn mismatches(text: &str, criterion: &Map<String, Value>) -> Vec<Hit>
             _ => None,
         })
         .collect();
-    let rates: Vec<(&Found, u128)> = found
-        .iter()
-        .filter_map(|one| match one.quantity {
-            Quantity::Rate(rate) => Some((one, rate)),
-            _ => None,
-        })
-        .collect();
+    let rate = |one: &Found| match one.quantity {
+        Quantity::Rate(rate) => Some(rate),
+        _ => None,
+    };
+    let rates: Vec<(&Found, u128)> = found.iter().filter_map(|one| Some((one, rate(one)?))).collect();
     match criterion.get("indicator").and_then(Value::as_str).unwrap_or_default() {
         "latency" => {
             compare("atMost", nanos("atMost"), times(true));
@@ -162,4 +157,9 @@ fn leading(text: &str) -> Option<u128> {
         Quantity::Count(nano, _) | Quantity::Bare(nano) | Quantity::Rate(nano) => Some(nano),
         Quantity::Time(_) | Quantity::Share(_) => None,
     })
+}
+
+fn billionths(share: &Value) -> Option<u128> {
+    let ratio: Ratio = serde_json::from_value(share.clone()).ok()?;
+    Some(u128::from(ratio.as_nano()))
 }
