@@ -204,7 +204,6 @@ fn request_on(connection: &mut TcpStream, address: &str, method: &str, path: &st
 }
 
 /// Answers webhooks, each with 200, and counts them.
-#[expect(clippy::disallowed_methods, reason = "a bench has no runtime")]
 fn listen(told: Arc<AtomicUsize>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().map_or(0, |address| address.port());

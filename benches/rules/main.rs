@@ -137,7 +137,6 @@ fn arguments(flags: &[&str], config: &Path, more: &[(&str, &str)]) -> Vec<String
     all
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench waits in real time")]
 fn wait(what: &str, is_done: impl Fn() -> bool) {
     let started = now();
     while !is_done() {

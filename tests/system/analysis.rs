@@ -88,7 +88,7 @@ fn a_folder_is_analysed_and_negotiated_without_a_platform() {
         let check = || Command::new("python3").args(["check.py", "proof.json"]).current_dir(folder).output();
         assert!(text(&check().expect("python3 starts")).contains("stands"));
         let proof = std::fs::read_to_string(folder.join("proof.json")).expect("the proof");
-        home.write("proof.json", &proof.replace("\"within\":0", "\"within\":0,\"options\":[0,0,0,0,0,0,0]"));
+        home.write("proof.json", proof.replace("\"within\":0", "\"within\":0,\"options\":[0,0,0,0,0,0,0]"));
         assert!(!check().expect("python3 starts").status.success());
     } else {
         println!("skipped: there is no python3 to run the guide's program");

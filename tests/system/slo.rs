@@ -40,8 +40,7 @@ struct Gateway<'s> {
 
 impl Gateway<'_> {
     fn count(&self, code: &str, each: u32) {
-        let labels =
-            [("__name__", "maru_gateway_requests_total"), ("code", code), ("service", "bank-prod/ledger:80")];
+        let labels = [("__name__", "maru_gateway_requests_total"), ("code", code), ("service", "bank-prod/ledger:80")];
         let now = SystemClock.now().as_millisecond() / 15_000 * 15_000;
         let samples: Vec<(i64, f64)> =
             (0..=40_u32).map(|step| (now - i64::from(40 - step) * 15_000, f64::from(step * each))).collect();
@@ -50,8 +49,16 @@ impl Gateway<'_> {
         let authorization = format!("Authorization: Bearer {}", self.token);
         let (status, answer) = self.system.http(
             "https://127.0.0.1:9090/api/v1/write",
-            &["-H", &authorization, "-H", "Content-Encoding: snappy", "-H", "Content-Type: application/x-protobuf",
-              "--data-binary", &format!("@{}", file.display())],
+            &[
+                "-H",
+                &authorization,
+                "-H",
+                "Content-Encoding: snappy",
+                "-H",
+                "Content-Type: application/x-protobuf",
+                "--data-binary",
+                &format!("@{}", file.display()),
+            ],
         );
         assert_eq!(status, 204, "{answer}");
     }

@@ -262,7 +262,7 @@ fn repository(bank: &Bank) -> std::path::PathBuf {
     };
     for (text, words) in [("Transfers shall be quick.", ["init", "-q"]), ("The bank shall be quick.", ["add", "."])] {
         let content = format!("---\nsource: {{document: RFP-1}}\n---\n# Quick\n\n{text}\n");
-        bank.0.folder().write(&format!("repository/{item}"), &content);
+        bank.0.folder().write(format!("repository/{item}"), &content);
         git(&words);
         git(&["add", "."]);
         git(&["commit", "-q", "-m", text]);

@@ -239,7 +239,7 @@ fn yaml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     paths.retain(|path| {
         let is_yaml = path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|one| end == *one));
-        is_yaml && path.is_file() && !path.file_stem().is_some_and(|stem| stem == "glossary")
+        is_yaml && path.is_file() && path.file_stem().is_none_or(|stem| stem != "glossary")
     });
     paths.sort();
     Ok(paths)

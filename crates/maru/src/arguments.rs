@@ -1,4 +1,6 @@
 //! What the binary can be told on its command line.
+//!
+//! Long because it is one list of commands and flags, read from top to bottom.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -78,7 +80,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Project(crate::project::ProjectCommand),
     /// Write a project's documents: requirements definition, traceability matrix, test result, audit matrix
-    #[command(after_help = "Examples:\n  sudo maru -n shop export documents --language ko --format hwpx --format xlsx\n  maru export documents --from examples/shop --language en")]
+    #[command(
+        after_help = "Examples:\n  sudo maru -n shop export documents --language ko --format hwpx --format xlsx\n  maru export documents --from examples/shop --language en"
+    )]
     Export(ExportArguments),
     #[command(flatten)]
     Client(maru_cli::Command),

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use maru_client::Client;
 use maru_http::{Server, TlsSource};
-use maru_metrics::{
-    Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, KubeApi, Limits, Metrics, MetricsOptions, NameTranslation,
-    OtlpOptions, Promotion, TokenFile, TokenRecord, parse_duration,
-};
 use maru_metrics::rules::{AlertmanagerTarget, Alertmanagers, Transport};
+use maru_metrics::{
+    Access, AccessAnswer, AccessQuestion, AccessScope, Delegate, KubeApi, Limits, Metrics, MetricsOptions,
+    NameTranslation, OtlpOptions, Promotion, TokenFile, TokenRecord, parse_duration,
+};
 use maru_task::Scope;
 use maru_telemetry::Registry;
 use maru_time::system_clock;
@@ -157,18 +157,20 @@ fn options(paths: &Paths, arguments: &MetricsServeArguments) -> anyhow::Result<M
 /// Returns how OTLP metrics become series.
 fn otlp(arguments: &OtlpArguments) -> OtlpOptions {
     let names = |names: &[String]| names.iter().cloned().collect();
-    let mut options = OtlpOptions::default();
-    // The command line takes no others.
-    options.names = NameTranslation::of_name(&arguments.otlp_translation_strategy).unwrap_or_default();
-    options.promotion = if arguments.otlp_promote_all_resource_attributes {
+    let promotion = if arguments.otlp_promote_all_resource_attributes {
         Promotion::AllBut(names(&arguments.otlp_ignore_resource_attribute))
     } else {
         Promotion::Only(names(&arguments.otlp_promote_resource_attribute))
     };
-    options.keeps_identifying_attributes = arguments.otlp_keep_identifying_resource_attributes;
-    options.promotes_scope = arguments.otlp_promote_scope_metadata;
-    options.histograms_become_native = arguments.otlp_convert_histograms_to_nhcb;
-    options
+    OtlpOptions {
+        // The command line takes no others.
+        names: NameTranslation::of_name(&arguments.otlp_translation_strategy).unwrap_or_default(),
+        promotion,
+        keeps_identifying_attributes: arguments.otlp_keep_identifying_resource_attributes,
+        promotes_scope: arguments.otlp_promote_scope_metadata,
+        histograms_become_native: arguments.otlp_convert_histograms_to_nhcb,
+        ..OtlpOptions::default()
+    }
 }
 
 /// Returns the flags as they hold, for the status page.

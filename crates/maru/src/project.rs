@@ -1,4 +1,6 @@
 //! `maru project`: how far a project is, what blocks its gates, its baselines, and what people approve.
+//!
+//! Long because each of its commands is a few lines of asking and a table of answers, which are read together.
 
 use std::time::Duration;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use maru_alerts::Alerts;
 use maru_apiserver::{ApiServer, ApiServerOptions, SealedSecrets};
 use maru_assurance::AssuranceOptions;
 use maru_auth::{BearerTokens, CertificateAuthority, ClientAuth, Identity, SecretSealer, ServerNames, TokenIssuer};
 use maru_client::Client;
 use maru_gateway::{Gateway, GatewayOptions};
 use maru_http::TlsSource;
-use maru_alerts::Alerts;
 use maru_metrics::{ClusterOptions, Metrics};
 use maru_net::{HostLinkOptions, HostLinks, PodNetworkOptions, PodNetworks, Uplink};
 use maru_network::{DnsOptions, InProcess, Network, NetworkOptions, Protocol};
@@ -228,7 +228,8 @@ impl House {
         let alerts = crate::alerts::start(&alerts_scope, settings, &tls, client("alerts"), &registry).await?;
         step("alerts", &format_args!("https://{}", settings.alerts));
         let metrics_scope = Scope::root("metrics");
-        let metrics = crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry, &alerts).await?;
+        let metrics =
+            crate::metrics::start(&metrics_scope, settings, &tls, client("metrics"), &registry, &alerts).await?;
         step("metrics", &format_args!("https://{}", settings.metrics));
         install_definitions(&setup, "maru-gateway", maru_gateway::crds()).await?;
         install_definitions(&setup, "maru-process", maru_process::crds()).await?;

@@ -1,4 +1,6 @@
 //! The evaluation: every node costs a step, and what is made costs memory.
+//!
+//! Long because the macros, operators and members of the language share one evaluator with one account of steps.
 
 use std::cmp::Ordering;
 use std::sync::Arc;

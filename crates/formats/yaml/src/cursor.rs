@@ -183,7 +183,8 @@ impl<'d> Cursor<'d> {
                         continue;
                     }
                     let near = known.iter().map(|name| (distance(key, name), name)).min();
-                    let hint = near.filter(|(steps, _)| *steps <= 2).map(|(_, name)| format!("; did you mean \"{name}\"?"));
+                    let hint =
+                        near.filter(|(steps, _)| *steps <= 2).map(|(_, name)| format!("; did you mean \"{name}\"?"));
                     let message = format!("there is no field \"{key}\"{}", hint.unwrap_or_default());
                     self.document.problems.borrow_mut().push(Problem { at: *at, path: self.path.clone(), message });
                 }
@@ -267,10 +268,7 @@ impl<'d> Cursor<'d> {
     /// Returns a map of texts, such as labels.
     #[must_use]
     pub fn string_map(&self) -> Vec<(String, String)> {
-        self.entries()
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.string().unwrap_or_default()))
-            .collect()
+        self.entries().iter().map(|(key, value)| ((*key).to_owned(), value.string().unwrap_or_default())).collect()
     }
 
     /// Returns a boolean.
@@ -280,7 +278,9 @@ impl<'d> Cursor<'d> {
             Data::Null => None,
             Data::Scalar(Value::Bool(value)) => Some(*value),
             Data::Text(text) if matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "y" | "true") => Some(true),
-            Data::Text(text) if matches!(text.to_ascii_lowercase().as_str(), "no" | "off" | "n" | "false") => Some(false),
+            Data::Text(text) if matches!(text.to_ascii_lowercase().as_str(), "no" | "off" | "n" | "false") => {
+                Some(false)
+            }
             _ => {
                 self.wrong_type("boolean; write true or false");
                 None

@@ -106,4 +106,3 @@ fn encode(text: &str) -> String {
 fn number(value: &Value) -> Option<f64> {
     value.as_str().and_then(|text| text.parse::<f64>().ok()).filter(|number| number.is_finite())
 }
-

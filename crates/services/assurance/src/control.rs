@@ -200,7 +200,9 @@ impl Room {
         let spec = object.data.get("spec").cloned().unwrap_or_default();
         let objective = openslo::read_spec(&spec);
         let objective = objective.map_err(|wrong| {
-            let told = wrong.iter().map(|one| if one.path.is_empty() { one.message.clone() } else { format!("{}: {}", one.path, one.message) });
+            let told = wrong.iter().map(|one| {
+                if one.path.is_empty() { one.message.clone() } else { format!("{}: {}", one.path, one.message) }
+            });
             told.collect::<Vec<String>>()
         })?;
         let now = self.clock.now();
@@ -224,7 +226,9 @@ impl Room {
         });
         let gvk = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PrometheusRule");
         let kind = ApiResource::from_gvk_with_plural(&gvk, "prometheusrules");
-        self.apply(&kind, key.0.as_str(), &name, &rule).await.map_err(|error| format!("the rules cannot be written: {error}"))
+        self.apply(&kind, key.0.as_str(), &name, &rule)
+            .await
+            .map_err(|error| format!("the rules cannot be written: {error}"))
     }
 
     async fn apply(&self, kind: &ApiResource, namespace: &str, name: &str, object: &Value) -> Result<(), kube::Error> {
@@ -265,8 +269,7 @@ impl Room {
                     .within(&namespace);
                 let there = self.objectives.get(&reference);
                 let is_ours = there.as_ref().is_none_or(|there| derived_from(&there.metadata) == Some(&requirement));
-                let is_same =
-                    there.as_ref().is_some_and(|there| there.data.get("spec") == Some(&wanted.spec));
+                let is_same = there.as_ref().is_some_and(|there| there.data.get("spec") == Some(&wanted.spec));
                 if is_ours && !is_same {
                     self.write_objective(&object, &namespace, &requirement, wanted).await;
                 }

@@ -130,17 +130,25 @@ fn reason(outcome: Outcome, counts: &Counts, target: f64, ratio: f64, (low, high
     match outcome {
         Outcome::Met => LocalText::both(
             format!("{total}건 중 {good}건({value})이 양호, {confidence} 신뢰도로 {} 이상; 목표 {goal}", percent(low)),
-            format!("{good} of {total} were good ({value}), at least {} at {confidence} confidence; the target is {goal}", percent(low)),
+            format!(
+                "{good} of {total} were good ({value}), at least {} at {confidence} confidence; the target is {goal}",
+                percent(low)
+            ),
         ),
         Outcome::Violated => LocalText::both(
             format!("{total}건 중 {good}건({value})만 양호, {confidence} 신뢰도로 {} 이하; 목표 {goal}", percent(high)),
-            format!("only {good} of {total} were good ({value}), at most {} at {confidence} confidence; the target is {goal}", percent(high)),
+            format!(
+                "only {good} of {total} were good ({value}), at most {} at {confidence} confidence; the target is {goal}",
+                percent(high)
+            ),
         ),
         Outcome::Insufficient => {
             let needed = samples_needed(good, total, target, CONFIDENCE).map(|needed| needed.to_string());
             let more = needed.map_or_else(
                 || LocalText::both("얼마나 더 필요한지 말할 수 없음", "how many more would do cannot be said"),
-                |needed| LocalText::both(format!("약 {needed}건이 더 필요함"), format!("about {needed} more are needed")),
+                |needed| {
+                    LocalText::both(format!("약 {needed}건이 더 필요함"), format!("about {needed} more are needed"))
+                },
             );
             LocalText::both(
                 format!(
@@ -172,10 +180,8 @@ mod tests {
     use super::*;
 
     fn counts(pieces: &[(f64, f64)]) -> Counts {
-        let stretch = Stretch {
-            from: "2026-11-22T00:00:00Z".parse().unwrap(),
-            to: "2026-11-22T01:00:00Z".parse().unwrap(),
-        };
+        let stretch =
+            Stretch { from: "2026-11-22T00:00:00Z".parse().unwrap(), to: "2026-11-22T01:00:00Z".parse().unwrap() };
         Counts::new(stretch, pieces)
     }
 

@@ -138,7 +138,9 @@ pub(crate) async fn measure(
         let before = known.get(index).and_then(|known| known.closed.as_ref());
         let closed = match windows.closed {
             Some(closed) if before.is_some_and(|before| before.counts.to == closed.to) => before.cloned(),
-            Some(closed) => Some(judged(metrics, ready, index, target, closed).await?).filter(|one| one.counts.total > 0),
+            Some(closed) => {
+                Some(judged(metrics, ready, index, target, closed).await?).filter(|one| one.counts.total > 0)
+            }
             None => None,
         };
         let bound = ready.bounds.get(index).cloned().flatten();
@@ -186,11 +188,8 @@ async fn count(
     let first = back(pieces.saturating_sub(1))?;
     let good = metrics.steps(&counting.good, first, stretch.to, piece).await.map_err(|error| error.to_string())?;
     let total = metrics.steps(&counting.total, first, stretch.to, piece).await.map_err(|error| error.to_string())?;
-    let counted: Vec<(f64, f64)> = total
-        .iter()
-        .zip(&good)
-        .map(|(total, good)| (good.unwrap_or(0.0), total.unwrap_or(0.0)))
-        .collect();
+    let counted: Vec<(f64, f64)> =
+        total.iter().zip(&good).map(|(total, good)| (good.unwrap_or(0.0), total.unwrap_or(0.0))).collect();
     Ok(Counts::new(stretch, &counted))
 }
 
@@ -203,7 +202,10 @@ fn note(target: &Target, bound: Option<&Bound>) -> Option<LocalText> {
         )),
         Some(bound) if bound.seconds < threshold * (1.0 - 1e-9) => Some(LocalText::both(
             format!("{threshold}초 버킷이 없어 {}초 버킷으로 세므로 실제보다 나쁘게 보일 수 있음", bound.seconds),
-            format!("there is no bucket of {threshold} s, so that of {} s is counted: some good ones may count as bad", bound.seconds),
+            format!(
+                "there is no bucket of {threshold} s, so that of {} s is counted: some good ones may count as bad",
+                bound.seconds
+            ),
         )),
         Some(_) => None,
     }
@@ -267,9 +269,8 @@ pub(crate) fn differs(before: &Status, after: &Status) -> bool {
             status.targets.iter().map(|one| (one.name.clone(), one.note.clone())).collect();
         (status.outcome, status.rules.clone(), status.problems.clone(), closed, notes, status.observed_generation)
     };
-    let left = |status: &Status| {
-        least(&status.targets).and_then(|(_, one)| one.current.budget_left).unwrap_or(f64::NAN)
-    };
+    let left =
+        |status: &Status| least(&status.targets).and_then(|(_, one)| one.current.budget_left).unwrap_or(f64::NAN);
     let moved = (left(before) - left(after)).abs() >= 0.005 || left(before).is_nan() != left(after).is_nan();
     moved || essence(before) != essence(after)
 }

@@ -27,7 +27,9 @@ pub enum SentenceError {
     #[error("the sentence \"{0}\" says {1}; write one objective a sentence")]
     Several(String, &'static str),
     /// It says no time over which it holds.
-    #[error("the sentence \"{0}\" does not say over which time; write for example \"of a day's\", \"a month\", \"하루\", \"한 달\"")]
+    #[error(
+        "the sentence \"{0}\" does not say over which time; write for example \"of a day's\", \"a month\", \"하루\", \"한 달\""
+    )]
     NoWindow(String),
 }
 
@@ -108,7 +110,10 @@ pub fn from_sentence(sentence: &str, context: &SentenceContext) -> Result<Value,
                 .buckets
                 .clone()
                 .unwrap_or_else(|| format!("maru_gateway_request_duration_seconds_bucket{{{gateway}}}"));
-            (json!({"thresholdMetric": source(buckets)}), json!({"target": target, "op": "lte", "value": decimal(*time)}))
+            (
+                json!({"thresholdMetric": source(buckets)}),
+                json!({"target": target, "op": "lte", "value": decimal(*time)}),
+            )
         }
         _ => return Err(SentenceError::Several(sentence.to_owned(), "several times")),
     };
@@ -148,7 +153,10 @@ mod tests {
             let target = &objective.targets[0];
             assert!((target.target - 0.999).abs() < 1e-12, "{sentence}");
             assert_eq!(target.threshold, Some((Comparison::AtMost, 0.1)), "{sentence}");
-            assert!(matches!(&objective.window, TimeWindow::Calendar { zone, .. } if zone == "Asia/Seoul"), "{sentence}");
+            assert!(
+                matches!(&objective.window, TimeWindow::Calendar { zone, .. } if zone == "Asia/Seoul"),
+                "{sentence}"
+            );
         }
     }
 

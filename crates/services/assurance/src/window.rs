@@ -50,7 +50,9 @@ fn rolling(duration: Duration, now: Timestamp) -> Windows {
 
 fn calendar(duration: Duration, start: &str, zone: &str, now: Timestamp) -> Result<Windows, String> {
     let zone = maru_time::zone(zone).ok_or_else(|| {
-        format!("the time zone \"{zone}\" is not known on this machine; write a name such as Asia/Seoul, or install tzdata")
+        format!(
+            "the time zone \"{zone}\" is not known on this machine; write a name such as Asia/Seoul, or install tzdata"
+        )
     })?;
     let first: DateTime = start
         .replace(' ', "T")

@@ -334,11 +334,7 @@ impl Doorkeeper {
     ///
     /// # Errors
     /// When it may not: a status and the reason.
-    pub async fn admit(
-        &self,
-        headers: &http::HeaderMap,
-        scope: AccessScope,
-    ) -> Result<(), (http::StatusCode, String)> {
+    pub async fn admit(&self, headers: &http::HeaderMap, scope: AccessScope) -> Result<(), (http::StatusCode, String)> {
         self.0.admit(headers, scope).await.map(drop).map_err(|fault| (fault.status(), fault.to_string()))
     }
 }

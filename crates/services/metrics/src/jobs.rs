@@ -1,7 +1,7 @@
 //! Work on blocking threads: so many at a time, so many waiting, given up when the client leaves.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Response;

@@ -502,9 +502,7 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
 fn collect_metadata(state: &State, parameters: &Parameters) -> Result<Value, Fault> {
     let matchers = match parameters.get("match_target") {
         None => Vec::new(),
-        Some(text) => {
-            maru_promql::parse_selector(text).map_err(|errors| Fault::parameter("match_target", errors))?
-        }
+        Some(text) => maru_promql::parse_selector(text).map_err(|errors| Fault::parameter("match_target", errors))?,
     };
     Ok(state.collector.show_metadata(&matchers, parameters.get("metric"), parameters.limit()?))
 }

@@ -9,6 +9,7 @@ mod approve;
 mod baseline;
 mod control;
 mod desk;
+mod desk_error;
 mod documents;
 mod follow;
 mod gates;
@@ -33,7 +34,8 @@ pub use analysis::{
 };
 pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use control::{ProcessOptions, start};
-pub use desk::{Attestation, Desk, DeskError, KeyTime};
+pub use desk::{Attestation, Desk, KeyTime};
+pub use desk_error::DeskError;
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;
 pub use objectives::WindowChoice;

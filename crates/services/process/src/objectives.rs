@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::control::resource;
-use crate::desk::{Attestation, Desk, DeskError};
+use crate::desk::{Attestation, Desk};
+use crate::desk_error::DeskError;
 use crate::follow::{All, Followed, follow};
 use crate::ledger::{Appended, Ledger};
 use crate::view::{ENVIRONMENT_LABEL, PROJECT_LABEL};
@@ -64,7 +65,10 @@ impl Seen {
     /// Returns the reports of a window, one for each target, with the end of the window.
     fn reports(&self, choice: WindowChoice) -> Vec<(String, Timestamp, Value)> {
         let is_only = self.targets.len() == 1;
-        self.targets.iter().filter_map(|target| report(&self.name, is_only, target, target.get(choice.field())?)).collect()
+        self.targets
+            .iter()
+            .filter_map(|target| report(&self.name, is_only, target, target.get(choice.field())?))
+            .collect()
     }
 }
 
@@ -91,7 +95,8 @@ pub(crate) fn start(scope: &Scope, client: &Client, ledger: &Ledger, clock: &Sha
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource::<ServiceLevelObjectiveSpec>());
     let following = follow(api, Arc::clone(&followed), Arc::clone(&changed), Seen::of);
     drop(scope.spawn_until_cancelled("objectives", following));
-    let recorder = Recorder { client: client.clone(), ledger: ledger.clone(), clock: Arc::clone(clock), done: BTreeSet::new() };
+    let recorder =
+        Recorder { client: client.clone(), ledger: ledger.clone(), clock: Arc::clone(clock), done: BTreeSet::new() };
     drop(scope.spawn_until_cancelled("objective windows", recorder.run(followed, changed)));
 }
 
@@ -199,13 +204,9 @@ impl Desk {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), self.name(), &resource::<ServiceLevelObjectiveSpec>());
         let action = format!("read objective \"{name}\" of \"{}\"", self.name());
-        let object =
-            api.get(name).await.map_err(|source| DeskError::Api { action, source: Box::new(source) })?;
-        let nothing = |why: &str| DeskError::Object {
-            kind: "ServiceLevelObjective",
-            name: name.to_owned(),
-            why: why.to_owned(),
-        };
+        let object = api.get(name).await.map_err(|source| DeskError::Api { action, source: Box::new(source) })?;
+        let nothing =
+            |why: &str| DeskError::Object { kind: "ServiceLevelObjective", name: name.to_owned(), why: why.to_owned() };
         let seen = Seen::of(&object).ok_or_else(|| nothing("it has no name"))?;
         let reports = seen.reports(choice);
         if reports.is_empty() {

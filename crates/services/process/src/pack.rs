@@ -13,7 +13,8 @@ use maru_evidence::export as archive;
 use maru_evidence::{PublicKey, Verifier, check_raw, replay};
 use serde::Serialize;
 
-use crate::desk::{Desk, DeskError};
+use crate::desk::Desk;
+use crate::desk_error::DeskError;
 use crate::ledger::{BLOB_BYTES_MAX, LedgerError};
 use crate::seal::{Found, Seals, chain_of};
 use crate::view::View;

@@ -14,7 +14,8 @@ use maru_models::Model;
 use maru_time::{Timestamp, rfc3339_seconds};
 
 use crate::baseline::{Content, title_of};
-use crate::desk::{Desk, DeskError};
+use crate::desk::Desk;
+use crate::desk_error::DeskError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::seal::chain_of;
 use crate::versions::{approvers_of, revisions_of};

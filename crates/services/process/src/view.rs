@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use maru_api::{
-    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, GlossarySpec, ProjectSpec, RequirementSpec, Spec as _, Subject,
+    ArchitectureSpec, Digest, EnvironmentSpec, EvidenceSpec, GlossarySpec, ProjectSpec, RequirementSpec, Spec as _,
+    Subject,
 };
 
 use crate::follow::{All, Key, Seen, SeenRequirement};

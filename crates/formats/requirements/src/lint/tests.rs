@@ -273,7 +273,14 @@ fn findings_stand_where_the_words_are() {
     let yaml = "# first\n---\nname: a\nstatement: >-\n  The shop shall respond\n  very quickly.\nsource: RFP\nallocatedTo: [shop]\nverify:\n  - slo: x\n";
     let items = read_folder(&[("dir/주문.yaml", yaml)]).unwrap().items;
     let findings = lint(&items, &LintContext::default());
-    let place = Place { file: "dir/주문.yaml".to_owned(), line: 6, column: 8, end_line: 6, end_column: 15, field: "statement".to_owned() };
+    let place = Place {
+        file: "dir/주문.yaml".to_owned(),
+        line: 6,
+        column: 8,
+        end_line: 6,
+        end_column: 15,
+        field: "statement".to_owned(),
+    };
     assert_eq!(findings.iter().map(|one| (one.rule, one.place.clone())).collect::<Vec<_>>(), [("vague-word", place)]);
     let log = crate::sarif(&findings, &[], Language::Ko, "0.1.0");
     assert_eq!(

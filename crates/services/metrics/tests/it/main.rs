@@ -1,5 +1,5 @@
 //! The metrics API over real HTTP with a store in a temporary directory.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says why it cannot run")]
 
 mod access;
 mod exchange;

@@ -10,11 +10,14 @@ use tokio::net::TcpStream;
 
 use super::*;
 
+/// What is answered, by path.
+type Answers = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// A target that answers with bytes as they are given, by path.
 struct Target {
     address: String,
     scope: Scope,
-    answers: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    answers: Answers,
     /// The heads of requests.
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -24,7 +27,7 @@ impl Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let scope = Scope::root("target");
-        let (answers, asked) = (Arc::<Mutex<Vec<(String, Vec<u8>)>>>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (answers, asked) = (Answers::default(), Arc::<Mutex<Vec<String>>>::default());
         let (own_scope, own_answers, own_asked) = (scope.clone(), Arc::clone(&answers), Arc::clone(&asked));
         drop(scope.spawn_until_cancelled("accept", async move {
             loop {
@@ -36,7 +39,7 @@ impl Target {
         Self { address, scope, answers, asked }
     }
 
-    async fn serve(mut socket: TcpStream, answers: Arc<Mutex<Vec<(String, Vec<u8>)>>>, asked: Arc<Mutex<Vec<String>>>) {
+    async fn serve(mut socket: TcpStream, answers: Answers, asked: Arc<Mutex<Vec<String>>>) {
         let mut head = Vec::new();
         while let Ok(byte) = socket.read_u8().await {
             head.push(byte);

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::bounds::decimal_percent;
 use super::{Analysis, AnalysisError, Effort, Question, analyse};
 use crate::control::resource;
-use crate::desk::{Desk, DeskError};
+use crate::desk::Desk;
+use crate::desk_error::DeskError;
 use crate::ledger::Appended;
 
 /// So often a change is tried while others write statuses.

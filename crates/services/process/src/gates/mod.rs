@@ -22,7 +22,8 @@ use maru_time::{SharedClock, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::desk::{Desk, DeskError};
+use crate::desk::Desk;
+use crate::desk_error::DeskError;
 use crate::ledger::{Ledger, LedgerError};
 use crate::merge::difference;
 use crate::seal::chain_of;
