@@ -10,7 +10,7 @@ help:
 	@echo "make demo    build Maru and the sample shop, run it, show that it answers (make down stops it)"
 	@echo "make test    all checks and tests"
 	@echo "make check   formatting, lints, documents, the house's rules"
-	@echo "make pdf-test  the tests of PDF documents, a feature of its own"
+	@echo "make pdf-test the tests of PDF documents, a feature of its own"
 	@echo "make bench   side by side with the peers"
 
 toolchain:
@@ -43,7 +43,7 @@ check: toolchain
 
 unit: test-packages
 	python=$$(tools/python-readers); oracles=$$(tools/python-oracles); \
-	  env $${python:+MARU_PYTHON=$$python} $${oracles:+MARU_ORACLES=$$oracles MARU_ORACLES_MODELS=2000} \
+	  env $${python:+MARU_PYTHON=$$python} $${oracles:+MARU_ORACLES=$$oracles MARU_ORACLES_MODELS=1000} \
 	  $(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
 
 system: test-packages
