@@ -83,7 +83,7 @@ fn what_is_not_supported_is_named_with_its_place() {
         ("stateDiagram-v2\n  state a {\n  b", "line 2, column 9: this state's '{' is not closed"),
         ("stateDiagram-v2\n  state a <<history>>", "line 2, column 9: \"<<history>>\" is not supported"),
         ("erDiagram\n  A ||--o B : x", "line 2, column 9: \"o B : x\" stands where how many"),
-        ("erDiagram\n  A ||--|| B[b] : x", "line 2, column 10: the entity's name for people belongs"),
+        ("erDiagram\n  A ||--|| B[b] : x", "line 2, column 12: the entity's name for people belongs"),
         ("classDiagram\n  A ()-- B", "line 2, column 5: \"()\" (lollipop) is not supported"),
         ("usecaseDiagram\n  a ..> b", "line 2, column 3: say what \"..>\" means"),
         ("goalTree\n  a --> b", "line 2, column 3: \"a\" is not declared above"),

@@ -163,7 +163,8 @@ fn parenthesized(expression: Expression) -> Expression {
         Expression::Binary(_) | Expression::Unary(_) => {
             Expression::Parentheses(Parentheses { expression: Box::new(expression), span: NOWHERE })
         }
-        Expression::Number(number) if number.value < 0.0 => {
+        // Infinity is printed with its sign.
+        Expression::Number(number) if number.value < 0.0 || number.value.is_infinite() => {
             Expression::Parentheses(Parentheses { expression: Box::new(Expression::Number(number)), span: NOWHERE })
         }
         other => other,

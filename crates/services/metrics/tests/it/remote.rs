@@ -62,11 +62,15 @@ async fn samples_reach_other_servers_also_after_an_outage() {
         let receiver = now(None).await;
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let forward = receiver.url.trim_start_matches("http://").to_owned();
+        let scope = receiver.scope.clone();
         drop(receiver.scope.spawn_until_cancelled("forward", async move {
             loop {
                 let (mut from, _) = listener.accept().await.unwrap();
                 let mut to = tokio::net::TcpStream::connect(&forward).await.unwrap();
-                drop(tokio::io::copy_bidirectional(&mut from, &mut to).await);
+                // A connection that is kept open holds up no other.
+                drop(scope.spawn_until_cancelled("connection", async move {
+                    drop(tokio::io::copy_bidirectional(&mut from, &mut to).await);
+                }));
             }
         }));
         wait_for(&receiver.url, "early{zone=\"seoul\",job=\"j\"}", "1").await;
