@@ -1,7 +1,8 @@
 //! From what the gateway counted to a verdict: an objective that follows from a requirement, its status, its window as evidence.
 
 use maru_prom::Labels;
-use maru_tests::{System, can_run};
+use maru_testkit::TempDir;
+use maru_tests::{System, can_run, find_program};
 use maru_time::{Clock as _, SystemClock};
 use serde_json::Value;
 
@@ -103,4 +104,30 @@ fn a_requirement_gets_its_objective_and_the_window_decides_the_verdict() {
     system.wait("the objective to be violated", || objective(&system)["status"]["outcome"] == "Violated");
     system.maru(&["-n", "bank", "slo", "attest", "ledger-availability", "--open"]);
     system.wait("the requirement not to conform", || verdict() == "Nonconforming");
+}
+
+#[test]
+fn a_sentence_becomes_rules_that_promtool_takes() {
+    let Some(promtool) = find_program("promtool") else {
+        println!("skipped: promtool is not installed");
+        return;
+    };
+    let folder = TempDir::new();
+    for (index, sentence) in
+        ["99.9 % of a day's API responses within 100 ms", "하루 API 응답의 99.9%가 100ms 이내"].iter().enumerate()
+    {
+        let maru = |words: &[&str]| {
+            let output = System::command_on(&folder.join("data"), words).output().expect("the binary runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let object = maru(&["slo", "from", sentence, "--service", "orders", "--zone", "Asia/Seoul"]);
+        let object = folder.write(&format!("slo-{index}.yaml"), object);
+        let rules = maru(&["slo", "compile", &object.to_string_lossy()]);
+        assert!(rules.contains("le=\"0.1\""), "{rules}");
+        let rules = folder.write(&format!("rules-{index}.yaml"), rules);
+        let checked = std::process::Command::new(&promtool).args(["check", "rules"]).arg(rules).output();
+        let checked = checked.expect("promtool runs");
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    }
 }

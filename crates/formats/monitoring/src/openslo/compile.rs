@@ -458,4 +458,56 @@ mod tests {
         let burn = Burn { severity: Severity::Page, long_seconds: 3600, short_seconds: 300, rate: 14.4 };
         assert!(burn_term(&burn, 0.1, "{}").contains("> 0.91 "));
     }
+
+    /// Evaluates the alerts of a target of 99.9 % over 30 days after so many failures and events in the windows of 1 h and 5 m.
+    fn alerts_after(hour: (u32, u32), minutes: Option<(u32, u32)>) -> Vec<String> {
+        use maru_prom::Labels;
+        use maru_promql::{Engine, EngineOptions, Evaluation, MemorySource, SampleValue, Value as Answered};
+        let spec = json!({"service": "s", "budgetingMethod": "Occurrences",
+            "timeWindow": [{"duration": "30d", "isRolling": true}],
+            "indicator": {"spec": {"ratioMetric": {"counter": true, "good": source_of("ok"), "total": source_of("all")}}},
+            "objectives": [{"target": 0.999}]});
+        let compiled = compiled(&spec);
+        let mut source = MemorySource::default();
+        for (window, counts) in [("1h", Some(hour)), ("5m", minutes)] {
+            let Some((bad, total)) = counts else { continue };
+            let ratio = f64::from(bad) / f64::from(total);
+            let values = [
+                ("bad:increase", f64::from(bad)),
+                ("total:increase", f64::from(total)),
+                ("error_ratio:increase", ratio),
+            ];
+            for (name, value) in values {
+                let name = format!("slo:{name}{window}");
+                let labels =
+                    [("__name__", name.as_str()), ("objective", "0"), ("slo", "orders"), ("slo_namespace", "shop")];
+                source.append(&Labels::from_pairs(labels), 1_000_000, SampleValue::Float(value), 0);
+            }
+        }
+        let engine = Engine::new(EngineOptions::default());
+        let fires = |rule: &&Value| {
+            let expression =
+                maru_promql::parse(rule["expr"].as_str().unwrap(), &maru_promql::ParseOptions::default()).unwrap();
+            let answer = engine.evaluate(&source, &expression, &Evaluation::instant(1_000_000)).unwrap();
+            matches!(answer.value, Answered::Vector(found) if !found.is_empty())
+        };
+        let all = rules(&compiled).into_iter().filter(|rule| rule["alert"].is_string()).filter(fires);
+        all.map(|rule| rule["alert"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn alerts_want_evidence_at_any_traffic() {
+        let fast = ["SLOBurnsFast".to_owned()];
+        // One failure of one request, and two of two, are no evidence; nine of ten and three of three are.
+        assert!(alerts_after((1, 1), Some((1, 1))).is_empty());
+        assert!(alerts_after((2, 2), Some((2, 2))).is_empty());
+        assert_eq!(alerts_after((3, 3), Some((3, 3))), fast);
+        assert_eq!(alerts_after((9, 10), Some((9, 10))), fast);
+        // Much traffic: 2 % fail where 1.44 % burn too fast; 1 % does not.
+        assert_eq!(alerts_after((200, 10_000), Some((20, 1000))), fast);
+        assert!(alerts_after((100, 10_000), Some((10, 1000))).is_empty());
+        // The trouble is over: the short window says so. Silence says nothing.
+        assert!(alerts_after((200, 10_000), Some((0, 1000))).is_empty());
+        assert_eq!(alerts_after((90, 100), None), fast);
+    }
 }
