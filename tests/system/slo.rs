@@ -122,10 +122,10 @@ fn a_sentence_becomes_rules_that_promtool_takes() {
             String::from_utf8(output.stdout).expect("text")
         };
         let object = maru(&["slo", "from", sentence, "--service", "orders", "--zone", "Asia/Seoul"]);
-        let object = folder.write(&format!("slo-{index}.yaml"), object);
+        let object = folder.write(format!("slo-{index}.yaml"), object);
         let rules = maru(&["slo", "compile", &object.to_string_lossy()]);
         assert!(rules.contains("le=\"0.1\""), "{rules}");
-        let rules = folder.write(&format!("rules-{index}.yaml"), rules);
+        let rules = folder.write(format!("rules-{index}.yaml"), rules);
         let checked = std::process::Command::new(&promtool).args(["check", "rules"]).arg(rules).output();
         let checked = checked.expect("promtool runs");
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
