@@ -21,7 +21,7 @@ pub(crate) mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) first_at_once: bool,
     /// Where relative paths of the configuration start.
     folder: Mutex<PathBuf>,
+    /// Since when the configuration is in force, in milliseconds since 1970.
+    since_ms: AtomicI64,
     appenders: Mutex<Vec<Appender>>,
     has_written: AtomicBool,
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
@@ -95,6 +97,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn since_ms(&self) -> i64 {
+        self.since_ms.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now().as_millisecond()
     }
@@ -184,6 +190,7 @@ impl Collector {
             scope: scope.child("collect"),
             in_process: options.in_process,
             kube: options.kube,
+            since_ms: AtomicI64::new(0),
             first_at_once: options.first_at_once,
             folder: Mutex::default(),
             appenders: Mutex::default(),
@@ -249,6 +256,7 @@ impl Collector {
         *self.loaded() = Loaded { shown, at_ms: shared.now_ms(), is_good: true };
         folder.clone_into(&mut shared.folder.lock().unwrap_or_else(PoisonError::into_inner));
         self.alerting.send_replace((configuration.alerting.clone(), folder));
+        self.inner.shared.since_ms.store(self.inner.shared.now_ms(), Ordering::Relaxed);
         self.inner.followers.send_replace(configuration);
     }
 

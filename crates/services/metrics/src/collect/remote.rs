@@ -177,7 +177,8 @@ impl Queue {
             .ok()
             .and_then(|text| serde_json::from_str::<Value>(&text).ok()?["position_ms"].as_i64())
             .filter(|position| *position <= now_ms)
-            .unwrap_or(now_ms);
+            // From when it is named: the first queue may begin a moment later.
+            .unwrap_or_else(|| shared.since_ms().min(now_ms));
         Self {
             shared: Arc::clone(shared),
             client: HttpClient::new(&config.client, folder.to_owned()),
