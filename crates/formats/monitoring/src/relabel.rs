@@ -252,8 +252,9 @@ fn judge(item: &Cursor<'_>, rule: &RelabelRule) {
     }
 }
 
-/// Returns the MD5 sum (RFC 1321), which `hashmod` spreads targets by. It protects nothing.
-fn md5(content: &[u8]) -> [u8; 16] {
+/// Returns the MD5 sum (RFC 1321), which `hashmod` spreads targets by and the mail's CRAM-MD5 wants. It protects nothing.
+#[must_use]
+pub fn md5(content: &[u8]) -> [u8; 16] {
     const SHIFTS: [u32; 16] = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
     let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     let mut message = content.to_vec();

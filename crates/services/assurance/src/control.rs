@@ -1,6 +1,8 @@
 //! Follows objectives and requirements; measures, and writes what was found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use maru_http::Handler;
 use maru_monitoring::openslo;
 use maru_task::Scope;
 use maru_time::SharedClock;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -53,9 +56,9 @@ pub struct AssuranceOptions {
 /// Starts to follow all objectives; ends with the scope.
 pub fn start(scope: &Scope, client: Client, options: AssuranceOptions) {
     let changed = Arc::new(Notify::new());
-    let objectives = follow(scope, "objectives", dynamic::<ServiceLevelObjectiveSpec>(&client), &changed);
-    let requirements = follow(scope, "requirements", dynamic::<RequirementSpec>(&client), &changed);
-    let namespaces = follow_namespaces(scope, Api::all(client.clone()), &changed);
+    let objectives = follow_ours::<ServiceLevelObjectiveSpec>(scope, "objectives", &client, &changed);
+    let requirements = follow_ours::<RequirementSpec>(scope, "requirements", &client, &changed);
+    let namespaces = follow::<Namespace>(scope, "namespaces", Api::all(client.clone()), (), &changed);
     let room = Room {
         client,
         metrics: Metrics(options.metrics),
@@ -72,16 +75,21 @@ fn resource<S: Spec>() -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(maru_api::GROUP, maru_api::VERSION, S::KIND), S::PLURAL)
 }
 
-fn dynamic<S: Spec>(client: &Client) -> (Api<DynamicObject>, ApiResource) {
-    (Api::all_with(client.clone(), &resource::<S>()), resource::<S>())
-}
-
-fn follow(
+fn follow_ours<S: Spec>(
     scope: &Scope,
     name: &'static str,
-    (api, kind): (Api<DynamicObject>, ApiResource),
+    client: &Client,
     changed: &Arc<Notify>,
 ) -> Store<DynamicObject> {
+    follow(scope, name, Api::all_with(client.clone(), &resource::<S>()), resource::<S>(), changed)
+}
+
+/// Keeps the objects of one kind at hand, and tells when they change.
+fn follow<K>(scope: &Scope, name: &'static str, api: Api<K>, kind: K::DynamicType, changed: &Arc<Notify>) -> Store<K>
+where
+    K: kube::Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K::DynamicType: Clone + Eq + Hash + Send + Sync,
+{
     let writer = reflector::store::Writer::new(kind);
     let store = writer.as_reader();
     let events = reflector(writer, watcher(api, watcher::Config::default()).default_backoff());
@@ -93,20 +101,6 @@ fn follow(
         std::future::ready(())
     });
     drop(scope.spawn_until_cancelled(name, following));
-    store
-}
-
-fn follow_namespaces(scope: &Scope, api: Api<Namespace>, changed: &Arc<Notify>) -> Store<Namespace> {
-    let (store, writer) = reflector::store();
-    let events = reflector(writer, watcher(api, watcher::Config::default()).default_backoff());
-    let changed = Arc::clone(changed);
-    let following = events.for_each(move |event| {
-        if event.is_ok() {
-            changed.notify_one();
-        }
-        std::future::ready(())
-    });
-    drop(scope.spawn_until_cancelled("namespaces", following));
     store
 }
 
@@ -138,12 +132,15 @@ impl Room {
         loop {
             tokio::select! {
                 () = scope.cancelled() => return,
-                () = changed.notified() => tokio::time::sleep(COALESCE).await,
+                () = changed.notified() => {
+                    tokio::time::sleep(COALESCE).await;
+                    self.derive().await;
+                }
                 () = tokio::time::sleep_until(self.next_due()) => {}
             }
-            self.derive().await;
             let objects = self.objectives.state();
-            self.known.retain(|key, _| objects.iter().any(|object| key_of(object) == *key));
+            let there: BTreeSet<Key> = objects.iter().map(|object| key_of(object)).collect();
+            self.known.retain(|key, _| there.contains(key));
             for object in objects {
                 tokio::select! {
                     () = scope.cancelled() => return,
@@ -262,6 +259,11 @@ impl Room {
     async fn derive(&self) {
         for object in self.requirements.state() {
             let (namespace, requirement) = key_of(&object);
+            // Most name no objective: those are not read whole at each change.
+            let checks = object.data.pointer("/spec/verify").and_then(Value::as_array);
+            if !checks.is_some_and(|checks| checks.iter().any(|check| check.get("slo").is_some())) {
+                continue;
+            }
             let spec = object.data.get("spec").cloned().unwrap_or_default();
             let Ok(spec) = serde_json::from_value::<RequirementSpec>(spec) else { continue };
             for wanted in derive::wanted(&spec, &self.environments(&namespace)) {

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use super::{Failure, tls};
 use crate::notify::reveal;
 use maru_monitoring::alerting::EmailConfig;
+use maru_monitoring::relabel::md5;
 
 /// Most bytes of one line, and most lines of one answer.
 const LINE_BYTES_MAX: usize = 4096;
@@ -204,56 +205,12 @@ fn hmac_md5(key: &[u8], text: &[u8]) -> [u8; 16] {
     md5(&[&padded(0x5c)[..], &inner].concat())
 }
 
-/// MD5 (RFC 1321). Not for security: CRAM-MD5 wants it, and nothing else here may use it.
-fn md5(text: &[u8]) -> [u8; 16] {
-    const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
-    let mut state: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-    let mut padded = text.to_vec();
-    padded.push(0x80);
-    while padded.len() % 64 != 56 {
-        padded.push(0);
-    }
-    padded.extend_from_slice(&(text.len() as u64 * 8).to_le_bytes());
-    for block in padded.chunks_exact(64) {
-        let words: Vec<u32> =
-            block.chunks_exact(4).map(|four| u32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
-        let [mut a, mut b, mut c, mut d] = state;
-        for step in 0..64_u32 {
-            let (mixed, word) = match step / 16 {
-                0 => ((b & c) | (!b & d), step),
-                1 => ((d & b) | (!d & c), (5 * step + 1) % 16),
-                2 => (b ^ c ^ d, (3 * step + 5) % 16),
-                _ => (c ^ (b | !d), (7 * step) % 16),
-            };
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the standard's table: floor(2^32 |sin|)"
-            )]
-            let constant = ((f64::from(step) + 1.0).sin().abs() * 4_294_967_296.0) as u32;
-            let sum = a.wrapping_add(mixed).wrapping_add(constant).wrapping_add(words[word as usize]);
-            let shift = SHIFTS[(step / 16) as usize][(step % 4) as usize];
-            (a, d, c, b) = (d, c, b, b.wrapping_add(sum.rotate_left(shift)));
-        }
-        for (own, add) in state.iter_mut().zip([a, b, c, d]) {
-            *own = own.wrapping_add(add);
-        }
-    }
-    let mut digest = [0; 16];
-    for (place, word) in digest.chunks_exact_mut(4).zip(state) {
-        place.copy_from_slice(&word.to_le_bytes());
-    }
-    digest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_digests_are_those_of_the_standards() {
-        assert_eq!(maru_ids::to_hex(&md5(b"")), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(maru_ids::to_hex(&md5(b"message digest")), "f96b697d7cb7938d525a2f31aaf161d0");
+    fn the_digest_is_that_of_the_standard() {
         // RFC 2195 §2.
         let digest = hmac_md5(b"tanstaaftanstaaf", b"<1896.697170952@postoffice.reston.mci.net>");
         assert_eq!(maru_ids::to_hex(&digest), "b913a602c7eda7a495b4e6e7334d3890");
