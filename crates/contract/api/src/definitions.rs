@@ -194,6 +194,7 @@ fn check() -> Value {
             ("survey", text()),
             ("experiment", text()),
             ("bom", text()),
+            ("provenance", text()),
             ("in", text()),
             ("confidence", ratio()),
             ("validFor", text()),

@@ -52,6 +52,8 @@ pub enum Means {
     Experiment(String),
     /// A list of parts with their licences and vulnerabilities.
     Bom(String),
+    /// How what runs came to be: signed statements of a builder, by his id (or of any, `*`).
+    Provenance(String),
 }
 
 impl Means {
@@ -69,6 +71,7 @@ impl Means {
             Self::Survey(_) => "survey",
             Self::Experiment(_) => "experiment",
             Self::Bom(_) => "bom",
+            Self::Provenance(_) => "provenance",
         }
     }
 
@@ -85,7 +88,8 @@ impl Means {
             | Self::Install(name)
             | Self::Survey(name)
             | Self::Experiment(name)
-            | Self::Bom(name) => name,
+            | Self::Bom(name)
+            | Self::Provenance(name) => name,
         }
     }
 }
@@ -105,7 +109,7 @@ impl fmt::Display for Means {
 pub enum CheckError {
     /// Nothing measures.
     #[error(
-        "verify has an entry without a measurement; write one of slo, test, approval, scan, load, drill, install, survey, experiment, bom"
+        "verify has an entry without a measurement; write one of slo, test, approval, scan, load, drill, install, survey, experiment, bom, provenance"
     )]
     Nothing,
     /// Two things measure.
@@ -162,6 +166,8 @@ struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bom: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    provenance: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     r#in: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confidence: Option<Ratio>,
@@ -184,6 +190,7 @@ impl TryFrom<Fields> for Check {
             fields.survey.map(Means::Survey),
             fields.experiment.map(Means::Experiment),
             fields.bom.map(Means::Bom),
+            fields.provenance.map(Means::Provenance),
         ];
         let mut found = means.into_iter().flatten();
         let by = found.next().ok_or(CheckError::Nothing)?;
@@ -216,6 +223,7 @@ impl From<Check> for Fields {
             Means::Survey(name) => fields.survey = Some(name),
             Means::Experiment(name) => fields.experiment = Some(name),
             Means::Bom(name) => fields.bom = Some(name),
+            Means::Provenance(name) => fields.provenance = Some(name),
         }
         fields
     }
@@ -235,6 +243,7 @@ mod tests {
             json!({"approval": {"role": "customer"}}),
             json!({"load": "orders-50", "in": "test", "confidence": 0.99}),
             json!({"drill": "restore"}),
+            json!({"provenance": "https://builder.example/v1", "in": "prod"}),
         ] {
             let check: Check = serde_json::from_value(written.clone()).unwrap();
             assert_eq!(serde_json::to_value(&check).unwrap(), written);

@@ -35,6 +35,11 @@ pub enum KeyError {
     /// Not a public key of ours.
     #[error("the public key is no PEM of Ed25519; expected the lines of \"BEGIN PUBLIC KEY\"")]
     Public,
+    /// Not a public key that others sign with.
+    #[error(
+        "the public key is no PEM of Ed25519, of ECDSA on P-256 or P-384, or of RSA; expected the lines of \"BEGIN PUBLIC KEY\""
+    )]
+    Foreign,
 }
 
 /// Signs envelopes.

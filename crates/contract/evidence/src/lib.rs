@@ -7,6 +7,7 @@
 mod chain;
 mod envelope;
 pub mod export;
+mod foreign;
 mod index;
 mod judge;
 mod keys;
@@ -20,6 +21,7 @@ pub use chain::{Chain, Refusal, Replay, Verified, check_raw, open, open_all, rep
 pub use envelope::{
     ENVELOPE_BYTES_MAX, EnvelopeError, KeyError, PAYLOAD_TYPE, PublicKey, Signer, Verifier, pre_authentication_encoding,
 };
+pub use foreign::ForeignKey;
 pub use index::Index;
 pub use judge::{Judgement, judge, matches};
 pub use keys::{Rotation, RotationError};

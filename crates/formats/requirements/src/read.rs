@@ -367,8 +367,8 @@ pub(crate) fn text_of(node: &Node) -> Option<&str> {
 
 const FIELDS: [&str; 9] =
     ["title", "statement", "priority", "stakeholders", "source", "derivedFrom", "allocatedTo", "criterion", "verify"];
-const MEANS: [&str; 10] =
-    ["slo", "test", "approval", "scan", "load", "drill", "install", "survey", "experiment", "bom"];
+const MEANS: [&str; 11] =
+    ["slo", "test", "approval", "scan", "load", "drill", "install", "survey", "experiment", "bom", "provenance"];
 
 /// What an indicator's fields are: name, measure, whether it is needed, and how it is written.
 type CriterionFields = &'static [(&'static str, Measure, bool, &'static str)];

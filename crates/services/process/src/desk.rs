@@ -12,7 +12,7 @@ use maru_api::{
 };
 use maru_client::Client;
 use maru_evidence::readers::{self, Circumstances, Format, Report};
-use maru_evidence::{Draft, EvidenceKind, PublicKey};
+use maru_evidence::{Draft, EvidenceKind, ForeignKey, PublicKey};
 use maru_time::Timestamp;
 
 use crate::baseline::{Content, Snapshot};
@@ -44,6 +44,25 @@ pub struct Attestation {
     pub name: Option<String>,
     /// How long it counts.
     pub valid_for: Option<Span>,
+    /// Public keys of whoever signed what is inside of the report: what they did not sign does not count.
+    pub keys: Vec<ForeignKey>,
+}
+
+impl Attestation {
+    /// Records a report about whatever asks for it.
+    #[must_use]
+    pub fn new(format: Format, content: Vec<u8>) -> Self {
+        Self {
+            format,
+            content,
+            requirements: Vec::new(),
+            environment: None,
+            images: Vec::new(),
+            name: None,
+            valid_for: None,
+            keys: Vec::new(),
+        }
+    }
 }
 
 /// A key that signs, or signed.
@@ -191,7 +210,10 @@ impl Desk {
     /// When the report cannot be read, nothing asks for it, or it cannot be stored.
     pub async fn attest(&self, wanted: &Attestation, now: Timestamp) -> Result<Vec<Appended>, DeskError> {
         self.repair().await?;
-        let report = readers::read(wanted.format, &wanted.content)?;
+        let mut report = readers::read(wanted.format, &wanted.content)?;
+        if !wanted.keys.is_empty() {
+            report.trust(&wanted.keys)?;
+        }
         let requirements = self.requirements().await?;
         let rules = plan::rules(&self.project().await?.map(|project| project.spec).unwrap_or_default());
         let parts = self.parts(wanted, &report, &requirements)?;
@@ -216,7 +238,10 @@ impl Desk {
         report: &Report,
         requirements: &'a [Requirement],
     ) -> Result<Vec<Part<'a>>, DeskError> {
-        let names = wanted.name.clone().map_or_else(|| report.names(), |name| vec![name]);
+        let mut names = wanted.name.clone().map_or_else(|| report.names(), |name| vec![name]);
+        if names.is_empty() && report.is_of_project() {
+            names.push(report.kind.word().to_owned());
+        }
         let about: Vec<&Requirement> = if wanted.requirements.is_empty() {
             requirements.iter().collect()
         } else {
@@ -240,6 +265,12 @@ impl Desk {
                 by_name.entry(name).or_default().push(one);
             }
         }
+        if report.is_of_project() && wanted.requirements.is_empty() {
+            // Stages of the project ask for it, whoever else does.
+            for name in &names {
+                by_name.entry(name.clone()).or_default();
+            }
+        }
         if by_name.is_empty() {
             return Err(DeskError::NobodyAsks {
                 project: self.project.clone(),
@@ -248,7 +279,8 @@ impl Desk {
                 environment: wanted.environment.clone(),
             });
         }
-        let is_same_for_all = matches!(wanted.format, Format::Junit | Format::Sarif | Format::Approval);
+        let is_same_for_all =
+            matches!(wanted.format, Format::Junit | Format::Sarif | Format::Approval) || report.is_of_project();
         Ok(by_name
             .into_iter()
             .flat_map(|(name, about)| {
@@ -410,9 +442,21 @@ fn draft(
 ) -> Draft {
     let is_allocated = |name: &String| part.about.iter().any(|one| one.spec.allocated_to.contains(name));
     let mut subjects: Vec<Subject> = part.about.iter().map(|one| subject_of(one)).collect();
-    if report.kind != EvidenceKind::Approval {
-        let named = !wanted.images.is_empty();
-        subjects.extend(images.iter().filter(|image| named || is_allocated(&image.name)).cloned());
+    match report.kind {
+        EvidenceKind::Approval => {}
+        // It says itself what was built: where that runs, it is about the component.
+        EvidenceKind::Provenance => {
+            for own in report.subjects(&part.name, &wanted.content) {
+                let runs = |image: &&Subject| image.kind == SubjectKind::Image && image.digest == own.digest;
+                subjects.extend(images.iter().filter(runs).cloned());
+                subjects.push(own);
+            }
+        }
+        _ => {
+            let named = !wanted.images.is_empty();
+            subjects.extend(images.iter().filter(|image| named || is_allocated(&image.name)).cloned());
+            subjects.extend(report.subjects(&part.name, &wanted.content));
+        }
     }
     let criterion = match part.about.as_slice() {
         [only] => only.spec.criterion.as_ref(),

@@ -178,15 +178,7 @@ async fn place(client: &Client, seen: &Seen) -> Result<(String, Option<String>),
 }
 
 fn attestation(report: Value, environment: Option<String>, valid_for: Option<Span>) -> Attestation {
-    Attestation {
-        format: Format::SloWindow,
-        content: report.to_string().into_bytes(),
-        requirements: Vec::new(),
-        environment,
-        images: Vec::new(),
-        name: None,
-        valid_for,
-    }
+    Attestation { environment, valid_for, ..Attestation::new(Format::SloWindow, report.to_string().into_bytes()) }
 }
 
 impl Desk {

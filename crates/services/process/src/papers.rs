@@ -339,7 +339,7 @@ impl Paper<'_> {
             code: Vec::new(),
             tests: of_kind(
                 one,
-                &["test", "load", "drill", "scan", "bom", "install", "survey", "experiment", "approval"],
+                &["test", "load", "drill", "scan", "bom", "install", "survey", "experiment", "provenance", "approval"],
             ),
             objectives: of_kind(one, &["slo"]),
             evidence: self.evidence_of(one),

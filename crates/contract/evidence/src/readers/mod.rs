@@ -5,18 +5,24 @@
 mod approval;
 mod cyclonedx;
 mod drill;
+mod experiment;
+mod install;
 mod junit;
 mod k6;
 mod load;
+mod provenance;
 mod sarif;
 mod slo;
+mod survey;
 mod wrk;
 mod xml;
 
 use jiff::Timestamp;
-use maru_api::{Criterion, Digest, Means, Measured, Outcome, Producer, Subject, Window};
+use maru_api::{Criterion, Digest, Means, Measured, Outcome, Producer, Subject, SubjectKind, Window};
+use maru_requirements::decode;
 use serde::de::DeserializeOwned;
 
+use crate::foreign::ForeignKey;
 use crate::judge::judge;
 use crate::record::{Case, Draft, EvidenceKind};
 
@@ -48,9 +54,17 @@ pub enum Format {
     Drill,
     /// An `Approval` object, JSON.
     Approval,
+    /// A survey of what is there: our own form, a register as CSV, or Ansible's inventory.
+    Survey,
+    /// An installation with its time, YAML or JSON.
+    Install,
+    /// A proof of concept against its criteria, YAML or JSON.
+    Experiment,
+    /// SLSA provenance 1: in-toto statements, in DSSE envelopes or not.
+    Provenance,
 }
 
-const FORMATS: [(Format, &str); 9] = [
+const FORMATS: [(Format, &str); 13] = [
     (Format::Junit, "junit"),
     (Format::Sarif, "sarif"),
     (Format::CycloneDx, "cyclonedx"),
@@ -60,6 +74,10 @@ const FORMATS: [(Format, &str); 9] = [
     (Format::SloWindow, "slo-window"),
     (Format::Drill, "drill"),
     (Format::Approval, "approval"),
+    (Format::Survey, "survey"),
+    (Format::Install, "install"),
+    (Format::Experiment, "experiment"),
+    (Format::Provenance, "provenance"),
 ];
 
 impl Format {
@@ -87,10 +105,21 @@ impl Format {
         if head.starts_with("Running ") && head.contains(" test @ ") {
             return Some(Self::Wrk);
         }
+        let own = [
+            ("maru.dev/survey/v1", Self::Survey),
+            ("maru.dev/install/v1", Self::Install),
+            ("maru.dev/experiment/v1", Self::Experiment),
+        ];
+        if let Some((_, format)) = own.iter().find(|(mark, _)| head.contains(mark)) {
+            return Some(*format);
+        }
         if !head.starts_with('{') {
             return None;
         }
         let marks = [
+            ("\"https://slsa.dev/provenance/v1\"", Self::Provenance),
+            ("\"application/vnd.in-toto+json\"", Self::Provenance),
+            ("\"hostvars\"", Self::Survey),
             ("\"CycloneDX\"", Self::CycloneDx),
             ("\"maru.dev/load/v1\"", Self::Load),
             ("\"maru.dev/slo-window/v1\"", Self::SloWindow),
@@ -131,6 +160,12 @@ pub enum ReadError {
         /// Where and what.
         why: String,
     },
+    /// A key was named for a report that carries no signature.
+    #[error("a report of the kind {kind} carries no signature that a key could check; leave the key out")]
+    Unsigned {
+        /// The kind.
+        kind: &'static str,
+    },
 }
 
 fn malformed(format: Format, why: impl std::fmt::Display) -> ReadError {
@@ -164,6 +199,10 @@ enum Content {
     Slo(slo::SloWindow),
     Drill(drill::Drill),
     Approval(maru_api::ApprovalSpec),
+    Survey(survey::Survey),
+    Install(install::Install),
+    Experiment(experiment::Experiment),
+    Provenance(provenance::Provenance),
 }
 
 /// Reads a report.
@@ -184,6 +223,10 @@ pub fn read(format: Format, report: &[u8]) -> Result<Report, ReadError> {
         Format::SloWindow => slo::read(report),
         Format::Drill => drill::read(report),
         Format::Approval => approval::read(report),
+        Format::Survey => survey::read(report),
+        Format::Install => install::read(report),
+        Format::Experiment => experiment::read(report),
+        Format::Provenance => provenance::read(report),
     }
 }
 
@@ -222,6 +265,43 @@ impl Report {
             Content::Slo(window) => vec![window.objective.clone()],
             Content::Drill(drill) => vec![drill.scenario.clone()],
             Content::Approval(approval) => vec![approval.role.clone()],
+            Content::Survey(survey) => survey.name.iter().cloned().collect(),
+            Content::Install(install) => vec![install.name.clone()],
+            Content::Experiment(experiment) => vec![experiment.name.clone()],
+            Content::Provenance(provenance) => provenance.names(),
+        }
+    }
+
+    /// Tells whether the report is worth recording although no requirement asks for it: stages of the project do.
+    #[must_use]
+    pub fn is_of_project(&self) -> bool {
+        matches!(
+            self.content,
+            Content::Survey(_) | Content::Install(_) | Content::Experiment(_) | Content::Provenance(_)
+        )
+    }
+
+    /// Returns what the report is about by itself, beside what runs and what asks for it: a survey, an installation and an
+    /// experiment are about themselves; a provenance is about what was built, and from which commits.
+    #[must_use]
+    pub fn subjects(&self, name: &str, raw: &[u8]) -> Vec<Subject> {
+        match &self.content {
+            Content::Provenance(provenance) => provenance.subjects(name),
+            _ if self.is_of_project() => {
+                vec![Subject { kind: SubjectKind::Artifact, name: name.to_owned(), digest: Digest::of(raw) }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Checks the signatures inside of the report: only what these keys signed counts.
+    ///
+    /// # Errors
+    /// When this kind of report is not signed, or by none of the keys.
+    pub fn trust(&mut self, keys: &[ForeignKey]) -> Result<(), ReadError> {
+        match &mut self.content {
+            Content::Provenance(provenance) => provenance.trust(keys),
+            _ => Err(ReadError::Unsigned { kind: self.kind.word() }),
         }
     }
 
@@ -249,6 +329,22 @@ impl Report {
             }
             Content::Approval(approval) => {
                 (approval::measure(approval), Vec::new(), Means::Approval { role: name.to_owned() })
+            }
+            Content::Survey(survey) => {
+                let (result, cases) = survey.measure();
+                (result, cases, Means::Survey(name.to_owned()))
+            }
+            Content::Install(install) => {
+                let (result, cases) = install.measure();
+                (result, cases, Means::Install(name.to_owned()))
+            }
+            Content::Experiment(experiment) => {
+                let (result, cases) = experiment.measure();
+                (result, cases, Means::Experiment(name.to_owned()))
+            }
+            Content::Provenance(provenance) => {
+                let (result, cases) = provenance.measure(name);
+                (result, cases, Means::Provenance(name.to_owned()))
             }
         };
         result.outcome = judge(criterion, &means, &result, &cases, confidence).outcome;
@@ -282,6 +378,22 @@ impl Report {
 fn from_json<T: DeserializeOwned>(format: Format, report: &[u8]) -> Result<T, ReadError> {
     let report = report.strip_prefix("\u{feff}".as_bytes()).unwrap_or(report);
     serde_json::from_slice(report).map_err(|error| malformed(format, error))
+}
+
+/// Returns the text of a report that people write: UTF-8, UTF-16 or EUC-KR.
+fn text_of(format: Format, report: &[u8]) -> Result<String, ReadError> {
+    let (text, _) = decode(report).map_err(|(line, why)| malformed(format, format!("line {line}: {why}")))?;
+    Ok(text)
+}
+
+/// Reads what people write: JSON, or YAML without anchors.
+fn written<T: DeserializeOwned>(format: Format, text: &str) -> Result<T, ReadError> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).map_err(|error| malformed(format, error));
+    }
+    let node = maru_yaml::parse(text)
+        .map_err(|error| malformed(format, format!("line {}: {}", error.at.line, error.message)))?;
+    serde_json::from_value(node.to_value()).map_err(|error| malformed(format, error))
 }
 
 /// Cuts a tool's words to what fits into a note.

@@ -236,6 +236,188 @@ fn drills_and_approvals_are_read() {
     assert!(read(Format::Approval, br#"{"role": " ", "by": "x", "of": [], "decision": "approved"}"#).is_err());
 }
 
+#[test]
+fn surveys_count_when_all_was_looked_at() {
+    let outcome = |text: &str| {
+        let report = read(Format::Survey, text.as_bytes()).unwrap();
+        report.measure("x", None, 0.95)
+    };
+    let own = |assets: &str, scope: &str| {
+        format!(
+            "kind: maru.dev/survey/v1\nname: as-is\nfrom: 2026-11-02T00:00:00Z\nto: 2026-11-06T00:00:00Z\nscope: {scope}\nassets: {assets}\n"
+        )
+    };
+    let whole = own(
+        "[{name: web, type: server, seen: ssh, facts: {cpu: 4}}, {name: db, type: server, facts: {os: AIX}}]",
+        "[web, db]",
+    );
+    assert_eq!(Format::guess(whole.as_bytes()), Some(Format::Survey));
+    let (result, cases) = outcome(&whole);
+    assert_eq!((result.outcome, result.notes[0].as_str()), (Outcome::Met, "2 assets: 2 server"));
+    assert_eq!(cases[0].note, "1 facts by ssh");
+    let (result, _) = outcome(&own("[{name: web, facts: {cpu: 4}}, {name: nas, missed: no account}]", "[web, db]"));
+    assert_eq!((result.outcome, result.notes[0].as_str()), (Outcome::Insufficient, "1 assets seen, not nas, db"));
+    assert_eq!(outcome(&own("[]", "[]")).0.outcome, Outcome::Insufficient);
+    let register = "자산명;종류;CPU;OS\n\"web;1\";서버;4;CentOS 6\ndb;서버;8;\n";
+    let (result, cases) = outcome(register);
+    assert_eq!((result.outcome, cases[0].name.as_str()), (Outcome::Met, "web;1"));
+    assert_eq!(outcome("name,type,cpu\nweb,server,\n").0.notes, ["0 assets seen, not web"]);
+    // As Ansible writes it: "ansible-inventory --list".
+    let inventory = json!({"_meta": {"hostvars": {"web1": {"ansible_host": "10.0.0.1"}}},
+        "all": {"children": ["web"]}, "web": {"hosts": ["web1", "web2"]}});
+    assert_eq!(Format::guess(inventory.to_string().as_bytes()), Some(Format::Survey));
+    assert_eq!(outcome(&inventory.to_string()).0.notes, ["1 assets seen, not web2"]);
+    for bad in ["", "a,b\n1,2\n", "name,cpu\nweb\n", "name,cpu\nweb,1\nweb,2\n", "name,cpu\n\"web,1\n", "{}"] {
+        assert!(read(Format::Survey, bad.as_bytes()).is_err(), "{bad}");
+    }
+    let report = read(Format::Survey, whole.as_bytes()).unwrap();
+    assert!(report.is_of_project() && report.names() == ["as-is"]);
+    assert_eq!(report.subjects("as-is", b"raw")[0].digest, Digest::of(b"raw"));
+}
+
+#[test]
+fn installations_count_with_their_steps_and_time() {
+    let install = |steps: serde_json::Value, within: serde_json::Value| {
+        json!({"kind": "maru.dev/install/v1", "name": "dev", "from": "2026-11-22T09:00:00Z", "to": "2026-11-22T09:05:00Z",
+            "within": within, "tool": "make", "steps": steps})
+        .to_string()
+    };
+    let measure = |text: String| read(Format::Install, text.as_bytes()).unwrap().measure("dev", None, 0.95);
+    let steps =
+        json!([{"name": "images", "took": "4m", "succeeded": true}, {"name": "pods", "took": "1m", "succeeded": true}]);
+    let (result, cases) = measure(install(steps.clone(), json!("10m")));
+    assert_eq!((result.outcome, result.value), (Outcome::Met, Some(300.0)));
+    assert_eq!(result.notes, ["2 steps in 300.0 s, within 10m"]);
+    assert_eq!(cases[0].note, "4m");
+    assert_eq!(measure(install(steps.clone(), json!("4m"))).0.outcome, Outcome::Violated);
+    assert_eq!(measure(install(json!([]), json!(null))).0.outcome, Outcome::Insufficient);
+    let failed = json!([{"name": "images", "succeeded": false}]);
+    assert_eq!(measure(install(failed, json!(null))).0.notes, ["\"images\" did not succeed"]);
+    let restored = criterion(json!({"indicator": "recoveryTime", "atMost": "6m"}));
+    let report = read(Format::Install, install(steps, json!(null)).as_bytes()).unwrap();
+    assert_eq!(report.measure("dev", Some(&restored), 0.95).0.outcome, Outcome::Met);
+    let impossible = json!([{"name": "images", "took": "1h", "succeeded": true}]);
+    assert!(read(Format::Install, install(impossible, json!(null)).as_bytes()).is_err());
+}
+
+#[test]
+fn experiments_are_judged_by_their_criteria_not_by_their_conclusion() {
+    let measure = |criteria: serde_json::Value| {
+        let text = json!({"kind": "maru.dev/experiment/v1", "name": "mesh", "from": "2026-11-22T09:00:00Z",
+            "to": "2026-11-23T09:00:00Z", "criteria": criteria, "conclusion": "adopt"});
+        read(Format::Experiment, text.to_string().as_bytes()).unwrap().measure("mesh", None, 0.95).0
+    };
+    let fast = json!({"name": "burst", "unit": "s", "atMost": 60, "measured": 41.2});
+    let result = measure(json!([fast, {"name": "answers while a node is drained", "passed": true}]));
+    assert_eq!((result.outcome, result.notes[0].as_str()), (Outcome::Met, "2 criteria met; concluded: adopt"));
+    for (one, outcome) in [
+        (json!({"name": "a", "atMost": 60, "measured": 61}), Outcome::Violated),
+        (json!({"name": "a", "atMost": 60, "low": 55, "high": 65}), Outcome::Insufficient),
+        (json!({"name": "a", "atLeast": 0.99, "low": 0.995, "high": 1}), Outcome::Met),
+        (json!({"name": "a", "atLeast": 1, "atMost": 2}), Outcome::Insufficient),
+        (json!({"name": "a", "passed": false}), Outcome::Violated),
+        (json!({"name": "a"}), Outcome::Insufficient),
+    ] {
+        assert_eq!(measure(json!([fast, one])).outcome, outcome, "{one}");
+    }
+    assert_eq!(measure(json!([])).outcome, Outcome::Insufficient);
+    for bad in [
+        json!({"name": "a", "measured": 1}),
+        json!({"name": "a", "atMost": 1, "passed": true}),
+        json!({"name": "a", "atMost": 1, "low": 2, "high": 1}),
+    ] {
+        let text = json!({"kind": "maru.dev/experiment/v1", "name": "mesh", "from": "2026-11-22T09:00:00Z",
+            "to": "2026-11-23T09:00:00Z", "criteria": [bad]});
+        assert!(read(Format::Experiment, text.to_string().as_bytes()).is_err());
+    }
+}
+
+fn provenance(name: &str, digest: &str) -> serde_json::Value {
+    json!({"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": name, "digest": {"sha256": digest}}],
+        "predicateType": "https://slsa.dev/provenance/v1", "predicate": {
+            "buildDefinition": {"buildType": "https://build.example/docker/v1", "externalParameters": {},
+                "resolvedDependencies": [{"uri": "git+https://code.example/shop", "digest": {"gitCommit": "0a1b2c"}}]},
+            "runDetails": {"builder": {"id": "https://build.example"},
+                "metadata": {"startedOn": "2026-11-22T09:00:00Z", "finishedOn": "2026-11-22T09:05:00Z"}}}})
+}
+
+#[test]
+fn provenance_counts_when_the_builder_signed_it() {
+    let signer = crate::Signer::from_pkcs8(&crate::Signer::generate().unwrap()).unwrap();
+    let other = crate::Signer::from_pkcs8(&crate::Signer::generate().unwrap()).unwrap();
+    let key = |signer: &crate::Signer| ForeignKey::from_pem(&signer.public_key().to_pem()).unwrap();
+    let hex = Digest::of(b"image").hex();
+    let envelope = signer.sign(provenance("orders", &hex).to_string().as_bytes());
+    assert_eq!(Format::guess(&envelope), Some(Format::Provenance));
+    let mut report = read(Format::Provenance, &envelope).unwrap();
+    assert_eq!(report.names(), ["https://build.example"]);
+    let measure = |report: &Report| report.measure("https://build.example", None, 0.95).0;
+    assert_eq!(measure(&report).outcome, Outcome::Insufficient, "nobody checked the signature");
+    assert!(report.trust(&[key(&other)]).is_err());
+    report.trust(&[key(&other), key(&signer)]).unwrap();
+    assert_eq!(measure(&report).outcome, Outcome::Met);
+    let subjects = report.subjects("https://build.example", &envelope);
+    let named: Vec<_> = subjects.iter().map(|one| (one.kind, one.name.as_str())).collect();
+    assert_eq!(named, [(SubjectKind::Commit, "0a1b2c"), (SubjectKind::Artifact, "orders")]);
+    // One a line, as generators write several, and in a bundle.
+    let second = signer.sign(provenance("cart", &hex).to_string().as_bytes());
+    let mut both = read(Format::Provenance, &[envelope.as_slice(), b"\n", &second, b"\n"].concat()).unwrap();
+    both.trust(&[key(&signer)]).unwrap();
+    assert_eq!(measure(&both).notes, ["2 builds, signed"]);
+    let envelope: serde_json::Value = serde_json::from_slice(&envelope).unwrap();
+    let bundle = json!({"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": {}, "dsseEnvelope": envelope});
+    read(Format::Provenance, bundle.to_string().as_bytes()).unwrap().trust(&[key(&signer)]).unwrap();
+    let mut plain = read(Format::Provenance, provenance("orders", &hex).to_string().as_bytes()).unwrap();
+    assert_eq!(measure(&plain).notes, ["it is not signed: nothing shows who wrote it"]);
+    assert!(plain.trust(&[key(&signer)]).is_err());
+    let mut old = provenance("orders", &hex);
+    old["predicateType"] = json!("https://slsa.dev/provenance/v0.2");
+    let error = read(Format::Provenance, old.to_string().as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("v0.2"), "{error}");
+    for bad in [json!({}), provenance("orders", "xy"), json!({"dsseEnvelope": 1})] {
+        assert!(read(Format::Provenance, bad.to_string().as_bytes()).is_err(), "{bad}");
+    }
+    assert!(read(Format::Junit, JUNIT.as_bytes()).unwrap().trust(&[key(&signer)]).is_err());
+}
+
+/// Keys and signatures that OpenSSL made, as other builders use them.
+#[test]
+fn signatures_of_other_tools_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &[&str]| {
+        let done = std::process::Command::new("openssl").args(arguments).current_dir(folder.path()).output();
+        done.is_ok_and(|output| output.status.success())
+    };
+    if !openssl(&["version"]) {
+        println!("skipped: there is no openssl");
+        return;
+    }
+    let statement = provenance("orders", &Digest::of(b"image").hex()).to_string();
+    let message = crate::pre_authentication_encoding("application/vnd.in-toto+json", statement.as_bytes());
+    std::fs::write(folder.path().join("message"), message).unwrap();
+    for (algorithm, digest) in [
+        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"][..], "sha256"),
+        (&["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"][..], "sha384"),
+        (&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"][..], "sha256"),
+    ] {
+        assert!(openssl(&[&["genpkey", "-out", "key.pem"], algorithm].concat()));
+        assert!(openssl(&["pkey", "-in", "key.pem", "-pubout", "-out", "public.pem"]));
+        assert!(openssl(&["dgst", &format!("-{digest}"), "-sign", "key.pem", "-out", "signature", "message"]));
+        let key = ForeignKey::from_pem(&std::fs::read_to_string(folder.path().join("public.pem")).unwrap()).unwrap();
+        let base64 = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
+        let signature = base64(&std::fs::read(folder.path().join("signature")).unwrap());
+        let envelope = |payload: &str| {
+            json!({"payloadType": "application/vnd.in-toto+json", "payload": base64(payload.as_bytes()),
+                "signatures": [{"keyid": "", "sig": signature}]})
+            .to_string()
+        };
+        let mut report = read(Format::Provenance, envelope(&statement).as_bytes()).unwrap();
+        report.trust(std::slice::from_ref(&key)).unwrap();
+        let altered = statement.replace("orders", "0rders");
+        assert!(read(Format::Provenance, envelope(&altered).as_bytes()).unwrap().trust(&[key]).is_err());
+    }
+}
+
 fn formats() -> impl Iterator<Item = Format> {
     FORMATS.iter().map(|(format, _)| *format)
 }

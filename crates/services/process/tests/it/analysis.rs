@@ -150,13 +150,8 @@ fn load(scenario: &str, quantiles: Value) -> Attestation {
     let report = json!({"kind": "maru.dev/load/v1", "scenario": scenario, "from": "2026-11-22T09:00:00Z",
         "to": "2026-11-22T09:10:00Z", "requests": 100_000, "quantiles": quantiles, "slowest": 0.4, "valid": true});
     Attestation {
-        format: Format::Load,
-        content: report.to_string().into_bytes(),
-        requirements: Vec::new(),
         environment: Some("test".to_owned()),
-        images: Vec::new(),
-        name: None,
-        valid_for: None,
+        ..Attestation::new(Format::Load, report.to_string().into_bytes())
     }
 }
 

@@ -111,13 +111,10 @@ impl House {
 
 fn attestation(content: &str, requirements: &[&str], valid_for: Option<&str>) -> Attestation {
     Attestation {
-        format: Format::Junit,
-        content: content.as_bytes().to_vec(),
         requirements: requirements.iter().map(|name| (*name).to_owned()).collect(),
         environment: Some("test".to_owned()),
-        images: Vec::new(),
-        name: None,
         valid_for: valid_for.map(|span| span.parse().unwrap()),
+        ..Attestation::new(Format::Junit, content.as_bytes().to_vec())
     }
 }
 
