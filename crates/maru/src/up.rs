@@ -234,6 +234,7 @@ impl House {
         install_definitions(&setup, "maru-gateway", maru_gateway::crds()).await?;
         install_definitions(&setup, "maru-process", maru_process::crds()).await?;
         install_definitions(&setup, "maru-metrics", maru_metrics::crds()).await?;
+        apply(&setup, "maru-metrics", maru_metrics::built_in_objects()).await?;
         let options = ClusterOptions::new(client("metrics"), &settings.node_name, system_clock());
         maru_metrics::follow_cluster(&metrics_scope, &metrics, options);
         let reconcilers = Scope::root("reconcilers");
@@ -360,15 +361,21 @@ fn write_kubeconfig(authority: &CertificateAuthority, settings: &Settings) -> an
 
 /// Makes kinds known that are not built in: those of the Gateway API and our own.
 async fn install_definitions(client: &Client, manager: &str, definitions: Vec<Value>) -> anyhow::Result<()> {
-    for definition in definitions {
+    let path = |definition: &Value| {
         let name = definition["metadata"]["name"].as_str().unwrap_or_default();
-        let uri =
-            format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}?fieldManager={manager}&force=true");
-        let request = http::Request::patch(&uri)
+        format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+    };
+    apply(client, manager, definitions.into_iter().map(|definition| (path(&definition), definition)).collect()).await
+}
+
+/// Applies objects at their paths.
+async fn apply(client: &Client, manager: &str, objects: Vec<(String, Value)>) -> anyhow::Result<()> {
+    for (path, object) in objects {
+        let request = http::Request::patch(format!("{path}?fieldManager={manager}&force=true"))
             .header("content-type", "application/apply-patch+yaml")
-            .body(definition.to_string().into_bytes())?;
+            .body(object.to_string().into_bytes())?;
         let applied: Result<Value, _> = client.request(request).await;
-        applied.with_context(|| format!("the kind \"{name}\" cannot be made known"))?;
+        applied.with_context(|| format!("\"{path}\" cannot be applied"))?;
     }
     Ok(())
 }

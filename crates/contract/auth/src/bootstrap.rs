@@ -100,6 +100,7 @@ const SPINE: &[&str] = &[
     "approvals",
     "architectures",
     "baselines",
+    "boards",
     "documents",
     "environments",
     "evidence",
@@ -289,6 +290,8 @@ fn room_roles() -> Vec<Value> {
                 rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(READ, &["networking.k8s.io"], &["ingresses"]),
                 rule(READ, &["monitoring.coreos.com"], ALL),
+                rule(READ, &["maru.dev"], &["boards"]),
+                rule(&["patch", "update"], &["maru.dev"], &["boards/status"]),
                 rule(
                     &["patch", "update"],
                     &["monitoring.coreos.com"],

@@ -31,7 +31,8 @@ mod write;
 pub use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
 
 pub use collect::{
-    ClusterOptions, CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, cluster_targets, crds,
+    ClusterOptions, CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, built_in_objects, cluster_targets,
+    crds,
     follow_cluster, read_configuration_file,
 };
 

@@ -3,6 +3,7 @@
 //! A configuration names jobs; each has a pool of targets that follows its sources; each target has a loop.
 
 mod alertmanagers;
+mod boards;
 pub(crate) mod client;
 mod discovery;
 mod house;
@@ -35,6 +36,7 @@ use maru_time::SharedClock;
 use maru_yaml::ParseLimits;
 use serde_json::Value;
 
+pub use boards::built_in_objects;
 pub use house::{ClusterOptions, cluster_targets, follow_cluster};
 pub use operator::crds;
 pub use scrape::InProcessTarget;

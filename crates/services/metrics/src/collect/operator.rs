@@ -15,12 +15,12 @@ use super::objects::Kind;
 
 const GROUP: &str = "monitoring.coreos.com";
 
-/// Returns the definitions of the four kinds.
+/// Returns the definitions of the four kinds of the operator, and of boards.
 #[must_use]
 pub fn crds() -> Vec<Value> {
     let anything = || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let list = || json!({"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    [
+    let mut all: Vec<Value> = [
         (Kind::ServiceMonitor, "servicemonitors", "smon", vec!["selector", "endpoints"], json!({"selector": anything(), "endpoints": list()})),
         (Kind::PodMonitor, "podmonitors", "pmon", vec!["selector"], json!({"selector": anything(), "podMetricsEndpoints": list()})),
         (Kind::Probe, "probes", "prb", vec![], json!({"targets": anything(), "prober": anything()})),
@@ -51,7 +51,9 @@ pub fn crds() -> Vec<Value> {
             },
         })
     })
-    .into()
+    .into();
+    all.push(super::boards::definition());
+    all
 }
 
 /// Objects that hold secrets, by kind (`Secret`, `ConfigMap`), namespace and name; `None`: it is known not to be there.
