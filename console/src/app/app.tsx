@@ -1,0 +1,84 @@
+// Providers, who is logged in, and the routes of what is there.
+import { MantineProvider } from '@mantine/core';
+import { Notifications } from '@mantine/notifications';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { Suspense, useMemo, useSyncExternalStore } from 'react';
+import { createBrowserRouter, RouterProvider } from 'react-router';
+import { connection } from '../api/connection';
+import { useKinds } from '../api/discovery';
+import { ApiError } from '../api/http';
+import { useSession } from '../api/session';
+import { Loading } from '../ui/faces';
+import { PageBoundary } from './boundary';
+import { Login } from './login';
+import { pages } from './navigation';
+import { NotFound } from './not-found';
+import { Shell } from './shell';
+import { theme, variables } from './theme';
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      refetchOnWindowFocus: false,
+      retry: (count, error) => !(error instanceof ApiError && error.status >= 400 && error.status < 500) && count < 2,
+    },
+  },
+});
+
+/** The nonce of this page's answer, for style elements made at run time. */
+export const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+
+export function App() {
+  return (
+    <QueryClientProvider client={queries}>
+      <MantineProvider
+        theme={theme}
+        cssVariablesResolver={variables}
+        defaultColorScheme="auto"
+        getStyleNonce={() => nonce}
+      >
+        <Notifications position="bottom-right" />
+        <PageBoundary>
+          <Suspense fallback={<Loading />}>
+            <Entrance />
+          </Suspense>
+        </PageBoundary>
+      </MantineProvider>
+    </QueryClientProvider>
+  );
+}
+
+function Entrance() {
+  const state = useSyncExternalStore(connection.subscribe, connection.state);
+  if (state === 'signedOut') return <Login onLogin={() => queries.clear()} />;
+  return (
+    <PageBoundary>
+      <Suspense fallback={<Loading />}>
+        <Routes />
+      </Suspense>
+    </PageBoundary>
+  );
+}
+
+function Routes() {
+  const session = useSession();
+  const kinds = useKinds();
+  const router = useMemo(
+    () =>
+      createBrowserRouter([
+        {
+          Component: Shell,
+          children: [
+            ...pages
+              .filter((page) => page.needs({ kinds, session }))
+              .flatMap((page) => page.routes)
+              .map((route) => ({ path: route.path, lazy: route.load })),
+            { path: '*', Component: NotFound },
+          ],
+        },
+      ]),
+    [kinds, session],
+  );
+  return <RouterProvider router={router} />;
+}

@@ -1,0 +1,77 @@
+// The pages: where they are, what loads them, and what must be there for them to be offered.
+// A page's code is loaded when it is first opened; a room that is not there has no page and no entry.
+import { IconSettings } from '@tabler/icons-react';
+import type { ComponentType } from 'react';
+import type { Kinds } from '../api/discovery';
+import type { Session } from '../api/session';
+import { defineTexts } from '../i18n/texts';
+import { paths } from '../paths';
+
+export const navigationTexts = defineTexts(
+  {
+    home: 'Home',
+    spine: 'Spine',
+    requirements: 'Requirements',
+    matrix: 'Traceability matrix',
+    analysis: 'Conflicts',
+    gates: 'Gates and approvals',
+    evidence: 'Evidence',
+    documents: 'Documents',
+    system: 'System',
+    topology: 'Topology',
+    workloads: 'Workloads',
+    logs: 'Logs',
+    watch: 'Watch',
+    objectives: 'Objectives',
+    explore: 'Explore metrics',
+    boards: 'Boards',
+    alerts: 'Alerts',
+    settings: 'Settings',
+  },
+  {
+    home: '홈',
+    spine: '추적',
+    requirements: '요구사항',
+    matrix: '추적표',
+    analysis: '충돌',
+    gates: '관문과 승인',
+    evidence: '증거',
+    documents: '문서',
+    system: '시스템',
+    topology: '구성도',
+    workloads: '워크로드',
+    logs: '로그',
+    watch: '관측',
+    objectives: '목표',
+    explore: '메트릭 탐색',
+    boards: '보드',
+    alerts: '경보',
+    settings: '설정',
+  },
+);
+
+export type TextName = keyof typeof navigationTexts.en;
+
+/** What is there: pages are offered by it. */
+export interface World {
+  kinds: Kinds;
+  session: Session;
+}
+
+export interface PageEntry {
+  /** Patterns of React Router. */
+  routes: readonly { path: string; load: () => Promise<{ Component: ComponentType }> }[];
+  /** Absent: reached from other pages only. */
+  entry?: { section: TextName | undefined; label: TextName; href: string; icon: ComponentType<{ size?: number }> };
+  needs: (world: World) => boolean;
+}
+
+const always = () => true;
+
+export const pages: readonly PageEntry[] = [
+  {
+    routes: [{ path: '/settings', load: () => import('../pages/settings/page') }],
+    entry: { section: undefined, label: 'settings', href: paths.settings(), icon: IconSettings },
+    needs: always,
+  },
+];

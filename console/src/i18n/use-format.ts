@@ -1,0 +1,33 @@
+import { useMemo, useSyncExternalStore } from 'react';
+import { type Format, makeFormat } from '../lib/format';
+import { usePreferences } from './preferences';
+
+/** Formats in the chosen language and time zone. */
+export function useFormat(): Format {
+  const { language, timeZone } = usePreferences();
+  return useMemo(() => makeFormat(language, timeZone), [language, timeZone]);
+}
+
+let now = Date.now();
+const listeners = new Set<() => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  timer ??= setInterval(() => {
+    now = Date.now();
+    for (const one of listeners) one();
+  }, 1_000);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0) {
+      clearInterval(timer);
+      timer = undefined;
+    }
+  };
+}
+
+/** The time, told each second by one clock for the whole page. */
+export function useNow(): number {
+  return useSyncExternalStore(subscribe, () => now);
+}
