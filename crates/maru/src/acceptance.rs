@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 use crate::demo::{HOST, NAMESPACE};
 use crate::settings::Paths;
+use crate::stages::Setup;
 
-const ENVIRONMENT: &str = "dev";
+pub(crate) const ENVIRONMENT: &str = "dev";
 /// Requests of each scenario, and how many of them at a time.
 const REQUESTS: u64 = 400;
 const AT_A_TIME: u64 = 4;
@@ -29,12 +30,12 @@ const VERDICT_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The shop as it is reached from outside.
 #[derive(Clone)]
-struct Shop {
+pub(crate) struct Shop {
     client: reqwest::Client,
     gateway: String,
 }
 
-type Answer = (u16, Value);
+pub(crate) type Answer = (u16, Value);
 
 impl Shop {
     fn new(gateway: &str) -> anyhow::Result<Self> {
@@ -42,7 +43,7 @@ impl Shop {
         Ok(Self { client, gateway: gateway.to_owned() })
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Answer> {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Answer> {
         let method = reqwest::Method::from_bytes(method.as_bytes())?;
         let mut request = self.client.request(method, format!("http://{}{path}", self.gateway)).header("host", HOST);
         if let Some(body) = body {
@@ -54,7 +55,7 @@ impl Shop {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
-    async fn put(&self, customer: &str, product: &str, count: i64) -> anyhow::Result<Answer> {
+    pub(crate) async fn put(&self, customer: &str, product: &str, count: i64) -> anyhow::Result<Answer> {
         let item = json!({"product": product, "count": count});
         self.ask("POST", &format!("/api/carts/{customer}/items"), Some(item)).await
     }
@@ -65,7 +66,7 @@ impl Shop {
         Ok(cart["items"].clone())
     }
 
-    async fn order(&self, customer: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn order(&self, customer: &str) -> anyhow::Result<Answer> {
         self.ask("POST", "/api/orders", Some(json!({"customer": customer}))).await
     }
 }
@@ -94,14 +95,18 @@ pub(crate) async fn run(
     paths: &Paths,
     gateway: &str,
     folder: &Path,
+    setup: &Setup,
 ) -> anyhow::Result<Accepted> {
-    let files = ["project.yaml", "architecture.yaml", "gates.yaml", "requirements"].map(|name| folder.join(name));
+    const FILES: [&str; 6] =
+        ["project.yaml", "architecture.yaml", "environments.yaml", "gates.yaml", "requirements", "workitems.yaml"];
+    let files = FILES.map(|name| folder.join(name));
     let mut manifests = maru_cli::read_manifests(&files)?;
     crate::import::add_history(&mut manifests, folder).await;
     maru_cli::apply_documents(manifests, context).await?;
     let shop = Shop::new(gateway)?;
     let ledger = Ledger::open(&paths.evidence())?;
     let desk = Desk::new(context.client.clone(), ledger, NAMESPACE);
+    crate::stages::record(&desk, context, &shop, setup, folder).await?;
     let cases = test(&shop, context).await;
     let mut reports = vec![(Format::Junit, junit(&cases))];
     for (scenario, path) in [("shop-page", "/"), ("shop-products", "/api/products")] {
@@ -109,15 +114,8 @@ pub(crate) async fn run(
     }
     let mut recorded = BTreeSet::new();
     for (format, content) in reports {
-        let wanted = Attestation {
-            format,
-            content: content.into_bytes(),
-            requirements: Vec::new(),
-            environment: Some(ENVIRONMENT.to_owned()),
-            images: Vec::new(),
-            name: None,
-            valid_for: None,
-        };
+        let environment = Some(ENVIRONMENT.to_owned());
+        let wanted = Attestation { environment, ..Attestation::new(format, content.into_bytes()) };
         let made = desk.attest(&wanted, system_clock().now()).await?;
         recorded.extend(made.into_iter().map(|one| one.envelope));
     }

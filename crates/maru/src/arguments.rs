@@ -135,6 +135,8 @@ pub(crate) enum EvidenceCommand {
         after_help = "Examples:\n  sudo maru -n shop evidence attest --kind junit --environment dev report.xml\n  sudo maru -n shop evidence attest --kind k6 --requirement nfr-001 --environment dev summary.json"
     )]
     Attest(Box<AttestArguments>),
+    /// Run an installation step by step, and write how long it took as a report of the kind install
+    Time(TimeArguments),
     /// Check signatures, digests and the chain: of this machine's evidence, or of an exported folder
     Verify {
         /// An exported folder or .tar file; without it, the evidence of the project on this machine
@@ -174,7 +176,7 @@ pub(crate) struct AttestArguments {
     #[arg(
         long,
         value_name = "KIND",
-        help = "How the report is read: junit, sarif, cyclonedx, k6, wrk, load, slo, drill or approval; by default it is guessed"
+        help = "How the report is read: junit, sarif, cyclonedx, k6, wrk, load, slo, drill, approval, survey, install, experiment or provenance; by default it is guessed"
     )]
     pub(crate) kind: Option<String>,
     /// A requirement that it is about; may be given several times; without it, all whose checks ask for this report
@@ -192,6 +194,26 @@ pub(crate) struct AttestArguments {
     /// How long it counts, such as 30d
     #[arg(long, value_name = "TIME")]
     pub(crate) valid_for: Option<String>,
+    /// The public key (PEM) of whoever signed a provenance; may be given several times; without it, it decides nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+}
+
+/// What `maru evidence time` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct TimeArguments {
+    /// What is installed
+    #[arg(long)]
+    pub(crate) name: String,
+    /// How long it may take, such as 30m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) within: Option<String>,
+    /// A step and the shell's command for it, in their order; the first one that fails is the last one that runs
+    #[arg(long, value_name = "NAME=COMMAND", required = true)]
+    pub(crate) step: Vec<String>,
+    /// The file for the report; it must be new
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
 }
 
 /// What `maru export` can be told.
@@ -325,6 +347,9 @@ pub(crate) struct BuildArguments {
     /// Build every step anew
     #[arg(long)]
     pub(crate) no_cache: bool,
+    /// Write how the image was built (SLSA provenance 1), signed by this machine's builder; the file must be new
+    #[arg(long, value_name = "FILE")]
+    pub(crate) provenance: Option<PathBuf>,
     /// The folder that COPY and ADD take from
     pub(crate) context: PathBuf,
 }

@@ -4,20 +4,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use maru_api::Span;
+use maru_time::{Timestamp, system_clock};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::acceptance;
 use crate::arguments::{DemoArguments, GlobalArguments};
 use crate::image;
+use crate::install;
 use crate::instance::Instance;
 use crate::report::Report;
 use crate::settings::Paths;
+use crate::stages::Setup;
 
 pub(crate) const NAMESPACE: &str = "shop";
 pub(crate) const HOST: &str = "shop.localhost";
 /// How long the shop's services may take until they are ready; PostgreSQL makes its database first.
 const READY_TIME_MAX: Duration = Duration::from_secs(180);
+/// How long the whole may take, with images from packages.
+const INSTALL_TIME_MAX: Span = Span::from_secs(30 * 60);
 
 pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: Report) -> anyhow::Result<u8> {
     anyhow::ensure!(
@@ -27,13 +33,14 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
     );
     let started = Instant::now();
     let paths = Paths::new(&global.data);
+    let begun = system_clock().now();
     let mut steps = Steps { report, done: Vec::new() };
     if Instance::running(&paths).is_none() {
         let step = steps.begin("start Maru in the background");
         crate::detach::start(global, &demo.up, Report::new(false)).await?;
         steps.end(step);
     }
-    build_images(&paths, &demo.shop, &mut steps).await?;
+    let built = build_images(&paths, &demo.shop, &mut steps).await?;
     let mut context = crate::client::connect(global, Report::new(false)).await?;
     NAMESPACE.clone_into(&mut context.namespace);
     let step = steps.begin("apply the manifests");
@@ -50,8 +57,9 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
     let step = steps.begin("order something through the gateway");
     let order = order(&running.http).await?;
     steps.end(step);
+    let setup = Setup { install: steps.install(begun), ..built };
     let step = steps.begin("measure what the requirements ask for");
-    let accepted = acceptance::run(&context, &paths, &running.http, &demo.shop.join(".maru")).await?;
+    let accepted = acceptance::run(&context, &paths, &running.http, &demo.shop.join(".maru"), &setup).await?;
     steps.end(step);
     let page = format!("http://{HOST}:{}/", running.http.rsplit(':').next().unwrap_or("8080"));
     report.line(format_args!("\nthe shop runs after {:.1} s: {page}", started.elapsed().as_secs_f64()));
@@ -98,11 +106,21 @@ impl Steps {
         self.report.progress(format_args!("  {:.1} s", took.as_secs_f64()));
         self.done.push((name, took));
     }
+
+    /// Returns what was done until now as the report of an installation.
+    fn install(&self, from: Timestamp) -> String {
+        let step = |(name, took): &(String, Duration)| install::Step { name: name.clone(), took: *took, failure: None };
+        let steps: Vec<_> = self.done.iter().map(step).collect();
+        let seen = install::Seen { name: "shop", within: Some(INSTALL_TIME_MAX), from, to: system_clock().now() };
+        install::record(&seen, &steps)
+    }
 }
 
 /// Builds the base images from packages, then an image for each folder with a Dockerfile.
-async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::Result<()> {
+async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::Result<Setup> {
     let store = image::open(paths)?;
+    let (signer, builder) = image::provenance::builder_key(paths)?;
+    let mut statements = Vec::new();
     for description in sorted(&shop.join("images"))? {
         let tag = format!("maru/{}", description.file_stem().unwrap_or_default().to_string_lossy());
         if image::is_built_from(&store, &tag, &description)? {
@@ -123,17 +141,30 @@ async fn build_images(paths: &Paths, shop: &Path, steps: &mut Steps) -> anyhow::
         let tag = format!("shop/{name}");
         let step = steps.begin(&format!("build {tag}"));
         let context = if has_own_context(&name) { folder.clone() } else { shop.to_owned() };
+        let tags = vec![tag];
+        let from = system_clock().now();
         let build = image::DockerfileBuild {
-            dockerfile: Some(dockerfile),
-            context,
-            tags: vec![tag],
+            dockerfile: Some(dockerfile.clone()),
+            context: context.clone(),
+            tags: tags.clone(),
             cgroup: paths.cgroup(),
             ..image::DockerfileBuild::default()
         };
-        image::build_dockerfile(&store, build, None).await?;
+        let outcome = image::build_dockerfile(&store, build, None).await?;
+        let built = image::provenance::Built {
+            images: &tags,
+            digest: outcome.digest.to_string(),
+            context: &context,
+            dockerfile: &dockerfile,
+            from,
+            to: system_clock().now(),
+        };
+        statements.push(image::provenance::statement(&built, &signer).await?);
         steps.end(step);
     }
-    Ok(())
+    let builder =
+        std::fs::read_to_string(&builder).with_context(|| format!("cannot read \"{}\"", builder.display()))?;
+    Ok(Setup { install: String::new(), provenance: crate::stages::lines(&statements), builder })
 }
 
 /// The databases need nothing from beside their folder.

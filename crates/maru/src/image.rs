@@ -17,6 +17,7 @@ use crate::report::Report;
 use crate::settings::Paths;
 
 mod build;
+pub(crate) mod provenance;
 
 pub(crate) use build::{DockerfileBuild, build_dockerfile, build_packages, is_built_from};
 

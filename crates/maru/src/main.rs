@@ -12,6 +12,7 @@ mod export;
 mod image;
 mod import;
 mod init;
+mod install;
 mod instance;
 mod kubeconfig;
 mod metrics;
@@ -24,6 +25,7 @@ mod rules;
 mod settings;
 mod slo;
 mod spine;
+mod stages;
 mod up;
 
 use std::ffi::OsString;

@@ -294,7 +294,7 @@ pub(crate) async fn commit_times(folder: &Path) -> BTreeMap<PathBuf, Vec<i64>> {
 }
 
 /// Runs git with fixed arguments; its output, and nothing when it fails, is missing or takes too long.
-async fn git(folder: &Path, words: &[&str]) -> Option<String> {
+pub(crate) async fn git(folder: &Path, words: &[&str]) -> Option<String> {
     let mut command = tokio::process::Command::new("git");
     command
         .arg("-C")

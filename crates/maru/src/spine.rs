@@ -203,6 +203,7 @@ fn trace_row(depth: usize, one: &Requirement, language: Language) -> Vec<String>
 pub(crate) async fn evidence(global: &GlobalArguments, command: EvidenceCommand, report: Report) -> anyhow::Result<u8> {
     match command {
         EvidenceCommand::Attest(arguments) => attest(global, *arguments, report).await,
+        EvidenceCommand::Time(arguments) => crate::install::time(&arguments, report).await,
         EvidenceCommand::Verify { folder: Some(folder), key } => {
             let trusted = key.map(|path| read_key(&path)).transpose()?;
             let checked = maru_process::verify_folder(&folder, trusted)?;
@@ -261,6 +262,11 @@ fn read_key(path: &Path) -> anyhow::Result<maru_evidence::PublicKey> {
     maru_evidence::PublicKey::from_pem(&pem).with_context(|| format!("\"{}\" is no public key", path.display()))
 }
 
+fn read_foreign_key(path: &Path) -> anyhow::Result<maru_evidence::ForeignKey> {
+    let pem = std::fs::read_to_string(path).with_context(|| format!("cannot read \"{}\"", path.display()))?;
+    maru_evidence::ForeignKey::from_pem(&pem).with_context(|| format!("\"{}\" is no public key", path.display()))
+}
+
 fn tell_checked(checked: &Checked, report: Report) -> u8 {
     for problem in &checked.problems {
         report.line(format_args!("bad   {}: {}", problem.what, problem.why));
@@ -304,14 +310,15 @@ async fn attest(global: &GlobalArguments, arguments: AttestArguments, report: Re
     let content = read_report(&arguments.report)?;
     let images = arguments.image.iter().map(|text| read_image(text)).collect::<anyhow::Result<_>>()?;
     let valid_for = arguments.valid_for.as_deref().map(str::parse).transpose()?;
+    let keys = arguments.key.iter().map(|path| read_foreign_key(path)).collect::<anyhow::Result<_>>()?;
     let wanted = Attestation {
-        format: format_of(arguments.kind.as_deref(), &content)?,
-        content,
         requirements: arguments.requirement,
         environment: arguments.environment,
         images,
         name: arguments.name,
         valid_for,
+        keys,
+        ..Attestation::new(format_of(arguments.kind.as_deref(), &content)?, content)
     };
     let desk = desk(global, report).await?;
     let recorded = desk.attest(&wanted, system_clock().now()).await?;
@@ -322,12 +329,15 @@ async fn attest(global: &GlobalArguments, arguments: AttestArguments, report: Re
         };
         let images = of(SubjectKind::Image);
         let images = if images.is_empty() { String::new() } else { format!(", measured on {}", images.join(", ")) };
+        let about = of(SubjectKind::Requirement).join(", ");
+        let about = match (about.as_str(), record.result.notes.first()) {
+            ("", None) => String::new(),
+            ("", Some(note)) => format!(": {note}"),
+            (about, _) => format!(" about {about}"),
+        };
         report.line(format_args!(
-            "recorded {}: {} {:?} about {}{images}",
-            one.envelope,
-            record.name,
-            record.result.outcome,
-            of(SubjectKind::Requirement).join(", ")
+            "recorded {}: {} {:?}{about}{images}",
+            one.envelope, record.name, record.result.outcome,
         ));
     }
     let digests: Vec<String> = recorded.iter().map(|one| one.envelope.to_string()).collect();
@@ -349,7 +359,8 @@ fn read_report(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn format_of(kind: Option<&str>, content: &[u8]) -> anyhow::Result<Format> {
-    const KINDS: &str = "junit, sarif, cyclonedx, k6, wrk, load, slo, drill or approval";
+    const KINDS: &str =
+        "junit, sarif, cyclonedx, k6, wrk, load, slo, drill, approval, survey, install, experiment or provenance";
     match kind {
         Some("slo") => Ok(Format::SloWindow),
         Some(kind) => Format::of_name(kind).with_context(|| format!("\"{kind}\" is no kind of report: write {KINDS}")),

@@ -632,6 +632,7 @@ fn work_item() -> Definition {
                 ("assignee", text()),
                 ("sprint", text()),
                 ("state", one_of(&["todo", "doing", "done"])),
+                ("commits", list(text())),
             ],
         ),
         status: open_object(),

@@ -790,6 +790,9 @@ pub struct WorkItemSpec {
     /// `todo`, `doing` or `done`, as a person sees it.
     #[serde(default)]
     pub state: String,
+    /// The commits that did it, as git names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commits: Vec<String>,
 }
 
 kind! {

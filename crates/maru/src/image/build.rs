@@ -11,8 +11,10 @@ use maru_builder::{
 };
 use maru_images::{ImageStore, PullOptions};
 use maru_oci::{Digest, Reference};
+use maru_time::system_clock;
 use serde_json::json;
 
+use super::provenance;
 use crate::arguments::{BuildArguments, PackagesArguments};
 use crate::report::Report;
 use crate::settings::Paths;
@@ -154,7 +156,22 @@ pub(crate) async fn run_build(
         no_cache: arguments.no_cache,
         cgroup: paths.cgroup(),
     };
+    let (context, dockerfile) = (build.context.clone(), build.dockerfile.clone());
+    let from = system_clock().now();
     let outcome = build_dockerfile(store, build, Some(progress())).await?;
+    if let Some(path) = &arguments.provenance {
+        let (signer, public) = provenance::builder_key(paths)?;
+        let built = provenance::Built {
+            images: &arguments.tag,
+            digest: outcome.digest.to_string(),
+            dockerfile: &dockerfile.unwrap_or_else(|| context.join("Dockerfile")),
+            context: &context,
+            from,
+            to: system_clock().now(),
+        };
+        crate::install::write_new(path, &provenance::statement(&built, &signer).await?)?;
+        report.line(format_args!("{}: signed by {}", path.display(), public.display()));
+    }
     tell(&outcome, &arguments.tag, report);
     Ok(())
 }

@@ -451,6 +451,9 @@ fn draft(
                 subjects.extend(images.iter().filter(runs).cloned());
                 subjects.push(own);
             }
+            // An image may have several names.
+            subjects.sort();
+            subjects.dedup();
         }
         _ => {
             let named = !wanted.images.is_empty();
