@@ -38,7 +38,9 @@ impl Bank {
     fn json(&self, words: &[&str]) -> Value {
         let mut all = vec!["-n", "bank", "--json"];
         all.extend(words);
-        serde_json::from_slice(&self.0.try_maru(&all).stdout).expect("the answer is JSON")
+        let output = self.0.try_maru(&all);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{all:?} answered no JSON ({error}): {said}"))
     }
 
     fn status(&self, kind: &str, name: &str) -> Value {
