@@ -40,7 +40,8 @@ impl Bank {
         all.extend(words);
         let output = self.0.try_maru(&all);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{all:?} answered no JSON ({error}): {said}"))
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{all:?} answered no JSON ({error}): {said}"))
     }
 
     fn status(&self, kind: &str, name: &str) -> Value {
