@@ -113,6 +113,10 @@ const SPINE: &[&str] = &[
     "workitems",
 ];
 
+/// What stands behind objects of the spine.
+const SPINE_CONTENTS: &[&str] =
+    &["baselines/content", "documents/file", "evidence/envelope", "evidence/key", "evidence/report"];
+
 fn edit_rules() -> Vec<Value> {
     let pods = ["pods", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy"];
     let objects = [
@@ -193,6 +197,7 @@ fn view_rules() -> Vec<Value> {
         rule(READ, &["networking.k8s.io"], &networking),
         rule(READ, &["gateway.networking.k8s.io"], &["gateways", "httproutes", "grpcroutes", "referencegrants"]),
         rule(READ, &["maru.dev"], SPINE),
+        rule(&["get"], &["maru.dev"], SPINE_CONTENTS),
     ]
 }
 
@@ -309,6 +314,12 @@ fn room_roles() -> Vec<Value> {
                 rule(&["get"], CORE, &["secrets"]),
             ],
         ),
+        // Whose token somebody logs in with; who looked at a Secret.
+        cluster_role(
+            "system:maru:console",
+            None,
+            &[rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]), rule(&["create"], CORE, &["events"])],
+        ),
         cluster_role(
             "system:maru:network",
             None,
@@ -405,7 +416,7 @@ pub fn bootstrap_cluster_role_bindings() -> Vec<Value> {
         ),
         cluster_role_binding("system:monitoring", "system:monitoring", &[("Group", "system:monitoring")]),
     ];
-    for room in ["workloads", "node", "metrics", "alerts", "network", "gateway", "process", "assurance"] {
+    for room in ["workloads", "node", "metrics", "alerts", "console", "network", "gateway", "process", "assurance"] {
         let name = format!("system:maru:{room}");
         bindings.push(cluster_role_binding(&name, &name, &[("User", &name)]));
     }

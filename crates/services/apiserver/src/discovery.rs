@@ -54,6 +54,11 @@ const SPECIAL_SUBRESOURCES: &[(&str, &str, &str, &str, &[&str])] = &[
     ("scale", "autoscaling", "v1", "Scale", &["get", "patch", "update"]),
     ("finalize", "", "v1", "Namespace", &["update"]),
     ("proxy", "", "v1", "NodeProxyOptions", &["create", "delete", "get", "patch", "update"]),
+    ("envelope", "maru.dev", "v1alpha1", "Evidence", &["get"]),
+    ("report", "maru.dev", "v1alpha1", "Evidence", &["get"]),
+    ("key", "maru.dev", "v1alpha1", "Evidence", &["get"]),
+    ("content", "maru.dev", "v1alpha1", "Baseline", &["get"]),
+    ("file", "maru.dev", "v1alpha1", "Document", &["get"]),
 ];
 
 /// The verbs, and group, version and kind where they differ from the resource's own.

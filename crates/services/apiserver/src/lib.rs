@@ -13,6 +13,7 @@ mod authz;
 mod body;
 mod bootstrap;
 mod cleanup;
+mod contents;
 mod delete;
 mod discovery;
 mod documents;

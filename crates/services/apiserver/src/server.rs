@@ -100,6 +100,7 @@ impl ApiServer {
             bearer: options.bearer,
             policy: PolicyCache::default(),
             kubelet: ArcSwapOption::from_pointee(options.kubelet),
+            contents: ArcSwapOption::empty(),
             metrics: Metrics::new(&options.registry),
             registry: options.registry,
             scope: scope.child("apiserver"),
@@ -130,6 +131,12 @@ impl ApiServer {
     /// Gives the server the node that answers for pods: logs, commands, ports.
     pub fn set_kubelet(&self, kubelet: Handler) {
         self.state.kubelet.store(Some(Arc::new(kubelet)));
+    }
+
+    /// Gives the server the room that keeps what stands behind evidence, baselines and documents; it is asked for
+    /// `/<subresource>/<namespace>/<digest>`.
+    pub fn set_contents(&self, contents: Handler) {
+        self.state.contents.store(Some(Arc::new(contents)));
     }
 
     /// Serves a listener over TLS until the scope that the server was started in ends. Identities come from the

@@ -40,6 +40,7 @@ pub(crate) struct State {
     pub(crate) bearer: Option<Arc<BearerTokens>>,
     pub(crate) policy: PolicyCache,
     pub(crate) kubelet: ArcSwapOption<Handler>,
+    pub(crate) contents: ArcSwapOption<Handler>,
     pub(crate) registry: Registry,
     pub(crate) metrics: Metrics,
     pub(crate) scope: Scope,

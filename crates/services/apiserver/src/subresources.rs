@@ -12,7 +12,7 @@ use crate::meta;
 use crate::options::WriteOptions;
 use crate::state::{Call, State};
 use crate::write::Part;
-use crate::{body, proxy, read, respond, scale, tokens, writes};
+use crate::{body, contents, proxy, read, respond, scale, tokens, writes};
 
 /// Answers a request to a subresource of a named object.
 pub(crate) async fn answer(
@@ -28,6 +28,9 @@ pub(crate) async fn answer(
     match name {
         "log" | "exec" | "attach" | "portforward" | "proxy" => return proxy::answer(state, call, request).await,
         _ => {}
+    }
+    if contents::is_content(call) {
+        return contents::answer(state, call, verb).await;
     }
     if verb == "get" {
         return match name {

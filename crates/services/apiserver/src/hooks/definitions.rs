@@ -183,6 +183,9 @@ fn version_of(definition: &Value, version: &Value) -> Result<Version, maru_kube:
     if meta::at(version, &["subresources", "status"]).is_some_and(|value| !value.is_null()) {
         subresources.insert("status".to_owned());
     }
+    let (group, plural) =
+        (meta::text(definition, &["spec", "group"]), meta::text(definition, &["spec", "names", "plural"]));
+    subresources.extend(crate::contents::subresources_of(group, plural).map(str::to_owned));
     let scale = meta::at(version, &["subresources", "scale"]).filter(|value| value.is_object()).map(|scale| {
         subresources.insert("scale".to_owned());
         ScalePaths {
