@@ -1,6 +1,6 @@
 // The pages: where they are, what loads them, and what must be there for them to be offered.
 // A page's code is loaded when it is first opened; a room that is not there has no page and no entry.
-import { IconSettings } from '@tabler/icons-react';
+import { IconHome, IconSettings, IconTopologyStar3 } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
 import type { Kinds } from '../api/discovery';
 import type { Session } from '../api/session';
@@ -69,6 +69,16 @@ export interface PageEntry {
 const always = () => true;
 
 export const pages: readonly PageEntry[] = [
+  {
+    routes: [{ path: '/', load: () => import('../pages/home/page') }],
+    entry: { section: undefined, label: 'home', href: paths.home(), icon: IconHome },
+    needs: always,
+  },
+  {
+    routes: [{ path: '/topology', load: () => import('../pages/topology/page') }],
+    entry: { section: 'system', label: 'topology', href: paths.topology(), icon: IconTopologyStar3 },
+    needs: ({ kinds }) => kinds.has('services.'),
+  },
   {
     routes: [{ path: '/settings', load: () => import('../pages/settings/page') }],
     entry: { section: undefined, label: 'settings', href: paths.settings(), icon: IconSettings },

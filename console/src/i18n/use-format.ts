@@ -14,6 +14,7 @@ let timer: ReturnType<typeof setInterval> | undefined;
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
+  if (timer === undefined) now = Date.now();
   timer ??= setInterval(() => {
     now = Date.now();
     for (const one of listeners) one();
@@ -27,7 +28,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The time, told each second by one clock for the whole page. */
-export function useNow(): number {
-  return useSyncExternalStore(subscribe, () => now);
+/** The time, told by one clock for the whole page, each second or in longer steps. */
+export function useNow(stepMs = 1_000): number {
+  return useSyncExternalStore(subscribe, () => (stepMs <= 1_000 ? now : Math.floor(now / stepMs) * stepMs));
 }
