@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use maru_api::{Language, Project};
 use maru_documents::{Date, Format, write};
 use maru_models::Model;
-use maru_process::{Desk, Material};
+use maru_process::{Desk, Material, Need};
 use maru_requirements::read_folder;
 use maru_time::{Timestamp, system_clock};
 use serde_json::json;
@@ -42,7 +42,7 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
         write_all(&material, &arguments.folder, language, &formats, day)?
     } else if let Some(baseline) = &arguments.baseline {
         // Everything, also the date, is as it was when the baseline was taken.
-        let desk = crate::spine::desk(global, report).await?;
+        let desk = crate::spine::desk(global, report).await?.with_evidence(&Need::Baselines).await?;
         let content = crate::project::content_of(&desk, baseline).await?;
         let material = desk.material_of(&content, language)?;
         write_all(&material, &arguments.folder, language, &formats, today(content.at)?)?
@@ -52,6 +52,7 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
         let files = write_all(&material, &arguments.folder, language, &formats, day)?;
         if arguments.evidence {
             let folder = arguments.folder.join("evidence");
+            let desk = desk.with_evidence(&Need::All).await?;
             let count = maru_process::export(&desk, &folder).await?;
             report.line(format_args!("{} ({count} records)", folder.display()));
             records = Some(count);

@@ -14,7 +14,7 @@ use maru_api::{
     fingerprint_of,
 };
 use maru_cli::table;
-use maru_process::Content;
+use maru_process::{Content, Need};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -164,8 +164,8 @@ async fn status(global: &GlobalArguments, report: Report) -> anyhow::Result<u8> 
     let project = desk.project().await?;
     let title = project.as_ref().map(|one| one.spec.title.get(one.spec.language).to_owned()).unwrap_or_default();
     let found = project.as_ref().and_then(|one| one.status.clone()).unwrap_or_default();
-    let checked = maru_process::verify(&desk).await?;
-    let running = desk.running().await?;
+    let checked = maru_process::summary(&desk).await?;
+    let running = desk.runs().await?;
     report.line(format_args!("project {}  {title}", desk.name()));
     if let Some(project) = &project {
         report.line(stage_line(project));
@@ -493,7 +493,7 @@ async fn diff(
     later: Option<&str>,
     report: Report,
 ) -> anyhow::Result<u8> {
-    let desk = crate::spine::desk(global, report).await?;
+    let desk = crate::spine::desk(global, report).await?.with_evidence(&Need::Baselines).await?;
     let earlier = match earlier {
         Some(name) => name.to_owned(),
         None => {

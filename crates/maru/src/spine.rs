@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use maru_api::{Evidence, Language, Requirement, Subject, SubjectKind, Verdict};
 use maru_cli::table;
 use maru_evidence::readers::Format;
-use maru_process::{Attestation, BLOB_BYTES_MAX, Checked, Desk, Ledger};
+use maru_process::{Attestation, BLOB_BYTES_MAX, Checked, Desk, Ledger, Need};
 use maru_time::system_clock;
 use serde_json::json;
 
@@ -210,7 +210,8 @@ pub(crate) async fn evidence(global: &GlobalArguments, command: EvidenceCommand,
             Ok(tell_checked(&checked, report))
         }
         EvidenceCommand::Verify { folder: None, .. } => {
-            let checked = maru_process::verify(&desk(global, report).await?).await?;
+            let desk = desk(global, report).await?.with_evidence(&Need::All).await?;
+            let checked = maru_process::verify(&desk).await?;
             Ok(tell_checked(&checked, report))
         }
         EvidenceCommand::List => {
@@ -222,7 +223,7 @@ pub(crate) async fn evidence(global: &GlobalArguments, command: EvidenceCommand,
         }
         EvidenceCommand::Key(command) => keys(&desk(global, report).await?, &command, report).await,
         EvidenceCommand::Export { folder } => {
-            let desk = desk(global, report).await?;
+            let desk = desk(global, report).await?.with_evidence(&Need::All).await?;
             let records = maru_process::export(&desk, &folder).await?;
             report.line(format_args!(
                 "{records} records of \"{}\" are in \"{}\"; check them with: maru evidence verify {}",
@@ -241,6 +242,7 @@ async fn keys(desk: &Desk, command: &KeyCommand, report: Report) -> anyhow::Resu
         let recorded = desk.rotate_key(system_clock().now()).await?;
         report.line(format_args!("recorded {}: another key signs from now on; hand its id over", recorded.envelope));
     }
+    let desk = desk.clone().with_evidence(&Need::Records).await?;
     let keys = desk.keys()?;
     let rows: Vec<Vec<String>> = keys
         .iter()

@@ -240,7 +240,9 @@ impl House {
         let reconcilers = Scope::root("reconcilers");
         let options = AssuranceOptions { metrics: metrics.reader(), clock: system_clock() };
         maru_assurance::start(&reconcilers, client("assurance"), options);
-        let options = ProcessOptions { ledger: Ledger::open(&settings.paths.evidence())?, clock: system_clock() };
+        let ledger = Ledger::open(&settings.paths.evidence())?;
+        api.set_contents(maru_process::contents(ledger.clone()));
+        let options = ProcessOptions { ledger, clock: system_clock() };
         maru_process::start(&reconcilers, client("process"), options);
         let mut options =
             WorkloadOptions::new(&settings.node_name, settings.paths.volumes(), keys.authority.certificate_pem());

@@ -19,6 +19,7 @@ use crate::baseline::{Content, Snapshot};
 use crate::control::resource;
 use crate::desk_error::{DeskError, place};
 use crate::ledger::{Appended, Ledger};
+use crate::mirror::Mirror;
 use crate::papers::Material;
 use crate::plan;
 use crate::running;
@@ -80,6 +81,8 @@ pub struct Desk {
     pub(crate) client: Client,
     ledger: Ledger,
     project: String,
+    /// The folder of the ledger, when that is a copy.
+    _mirror: Option<Arc<Mirror>>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -92,13 +95,18 @@ impl Desk {
     /// Returns the desk of a project.
     #[must_use]
     pub fn new(client: Client, ledger: Ledger, project: &str) -> Self {
-        Self { client, ledger, project: project.to_owned() }
+        Self { client, ledger, project: project.to_owned(), _mirror: None }
     }
 
     /// Returns the project's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.project
+    }
+
+    /// The same desk over a copy of the ledger.
+    pub(crate) fn over(self, ledger: Ledger, mirror: Arc<Mirror>) -> Self {
+        Self { ledger, _mirror: Some(mirror), ..self }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -370,6 +378,21 @@ impl Desk {
             project: self.project.clone(),
             environment: environment.to_owned(),
         })
+    }
+
+    /// Returns what runs now, by environment, as this caller may see it: by its pods, else as Maru wrote it into the
+    /// environments.
+    ///
+    /// # Errors
+    /// When the API server refuses both.
+    pub async fn runs(&self) -> Result<BTreeMap<String, Vec<Subject>>, DeskError> {
+        match self.running().await {
+            Err(DeskError::Api { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 403) => {
+                let told = self.list::<EnvironmentSpec>().await?.into_iter();
+                Ok(told.map(|one| (one.metadata.name, one.status.unwrap_or_default().subjects)).collect())
+            }
+            running => running,
+        }
     }
 
     /// Returns what runs now, by environment.

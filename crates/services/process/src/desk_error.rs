@@ -71,6 +71,16 @@ pub enum DeskError {
         /// Its name.
         name: String,
     },
+    /// What stands behind an object cannot be read.
+    #[error("could not read the {what} of \"{name}\": {why}")]
+    Content {
+        /// What was asked for.
+        what: String,
+        /// Of which object.
+        name: String,
+        /// Why it failed.
+        why: String,
+    },
     /// An object cannot be read.
     #[error("{kind} \"{name}\" cannot be read: {why}")]
     Object {

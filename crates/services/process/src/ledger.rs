@@ -137,6 +137,36 @@ impl Ledger {
         Self { folder: folder.to_owned(), blobs }
     }
 
+    /// Opens a ledger in a new folder that only its owner reads.
+    pub(crate) fn open_private(folder: &Path) -> Result<Self, LedgerError> {
+        make_folder(folder)?;
+        Self::open(folder)
+    }
+
+    /// Tells whether the ledger is on another machine, or somebody else's.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.blobs.is_err()
+    }
+
+    /// Takes over the end of a chain and the keys that signed it: of a copy, which has no private key.
+    pub(crate) fn adopt(
+        &self,
+        project: &str,
+        current: Option<PublicKey>,
+        keys: impl Iterator<Item = PublicKey>,
+        head: &Head,
+    ) -> Result<(), LedgerError> {
+        let folder = self.project(project)?;
+        make_folder(&folder.join("keys"))?;
+        for key in keys {
+            write_private(&folder.join("keys").join(format!("{}.pem", key.id())), key.to_pem().as_bytes())?;
+        }
+        if let Some(key) = current {
+            write_private(&folder.join("key.pem"), key.to_pem().as_bytes())?;
+        }
+        self.write_head(project, head)
+    }
+
     fn blobs(&self) -> Result<&BlobStore, LedgerError> {
         let absent = |why: &String| LedgerError::Absent { folder: self.folder.clone(), why: why.clone() };
         self.blobs.as_ref().map_err(absent)

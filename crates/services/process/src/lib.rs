@@ -7,6 +7,7 @@
 mod analysis;
 mod approve;
 mod baseline;
+mod contents;
 mod control;
 mod desk;
 mod desk_error;
@@ -15,6 +16,7 @@ mod follow;
 mod gates;
 mod ledger;
 mod merge;
+mod mirror;
 mod objectives;
 mod pack;
 mod papers;
@@ -33,11 +35,13 @@ pub use analysis::{
     Tradeoff, Wish, analyse, decide, findings, questions, readings, status_of_error, what_word,
 };
 pub use baseline::{Content, FrozenEvidence, Snapshot};
+pub use contents::contents;
 pub use control::{ProcessOptions, start};
 pub use desk::{Attestation, Desk, KeyTime};
 pub use desk_error::DeskError;
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;
+pub use mirror::Need;
 pub use objectives::WindowChoice;
-pub use pack::{Checked, PackError, Problem, export, verify, verify_folder};
+pub use pack::{Checked, PackError, Problem, export, summary, verify, verify_folder};
 pub use papers::Material;

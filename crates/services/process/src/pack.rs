@@ -130,6 +130,31 @@ pub async fn verify(desk: &Desk) -> Result<Checked, PackError> {
     Ok(checked)
 }
 
+/// Returns what Maru itself found of a project's evidence, where the evidence is not on this machine; else checks it.
+///
+/// # Errors
+/// When the API server or the disk fails.
+pub async fn summary(desk: &Desk) -> Result<Checked, PackError> {
+    if !desk.ledger().is_absent() {
+        return verify(desk).await;
+    }
+    let status = desk.project().await?.and_then(|project| project.status).unwrap_or_default();
+    let mut checked = Checked {
+        project: desk.name().to_owned(),
+        key_id: status.key_id,
+        head: status.chain_head,
+        ..Checked::default()
+    };
+    for one in desk.evidence().await? {
+        match one.status {
+            Some(status) if status.verified => checked.records += 1,
+            Some(status) => checked.problems.push(Problem { what: one.metadata.name, why: status.reason }),
+            None => {}
+        }
+    }
+    Ok(checked)
+}
+
 /// Writes all evidence of a project, and its requirements with their verdicts, into a new folder, or into a tar file when
 /// the path ends with `.tar`; returns how many records there are.
 ///

@@ -17,6 +17,7 @@ use crate::baseline::{Content, title_of};
 use crate::desk::Desk;
 use crate::desk_error::DeskError;
 use crate::ledger::{Ledger, LedgerError};
+use crate::mirror::Need;
 use crate::seal::chain_of;
 use crate::versions::{approvers_of, revisions_of};
 
@@ -57,8 +58,9 @@ impl Material {
             .await?
             .map(|one| [&one.spec.title, &one.spec.goal].map(|text| text.get(language).to_owned()));
         let [title, goal] = texts.unwrap_or_default();
-        let (ledger, project) = (desk.ledger(), desk.name().to_owned());
-        let statements = standing(ledger, &project, &requirements)?;
+        let project = desk.name().to_owned();
+        let desk = desk.clone().with_evidence(&Need::Envelopes(named_by(&requirements))).await?;
+        let statements = standing(desk.ledger(), &project, &requirements)?;
         let glossary = desk.glossary().await?;
         Ok(Self { project, title, goal, requirements, statements, glossary, ..Self::default() })
     }
@@ -160,23 +162,24 @@ fn standing(
     Ok(statements)
 }
 
+/// The envelopes that statuses name.
+fn named_by(requirements: &[Requirement]) -> BTreeSet<Digest> {
+    let statuses = requirements.iter().filter_map(|one| one.status.as_ref());
+    statuses.flat_map(|status| status.checks.iter().filter_map(|check| check.evidence)).collect()
+}
+
 /// Envelopes, and what each says or why it does not stand.
 type Opened = Vec<(Digest, Result<Statement, String>)>;
 
 /// Opens the evidence that the statuses of requirements name.
 fn statements_of(ledger: &Ledger, project: &str, requirements: &[Requirement]) -> Result<Opened, LedgerError> {
     let verifier = ledger.verifier(project)?;
-    let named: BTreeSet<Digest> = requirements
-        .iter()
-        .filter_map(|one| one.status.as_ref())
-        .flat_map(|status| status.checks.iter().filter_map(|check| check.evidence))
-        .collect();
     let open = |digest: Digest| {
         let envelope = ledger.get(digest).map_err(|error| chain_of(&error))?;
         let opened = maru_evidence::open(&verifier, digest, &envelope).map_err(|error| chain_of(&error))?;
         Ok(opened.statement)
     };
-    Ok(named.into_iter().map(|digest| (digest, open(digest))).collect())
+    Ok(named_by(requirements).into_iter().map(|digest| (digest, open(digest))).collect())
 }
 
 pub(crate) struct Paper<'a> {

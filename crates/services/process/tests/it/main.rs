@@ -6,6 +6,8 @@ mod analysis;
 
 mod gates;
 
+mod readers;
+
 use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
@@ -49,6 +51,7 @@ impl House {
         house.create(None, "v1", "Namespace", json!({"metadata": {"name": PROJECT}})).await;
         let labels = json!({"maru.dev/project": PROJECT, "maru.dev/environment": "test"});
         house.create(None, "v1", "Namespace", json!({"metadata": {"name": "shop-test", "labels": labels}})).await;
+        house.server.server.set_contents(maru_process::contents(house.ledger.clone()));
         // The room's own rights, not those of an administrator.
         let room = maru_client::as_user(&house.server.handler, "system:maru:process", &[]);
         let options = ProcessOptions { ledger: house.ledger.clone(), clock: system_clock() };
