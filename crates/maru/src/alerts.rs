@@ -30,6 +30,8 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 const SECRET_LOOK_INTERVAL: Duration = Duration::from_secs(15);
 /// Where `maru up` takes its configuration from.
 const SECRET_PATH: &str = "/api/v1/namespaces/maru-system/secrets/alertmanager-main";
+/// The path that roles name to give access to alerts (`nonResourceURLs`).
+pub(crate) const ROLE_PATH: &str = "/maru/alerts";
 /// The key of the configuration in it; all others are templates.
 const SECRET_KEY: &str = "alertmanager.yaml";
 
@@ -240,7 +242,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Alerts> {
     let folder = settings.paths.alerts();
     let mut options = AlertsOptions::new(folder.clone());
-    let delegate = crate::metrics::delegate(client.clone(), "/maru/alerts");
+    let delegate = crate::metrics::delegate(client.clone(), ROLE_PATH);
     options.gate = gate(Access::Tokens { file: token_file(&settings.paths), delegate: Some(delegate) });
     options.registry = registry.clone();
     options.external_url = format!("https://{}", settings.alerts);

@@ -59,6 +59,9 @@ pub(crate) enum Command {
     Metrics(Box<MetricsArguments>),
     /// Run Alertmanager's duties alone, and ask why somebody was, or was not, told
     Alerts(Box<crate::alerts::AlertsArguments>),
+    /// Print a link that logs into the console; list and end sessions
+    #[command(subcommand)]
+    Console(crate::console::ConsoleCommand),
     /// Show requirements and the verdicts that evidence gives them; check those of a folder
     #[command(subcommand)]
     Req(ReqCommand),
@@ -268,6 +271,15 @@ pub(crate) struct UpArguments {
     /// The port of the alerts API (HTTPS)
     #[arg(long, default_value_t = 9093)]
     pub(crate) alerts_port: u16,
+    /// Where the console listens; an address that others reach is served over TLS
+    #[arg(long, default_value = "127.0.0.1:7080", value_name = "ADDRESS:PORT")]
+    pub(crate) console_listen: std::net::SocketAddr,
+    /// A name by which people reach the console; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) console_host: Vec<String>,
+    /// Serve the console's page from a folder, instead of the one that was built in
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pub(crate) console_assets: Option<PathBuf>,
     /// The addresses of pods
     #[arg(long, default_value = "10.42.0.0/24", value_name = "CIDR")]
     pub(crate) pod_cidr: maru_net::Cidr,

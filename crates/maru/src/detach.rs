@@ -36,7 +36,11 @@ pub(crate) async fn start(global: &GlobalArguments, up: &UpArguments, report: Re
                 running.pid, running.api
             ));
             report.line(format_args!("its log: {}", paths.logs().join("maru.log").display()));
-            report.value(&serde_json::to_value(&running)?);
+            let link = crate::console::greeting_link(&paths, &running.console)?;
+            report.line(format_args!("the console: {link}"));
+            let mut value = serde_json::to_value(&running)?;
+            value["link"] = link.into();
+            report.value(&value);
             return Ok(0);
         }
         anyhow::ensure!(
@@ -67,12 +71,17 @@ fn spawn(global: &GlobalArguments, up: &UpArguments, settings: &Settings) -> any
         .args(["--https-port", &up.https_port.to_string(), "--metrics-port", &up.metrics_port.to_string()])
         .args(["--alerts-port", &up.alerts_port.to_string()])
         .args(["--pod-cidr", &up.pod_cidr.to_string(), "--service-cidr", &up.service_cidr.to_string()])
+        .args(["--console-listen", &up.console_listen.to_string()])
+        .args(up.console_host.iter().flat_map(|name| ["--console-host", name]))
         .args(up.log_json.then_some("--log-json"))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         // Ctrl-C in this terminal is not meant for the background.
         .process_group(0);
+    if let Some(folder) = &up.console_assets {
+        command.arg("--console-assets").arg(std::path::absolute(folder)?);
+    }
     command.spawn().context("cannot start Maru in the background")?;
     Ok(())
 }

@@ -18,6 +18,9 @@ pub(crate) struct Running {
     pub(crate) api: String,
     pub(crate) http: String,
     pub(crate) https: String,
+    /// The console's page.
+    #[serde(default)]
+    pub(crate) console: String,
     pub(crate) ready: bool,
 }
 
@@ -88,8 +91,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("maru-lock-{}", maru_ids::random_suffix(8)));
         let paths = Paths::new(&folder);
         let mut first = Instance::lock(&paths).unwrap();
-        let running =
-            Running { pid: 42, api: "a".to_owned(), http: "b".to_owned(), https: "c".to_owned(), ready: true };
+        let text = r#"{"pid":42,"api":"a","http":"b","https":"c","console":"d","ready":true}"#;
+        let running: Running = serde_json::from_str(text).unwrap();
         first.publish(&running).unwrap();
         assert_eq!(Instance::running(&paths), Some(running));
         let refused = Instance::lock(&paths).unwrap_err().to_string();

@@ -5,6 +5,7 @@ mod alerts;
 mod analyze;
 mod arguments;
 mod client;
+mod console;
 mod demo;
 mod detach;
 mod down;
@@ -95,6 +96,7 @@ async fn run(arguments: Arguments, report: Report) -> anyhow::Result<u8> {
         Command::Image(image) => image::run(global, image, report).await,
         Command::Metrics(metrics) => metrics::run(global, *metrics, report).await,
         Command::Alerts(alerts) => alerts::run(global, *alerts, report).await,
+        Command::Console(command) => console::run(global, &command, report),
         Command::Demo(demo) => demo::run(global, &demo, report).await,
         Command::Req(ReqCommand::Project(command)) => spine::requirements(global, command, report).await,
         Command::Req(ReqCommand::Apply(arguments)) => import::run(global, &arguments, report).await,

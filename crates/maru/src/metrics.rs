@@ -345,7 +345,7 @@ fn alertmanagers(settings: &Settings, alerts: &maru_alerts::Alerts) -> watch::Re
 }
 
 /// The path that roles name to give access to metrics (`nonResourceURLs`).
-const ROLE_PATH: &str = "/maru/metrics";
+pub(crate) const ROLE_PATH: &str = "/maru/metrics";
 
 /// Asks about tokens that are not in the file: `path` is what roles name to give access.
 pub(crate) fn delegate(client: Client, path: &'static str) -> Delegate {

@@ -176,6 +176,7 @@ pub(crate) fn check_ports(settings: &Settings) -> Vec<Finding> {
         ("HTTPS", "--https-port", settings.https),
         ("metrics", "--metrics-port", settings.metrics),
         ("alerts", "--alerts-port", settings.alerts),
+        ("the console", "--console-listen", settings.console),
     ];
     ports.into_iter().filter_map(|(what, flag, address)| check_port(what, flag, address)).collect()
 }

@@ -40,6 +40,10 @@ impl Paths {
         self.data.join("alerts")
     }
 
+    pub(crate) fn console(&self) -> PathBuf {
+        self.data.join("console")
+    }
+
     pub(crate) fn metrics(&self) -> PathBuf {
         self.data.join("metrics")
     }
@@ -90,6 +94,10 @@ pub(crate) struct Settings {
     pub(crate) https: SocketAddr,
     pub(crate) metrics: SocketAddr,
     pub(crate) alerts: SocketAddr,
+    pub(crate) console: SocketAddr,
+    /// Names by which people reach the console.
+    pub(crate) console_hosts: Vec<String>,
+    pub(crate) console_assets: Option<PathBuf>,
     pub(crate) pods: Cidr,
     pub(crate) services: Cidr,
     /// The node's address as pods see it: the first of the pods' range.
@@ -122,6 +130,7 @@ impl Settings {
             ("--https-port", up.https_port),
             ("--metrics-port", up.metrics_port),
             ("--alerts-port", up.alerts_port),
+            ("--console-listen", up.console_listen.port()),
         ];
         for (index, (flag, port)) in ports.iter().enumerate() {
             for (other, same) in ports.iter().skip(index + 1) {
@@ -148,6 +157,9 @@ impl Settings {
             https: SocketAddr::new(up.bind, up.https_port),
             metrics: SocketAddr::new(up.bind, up.metrics_port),
             alerts: SocketAddr::new(up.bind, up.alerts_port),
+            console: up.console_listen,
+            console_hosts: up.console_host.iter().map(|name| name.to_lowercase()).collect(),
+            console_assets: up.console_assets.clone(),
             pods,
             services,
             node_address: address(pods, 1),

@@ -28,6 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::arguments::{GlobalArguments, UpArguments};
+use crate::console::ConsoleParts;
 use crate::instance::{Instance, Running};
 use crate::kubeconfig;
 use crate::preflight::{self, Machine, Severity};
@@ -106,10 +107,12 @@ pub(crate) async fn run(global: &GlobalArguments, up: &UpArguments, report: Repo
         api: settings.api.to_string(),
         http: settings.http.to_string(),
         https: settings.https.to_string(),
+        console: crate::console::address(&settings),
         ready: true,
     };
     instance.publish(&running)?;
-    greet(&settings, report, started);
+    let link = crate::console::greeting_link(&settings.paths, &running.console)?;
+    greet(&settings, report, started, &link);
     signals.next().await;
     report.progress("stopping; a second Ctrl-C stops at once, and pods go on running");
     let down = settings.paths.data.join(DOWN_MARK).exists();
@@ -121,12 +124,13 @@ pub(crate) async fn run(global: &GlobalArguments, up: &UpArguments, report: Repo
     Ok(0)
 }
 
-fn greet(settings: &Settings, report: Report, started: Instant) {
+fn greet(settings: &Settings, report: Report, started: Instant, link: &str) {
     report.line(format_args!("\nready in {:.2} s", started.elapsed().as_secs_f64()));
     report.line(format_args!("  API       https://{}", settings.api));
     report.line(format_args!("  gateway   http://{}  https://{}", settings.http, settings.https));
     report.line(format_args!("  metrics   https://{}", settings.metrics));
     report.line(format_args!("  alerts    https://{}", settings.alerts));
+    report.line(format_args!("  console   {link}"));
     report.line(format_args!("  data      {}", settings.paths.data.display()));
     report.line(format_args!(
         "\ntry:\n  export KUBECONFIG={}\n  kubectl get pods -A\n",
@@ -164,6 +168,7 @@ struct House {
     links: HostLinks,
     network: Network,
     node: Node,
+    console_scope: Scope,
     gateway_scope: Scope,
     reconcilers: Scope,
     node_scope: Scope,
@@ -215,7 +220,7 @@ impl House {
         options.advertise = Some((settings.node_address.into(), settings.api.port()));
         options.registry = registry.clone();
         let api = ApiServer::start(&api_scope, options).await?;
-        let tls = server_tls(&keys.authority, settings, uplink.as_ref())?;
+        let tls = server_tls(&keys.authority, settings, uplink.as_ref(), ClientAuth::Optional)?;
         serve_api(&api, &tls, settings).await?;
         write_kubeconfig(&keys.authority, settings)?;
         step("API", &format_args!("https://{}", settings.api));
@@ -263,6 +268,13 @@ impl House {
         let options = gateway_options(settings, uplink.as_ref(), &registry);
         Gateway::start(gateway_scope.clone(), client("gateway"), options).await?;
         step("gateway", &format_args!("http://{} https://{}", settings.http, settings.https));
+
+        let console_scope = Scope::root("console");
+        let tls = server_tls(&keys.authority, settings, uplink.as_ref(), ClientAuth::None)?;
+        let parts =
+            ConsoleParts { api: handler.clone(), client: client("console"), metrics: &metrics, alerts: &alerts };
+        crate::console::start(&console_scope, settings, tls, parts, &registry).await?;
+        step("console", &crate::console::address(settings));
         Ok(Self {
             store,
             metrics,
@@ -272,6 +284,7 @@ impl House {
             links,
             network,
             node,
+            console_scope,
             gateway_scope,
             reconcilers,
             node_scope,
@@ -284,6 +297,7 @@ impl House {
     async fn stop(self, down: bool) -> anyhow::Result<()> {
         self.metrics.set_stopping();
         self.alerts.set_stopping();
+        end(&self.console_scope).await;
         end(&self.gateway_scope).await;
         end(&self.reconcilers).await;
         if down {
@@ -327,14 +341,22 @@ fn server_tls(
     authority: &Arc<CertificateAuthority>,
     settings: &Settings,
     uplink: Option<&Uplink>,
+    clients: ClientAuth,
 ) -> anyhow::Result<TlsSource> {
-    let mut ips: Vec<IpAddr> =
-        vec![[127, 0, 0, 1].into(), settings.api_service.into(), settings.node_address.into(), settings.api.ip()];
+    let mut ips: Vec<IpAddr> = vec![
+        [127, 0, 0, 1].into(),
+        settings.api_service.into(),
+        settings.node_address.into(),
+        settings.api.ip(),
+        settings.console.ip(),
+    ];
     ips.extend(uplink.map(|uplink| IpAddr::from(uplink.address)));
     ips.retain(|ip| !ip.is_unspecified());
     let short = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
-    let dns = short.into_iter().chain(["localhost", settings.node_name.as_str()]).map(str::to_owned).collect();
-    Ok(authority.server_tls(ServerNames { dns, ips }, ClientAuth::Optional)?)
+    let own = ["localhost", settings.node_name.as_str()].into_iter();
+    let own = own.chain(settings.console_hosts.iter().map(String::as_str));
+    let dns = short.into_iter().chain(own).map(str::to_owned).collect();
+    Ok(authority.server_tls(ServerNames { dns, ips }, clients)?)
 }
 
 /// Serves the API where people reach it, on its Service's address, and where its endpoints say.
