@@ -36,7 +36,7 @@ export function align(series: readonly Samples[], grid?: Grid): { times: number[
 }
 
 function moments(grid: Grid): number[] {
-  const count = Math.floor((grid.end - grid.start) / grid.step + 1e-9) + 1;
+  const count = Math.floor((grid.end - grid.start) / grid.step + 1e-3) + 1;
   return Array.from({ length: Math.max(count, 0) }, (_, at) => grid.start + at * grid.step);
 }
 

@@ -120,7 +120,7 @@ export function Chart(props: ChartProps) {
     if (step === undefined) return align(series);
     // The first sample of all series tells where the grid lies.
     const first = Math.min(...series.map((one) => one.times[0] ?? Number.POSITIVE_INFINITY));
-    const start = Number.isFinite(first) ? first - Math.floor((first - span.start) / step + 1e-9) * step : span.start;
+    const start = Number.isFinite(first) ? first - Math.floor((first - span.start) / step + 1e-3) * step : span.start;
     return align(series, { start, end: span.end, step });
   }, [series, span.start, span.end, step]);
   const lines: readonly Line[] = useMemo(
