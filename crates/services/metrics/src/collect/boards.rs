@@ -1,6 +1,6 @@
 //! Boards as objects: their kind, and those that are always there.
 
-use maru_monitoring::boards;
+use maru_monitoring::boards::{self, Board};
 use serde_json::{Value, json};
 
 /// Where what Maru brings itself is kept.
@@ -67,4 +67,11 @@ pub fn built_in_objects() -> Vec<(String, Value)> {
         (path, object)
     }));
     objects
+}
+
+/// Says what is wrong with a board, all of it.
+pub(super) fn judge(object: &Value) -> Result<(), String> {
+    let board: Board = serde_json::from_value(object["spec"].clone()).map_err(|error| error.to_string())?;
+    let problems = boards::check(&board);
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }

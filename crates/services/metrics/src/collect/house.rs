@@ -9,13 +9,16 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::runtime::watcher;
 use maru_client::Client;
+use maru_monitoring::rules::RuleFile;
 use maru_monitoring::scrape::{Configuration, Global, ScrapeConfig, read_configuration};
 use maru_task::Scope;
 use maru_telemetry::Registry;
 use maru_time::{SharedClock, rfc3339_seconds};
 use serde_json::{Value, json};
 
-use super::objects::{Kind, Seen};
+use super::boards;
+use super::kept::{Kept, Key};
+use super::objects::{Kind, Objects, Seen};
 use super::operator::{self, Holders, Translation};
 use super::scrape::InProcessTarget;
 use super::{machine, state};
@@ -152,12 +155,14 @@ impl ClusterOptions {
 pub fn follow_cluster(scope: &Scope, metrics: &Metrics, options: ClusterOptions) {
     let seen = Arc::new(Seen::default());
     metrics.collector().apply(built_in(&options.node_name), String::new(), PathBuf::new());
-    for kind in [Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe, Kind::PrometheusRule] {
+    for kind in Kind::monitoring().into_iter().chain([Kind::Board]) {
         seen.watch(scope, &options.client, kind, &[], watcher::Config::default());
     }
     let metrics = metrics.clone();
+    let folder = metrics.collector().inner.directory.clone();
     drop(scope.spawn_until_cancelled("monitors", async move {
         let mut holders = Holders::new();
+        let mut kept = Kept::load(&folder);
         let mut read_at = tokio::time::Instant::now();
         loop {
             tokio::select! {
@@ -172,56 +177,102 @@ pub fn follow_cluster(scope: &Scope, metrics: &Metrics, options: ClusterOptions)
                 holders.clear();
                 read_at = tokio::time::Instant::now();
             }
-            assemble(&metrics, &options, &seen, &mut holders).await;
+            let objects = seen.objects().clone();
+            assemble(&metrics, &options, &objects, &mut holders, &mut kept).await;
         }
     }));
 }
 
-/// An object with what became of it.
-type Judged = (Kind, String, String, Value, Result<(), Vec<String>>);
+/// Objects, each with what is wrong with it.
+type Judged<'o> = Vec<(Key, &'o Value, Result<(), String>)>;
 
-async fn assemble(metrics: &Metrics, options: &ClusterOptions, seen: &Seen, holders: &mut Holders) {
+async fn assemble(
+    metrics: &Metrics,
+    options: &ClusterOptions,
+    objects: &Objects,
+    holders: &mut Holders,
+    kept: &mut Kept,
+) {
     let mut configuration = built_in(&options.node_name);
-    let objects = seen.objects().clone();
-    let mut judged: Vec<Judged> = Vec::new();
-    for kind in [Kind::ServiceMonitor, Kind::PodMonitor, Kind::Probe] {
+    let (mut judged, mut in_use): (Judged<'_>, _) = (Vec::new(), Vec::new());
+    let (mut rules, mut wrong) = (Vec::new(), BTreeMap::new());
+    for kind in Kind::monitoring() {
         for ((namespace, name), object) in objects.get(&kind).into_iter().flatten() {
-            let jobs = translate(options, kind, namespace, object, &configuration.global, holders).await;
-            let outcome = jobs.map(|jobs| configuration.scrape_configs.extend(jobs));
-            judged.push((kind, namespace.clone(), name.clone(), object.clone(), outcome));
+            let key = (kind, namespace.clone(), name.clone());
+            let meant = translate(options, &key, object, &configuration.global, holders).await;
+            let (meant, outcome) = match meant {
+                Ok(meant) => {
+                    kept.set(key.clone(), object);
+                    (meant, Ok(()))
+                }
+                Err(problems) => {
+                    let mut problem = problems.join("; ");
+                    let last = kept.instead_of(&key, object);
+                    let instead = match &last {
+                        Some(last) => translate(options, &key, last, &configuration.global, holders).await.ok(),
+                        None => None,
+                    };
+                    if let (Some(last), Some(_)) = (&last, &instead) {
+                        problem += &format!("; what generation {} said goes on", last["metadata"]["generation"]);
+                        in_use.push(key.clone());
+                    }
+                    (instead.unwrap_or_default(), Err(problem))
+                }
+            };
+            configuration.scrape_configs.extend(meant.jobs);
+            if let Some(file) = meant.rules {
+                let place = format!("{namespace}/{name}");
+                if let Err(problem) = &outcome {
+                    wrong.insert(place.clone(), problem.clone());
+                }
+                rules.push((place, file));
+            }
+            judged.push((key, object, outcome));
         }
     }
-    let mut rules = Vec::new();
-    for ((namespace, name), object) in objects.get(&Kind::PrometheusRule).into_iter().flatten() {
-        let outcome = operator::rules(object).map(|file| rules.push((format!("{namespace}/{name}"), file)));
-        judged.push((Kind::PrometheusRule, namespace.clone(), name.clone(), object.clone(), outcome));
-    }
-    metrics.rules().set_groups("PrometheusRule", rules);
+    kept.settle(
+        |key| objects.get(&key.0).is_some_and(|all| all.contains_key(&(key.1.clone(), key.2.clone()))),
+        &in_use,
+    );
+    metrics.rules().set_groups("PrometheusRule", rules, wrong);
     metrics.collector().apply(configuration, String::new(), PathBuf::new());
-    for (kind, namespace, name, object, outcome) in judged {
-        if let Err(error) = tell(options, kind, (&namespace, &name), &object, &outcome).await {
+    for ((namespace, name), object) in objects.get(&Kind::Board).into_iter().flatten() {
+        judged.push(((Kind::Board, namespace.clone(), name.clone()), object, boards::judge(object)));
+    }
+    for (key, object, outcome) in judged {
+        if let Err(error) = tell(options, &key, object, &outcome).await {
+            let (kind, namespace, name) = key;
             tracing::debug!(kind = kind.name(), namespace, name, %error, "a status could not be written; trying again");
         }
     }
 }
 
+/// What an object asks for.
+#[derive(Debug, Default)]
+struct Meant {
+    jobs: Vec<ScrapeConfig>,
+    rules: Option<RuleFile>,
+}
+
 /// Translates an object; what it refers to is read as needed.
 async fn translate(
     options: &ClusterOptions,
-    kind: Kind,
-    namespace: &str,
+    (kind, namespace, _): &Key,
     object: &Value,
     global: &Global,
     holders: &mut Holders,
-) -> Result<Vec<ScrapeConfig>, Vec<String>> {
+) -> Result<Meant, Vec<String>> {
+    if *kind == Kind::PrometheusRule {
+        return operator::rules(object).map(|file| Meant { rules: Some(file), ..Meant::default() });
+    }
     for _ in 0..4 {
         let (jobs, wanted) = {
             let mut translation = Translation::new(namespace, holders);
-            let jobs = translation.jobs(kind, object, global);
+            let jobs = translation.jobs(*kind, object, global);
             (jobs, std::mem::take(&mut translation.wanted))
         };
         if wanted.is_empty() {
-            return jobs;
+            return jobs.map(|jobs| Meant { jobs, ..Meant::default() });
         }
         for (kind, namespace, name) in wanted {
             let read = read_holder(&options.client, kind, &namespace, &name).await;
@@ -246,14 +297,13 @@ async fn read_holder(client: &Client, kind: &str, namespace: &str, name: &str) -
 /// Writes into an object's status whether it was taken, when that is news.
 async fn tell(
     options: &ClusterOptions,
-    kind: Kind,
-    (namespace, name): (&str, &str),
+    (kind, namespace, name): &Key,
     object: &Value,
-    outcome: &Result<(), Vec<String>>,
+    outcome: &Result<(), String>,
 ) -> Result<(), kube::Error> {
     let (status, reason, message) = match outcome {
-        Ok(()) => ("True", "Accepted", String::new()),
-        Err(problems) => ("False", "Invalid", problems.join("; ")),
+        Ok(()) => ("True", "Accepted", ""),
+        Err(problem) => ("False", "Invalid", problem.as_str()),
     };
     let generation = object["metadata"]["generation"].clone();
     let known = &object["status"]["conditions"][0];
@@ -268,7 +318,7 @@ async fn tell(
         "lastTransitionTime": rfc3339_seconds(options.clock.now()),
     }]}});
     let resource = kind.resource();
-    let path = format!("/apis/{}/v1/namespaces/{namespace}/{}/{name}/status", resource.group, resource.plural);
+    let path = format!("/apis/{}/namespaces/{namespace}/{}/{name}/status", resource.api_version, resource.plural);
     let request = http::Request::patch(path)
         .header("content-type", "application/merge-patch+json")
         .body(body.to_string().into_bytes())

@@ -8,6 +8,7 @@ pub(crate) mod client;
 mod discovery;
 mod house;
 mod ingest;
+mod kept;
 mod machine;
 mod objects;
 mod operator;
@@ -170,6 +171,8 @@ pub struct Collector {
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
+    /// Where the service keeps its data.
+    directory: PathBuf,
     file: Option<PathBuf>,
     variables: BTreeMap<String, String>,
     loaded: Mutex<Loaded>,
@@ -214,6 +217,7 @@ impl Collector {
         let loaded = Loaded { at_ms: shared.now_ms(), is_good: true, ..Loaded::default() };
         let inner = Inner {
             shared,
+            directory: directory.to_owned(),
             file: options.file,
             variables: options.variables,
             loaded: Mutex::new(loaded),
@@ -376,6 +380,8 @@ async fn write_out(shared: Arc<Shared>) {
             }
         }
         if shared.scope.is_cancelled() {
+            // Pools hold what holds them: without this the store would stay open.
+            drop(std::mem::take(&mut *shared.pools()));
             return;
         }
     }

@@ -35,6 +35,7 @@ pub(crate) enum Kind {
     PodMonitor,
     Probe,
     PrometheusRule,
+    Board,
 }
 
 impl Kind {
@@ -57,12 +58,22 @@ impl Kind {
             Self::PodMonitor => ("monitoring.coreos.com", "PodMonitor", "podmonitors"),
             Self::Probe => ("monitoring.coreos.com", "Probe", "probes"),
             Self::PrometheusRule => ("monitoring.coreos.com", "PrometheusRule", "prometheusrules"),
+            Self::Board => ("maru.dev", "Board", "boards"),
         }
     }
 
     pub(crate) fn resource(self) -> ApiResource {
         let (group, kind, plural) = self.names();
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, self.version(), kind), plural)
+    }
+
+    pub(crate) fn version(self) -> &'static str {
+        if self == Self::Board { "v1alpha1" } else { "v1" }
+    }
+
+    /// Returns the kinds that say what is measured, and what is made of it.
+    pub(crate) fn monitoring() -> [Self; 4] {
+        [Self::ServiceMonitor, Self::PodMonitor, Self::Probe, Self::PrometheusRule]
     }
 
     pub(crate) fn name(self) -> &'static str {

@@ -175,7 +175,11 @@ fn rules(manager: &Manager, parameters: &Parameters) -> Result<Value, Fault> {
             next = Some(group_token(&group));
             break;
         }
-        groups.push(group_object(&group, list));
+        let mut object = group_object(&group, list);
+        if let Some(problem) = manager.problem(&group.key.0) {
+            object["problem"] = problem.into();
+        }
+        groups.push(object);
     }
     if is_before {
         return Err(Fault::parameter("group_next_token", "no group has this token; the rules may have changed since"));

@@ -117,6 +117,8 @@ struct Plan {
     world: Arc<World>,
     /// Files with their groups, by where they come from.
     sources: BTreeMap<String, Vec<(String, RuleFile)>>,
+    /// Files that are wrong by now, so that what they said before goes on: what is wrong, by file.
+    wrong: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -179,10 +181,20 @@ impl Manager {
         Ok(())
     }
 
-    /// Runs groups that do not come from files, in the place of those that `source` gave before.
-    pub fn set_groups(&self, source: &str, files: Vec<(String, RuleFile)>) {
-        lock(&self.0.plan).sources.insert(source.to_owned(), files);
+    /// Runs groups that do not come from files, in the place of those that `source` gave before. `wrong` says why what a file
+    /// said before goes on, by file.
+    pub fn set_groups(&self, source: &str, files: Vec<(String, RuleFile)>, wrong: BTreeMap<String, String>) {
+        {
+            let mut plan = lock(&self.0.plan);
+            plan.sources.insert(source.to_owned(), files);
+            plan.wrong = wrong;
+        }
         self.apply();
+    }
+
+    /// Says what is wrong with the file of a group that goes on as it was before.
+    pub(crate) fn problem(&self, file: &str) -> Option<String> {
+        lock(&self.0.plan).wrong.get(file).cloned()
     }
 
     /// Starts, exchanges and ends groups as the plan says.
