@@ -130,8 +130,8 @@ fn check_query(board: &Board, query: &str, place: &str, wrong: &mut Vec<String>)
 fn value_of(board: &Board, name: &str) -> String {
     let variable = board.variables.iter().find(|one| one.name == name);
     let Some(variable) = variable else { return String::new() };
-    let first = variable.values.iter().map(|one| &one.value).chain(&variable.default);
-    first.filter(|value| !matches!(value.as_str(), "auto" | "$__all" | "")).cloned().next().unwrap_or_default()
+    let mut first = variable.values.iter().map(|one| &one.value).chain(&variable.default);
+    first.find(|value| !matches!(value.as_str(), "auto" | "$__all" | "")).cloned().unwrap_or_default()
 }
 
 fn pattern() -> Regex {

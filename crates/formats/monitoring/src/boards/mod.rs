@@ -4,12 +4,14 @@
 
 mod built_in;
 mod check;
+mod grafana;
 mod schema;
 
 use serde::{Deserialize, Serialize};
 
 pub use built_in::built_in;
 pub use check::check;
+pub use grafana::{ImportError, import_grafana};
 pub use schema::schema;
 
 /// How many columns the room for panels has.

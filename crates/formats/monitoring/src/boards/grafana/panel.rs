@@ -1,0 +1,689 @@
+//! Panels.
+//!
+//! Long because each kind's fields are one list, of two eras.
+
+use std::collections::BTreeMap;
+
+use maru_promql::{Expression, ParseOptions, parse};
+use regex::{Captures, Regex};
+use serde_json::Value;
+
+use super::fields::{Fields, number};
+use super::style;
+use crate::boards::{Column, Draw, Link, Panel, PanelKind, Query, Reduce, Stack, Threshold};
+
+/// What only says where data are from, and how Grafana keeps a panel.
+const KEPT: [&str; 14] = [
+    "cacheTimeout",
+    "editable",
+    "error",
+    "id",
+    "isNew",
+    "libraryPanel",
+    "pluginVersion",
+    "renderer",
+    "repeatDirection",
+    "repeatIteration",
+    "repeatPanelId",
+    "repeatedByRow",
+    "scopedVars",
+    "maxPerRow",
+];
+/// What only changes looks.
+const LOOKS: [&str; 34] = [
+    "aliasColors",
+    "align",
+    "bars.width",
+    "color",
+    "colorBackground",
+    "colorValue",
+    "dashLength",
+    "dashes",
+    "fillGradient",
+    "fontSize",
+    "height",
+    "hiddenSeries",
+    "hideEmpty",
+    "hideTimeOverride",
+    "hideZero",
+    "highlightCards",
+    "legend",
+    "linewidth",
+    "nullPointMode",
+    "nullText",
+    "pageSize",
+    "pointradius",
+    "postfix",
+    "postfixFontSize",
+    "prefix",
+    "prefixFontSize",
+    "reverseYBuckets",
+    "scroll",
+    "showHeader",
+    "spaceLength",
+    "sparkline",
+    "steppedLine",
+    "tooltip",
+    "transparent",
+];
+
+/// Reads a panel.
+pub(super) fn read(fields: &Fields<'_>, constants: &[(String, String)]) -> Panel {
+    let title = fields.text("title");
+    let mut fields = fields.clone_here();
+    fields.set_place(if title.is_empty() {
+        format!("panel {}", fields.get("id"))
+    } else {
+        format!("panel \"{title}\"")
+    });
+    let fields = &fields;
+    fields.ignore(&["title"]);
+    fields.ignore(&KEPT);
+    fields.looks(&LOOKS);
+    let theirs = fields.text("type");
+    let grid = fields.get("gridPos");
+    let size = |name: &str, max: u32| {
+        grid[name].as_u64().and_then(|size| u32::try_from(size).ok()).map(|size| size.clamp(1, max))
+    };
+    // Rows of old dashboards were of 12 columns.
+    let width = size("w", super::super::COLUMNS).or_else(|| fields.count("span").map(|span| (span * 2).clamp(1, 24)));
+    let mut panel = Panel {
+        description: fields.text("description"),
+        kind: kind(fields, &theirs),
+        width: width.unwrap_or(12),
+        height: size("h", 100).unwrap_or(8),
+        repeat: fields.text("repeat"),
+        title,
+        ..Panel::default()
+    };
+    for link in fields.children("links") {
+        let (title, url) = (link.text("title"), link.text("url"));
+        if url.is_empty() {
+            fields.note(format!("the link \"{title}\" has no address here"));
+        } else {
+            panel.links.push(Link { title, url });
+        }
+    }
+    if fields.get("alert").is_object() {
+        fields.note("its alert is left out; write a PrometheusRule");
+    }
+    for name in ["timeFrom", "timeShift", "interval"] {
+        let value = fields.text(name);
+        if name != "interval" && !value.is_empty() {
+            fields.note(format!("\"{name}\": \"{value}\" is left out"));
+        }
+    }
+    fields.ignore(&["maxDataPoints", "alert"]);
+    let is_foreign = is_foreign(fields.get("datasource"));
+    for target in fields.children("targets") {
+        panel.queries.extend(query(&target, fields, is_foreign, constants));
+    }
+    options(fields, &mut panel, &theirs);
+    defaults(fields, &mut panel);
+    old_fields(fields, &mut panel);
+    let changes = changes(fields);
+    columns(fields, &mut panel, changes);
+    if panel.kind != PanelKind::Text && panel.queries.is_empty() {
+        fields.note("it has no query that can be asked here; it says so itself");
+        panel.kind = PanelKind::Text;
+        panel.text = format!("This panel of the kind \"{theirs}\" has no query in PromQL.");
+    }
+    fields.finish();
+    panel
+}
+
+fn kind(fields: &Fields<'_>, theirs: &str) -> PanelKind {
+    let drawn = |kind: PanelKind, as_what: &str| {
+        fields.note(format!("the kind \"{theirs}\" is drawn as {as_what}"));
+        kind
+    };
+    match theirs {
+        "graph" | "timeseries" | "xychart" | "trend" => PanelKind::TimeSeries,
+        "stat" | "singlestat" => PanelKind::Stat,
+        "gauge" => PanelKind::Gauge,
+        "bargauge" | "barchart" => PanelKind::Bar,
+        "table" | "table-old" => PanelKind::Table,
+        "heatmap" => PanelKind::Heatmap,
+        "text" => PanelKind::Text,
+        "piechart" | "grafana-piechart-panel" | "histogram" => drawn(PanelKind::Bar, "bars"),
+        "state-timeline" | "status-history" | "candlestick" => drawn(PanelKind::TimeSeries, "lines"),
+        _ => drawn(PanelKind::Table, "a table"),
+    }
+}
+
+/// Tells whether a data source is of another kind than Prometheus.
+fn is_foreign(source: &Value) -> bool {
+    const OURS: [&str; 6] = ["prometheus", "datasource", "grafana", "mixed", "", "grafana-amazonprometheus-datasource"];
+    source["type"].as_str().is_some_and(|kind| !OURS.contains(&kind) && !kind.starts_with('$'))
+}
+
+/// Reads a query; `None` for one that is none of PromQL.
+fn query(target: &Fields<'_>, panel: &Fields<'_>, is_foreign: bool, constants: &[(String, String)]) -> Option<Query> {
+    let name = target.text("refId");
+    let text = target.text("expr");
+    let is_foreign =
+        if target.get("datasource").is_null() { is_foreign } else { self::is_foreign(target.get("datasource")) };
+    if text.trim().is_empty() || is_foreign {
+        if !(text.is_empty() && target.flag("hide")) {
+            panel.note(format!("the query \"{name}\" is none of PromQL, and is left out"));
+        }
+        return None;
+    }
+    target.ignore(&[
+        "adhocFilters",
+        "editorMode",
+        "exemplar",
+        "fullMetaSearch",
+        "includeNullMetadata",
+        "key",
+        "metric",
+        "useBackend",
+        "range",
+        "step",
+        "intervalFactor",
+        "hideTimeOverride",
+        "rawQuery",
+        "query",
+        "queryType",
+        "resolution",
+        "target",
+        "legendLink",
+        "disableTextWrap",
+    ]);
+    let legend = target.text("legendFormat");
+    let step = target.text("interval");
+    let format = target.text("format");
+    let found = Query {
+        name,
+        query: expression(&text, constants),
+        legend: if legend == "__auto" { String::new() } else { legend },
+        instant: target.flag("instant") && target.get("range") != true,
+        step: if step.starts_with('$') { String::new() } else { step },
+        hidden: target.flag("hide"),
+    };
+    if !matches!(format.as_str(), "" | "time_series" | "table" | "heatmap") {
+        panel.note(format!("the format \"{format}\" of a query is not known"));
+    }
+    target.finish();
+    Some(found)
+}
+
+/// Writes variables as boards have them.
+pub(super) fn expression(text: &str, constants: &[(String, String)]) -> String {
+    let mut text = text.to_owned();
+    for (name, value) in constants {
+        text = text.replace(name, value);
+    }
+    let brackets = Regex::new(r"\[\[([A-Za-z_][A-Za-z0-9_]*)(?::[a-z]+)?\]\]").expect("a constant");
+    let text = brackets.replace_all(&text, "$${${1}}");
+    let formats = Regex::new(r"\$\{([A-Za-z_][A-Za-z0-9_]*):([a-z]+)\}").expect("a constant");
+    let text = formats.replace_all(&text, |found: &Captures<'_>| match &found[2] {
+        "regex" => format!("${{{}}}", &found[1]),
+        _ => format!("${{{}:raw}}", &found[1]),
+    });
+    text.trim().to_owned()
+}
+
+/// Reads `options`, which panels have since version 7.
+#[expect(clippy::too_many_lines, reason = "a list of fields")]
+fn options(fields: &Fields<'_>, panel: &mut Panel, theirs: &str) {
+    let options = fields.child("options");
+    options.looks(&[
+        "alignValue",
+        "barRadius",
+        "barWidth",
+        "calculation",
+        "cellGap",
+        "cellHeight",
+        "cellValues",
+        "color",
+        "colorMode",
+        "displayLabels",
+        "displayMode",
+        "exemplars",
+        "filterValues",
+        "footer",
+        "frameIndex",
+        "fullHighlight",
+        "graphMode",
+        "groupWidth",
+        "justifyMode",
+        "legend",
+        "mergeValues",
+        "minVizHeight",
+        "minVizWidth",
+        "namePlacement",
+        "percentChangeColorMode",
+        "pieType",
+        "rowHeight",
+        "rowsFrame",
+        "showHeader",
+        "showPercentChange",
+        "showThresholdLabels",
+        "showThresholdMarkers",
+        "showUnfilled",
+        "showValue",
+        "showLegend",
+        "sizing",
+        "sortBy",
+        "text",
+        "textMode",
+        "tooltip",
+        "valueMode",
+        "wideLayout",
+        "xTickLabelRotation",
+        "xTickLabelSpacing",
+        "yAxis",
+        "orientation",
+        "calculate",
+        "timezone",
+        "enablePagination",
+        "barShape",
+        "clipMode",
+        "dedupStrategy",
+        "bucketSize",
+        "combine",
+        "fillOpacity",
+        "perPage",
+        "fieldColor",
+        "hideFrom",
+        "maxVizHeight",
+        "bucketCount",
+        "effects",
+        "endpointMarker",
+        "segmentCount",
+        "segmentSpacing",
+        "sparkline",
+        "barWidthFactor",
+    ]);
+    if matches!(theirs, "text") {
+        panel.text = options.text("content");
+        if options.text("mode") == "html" {
+            fields.note("its HTML is shown as Markdown");
+        }
+        options.ignore(&["code"]);
+    }
+    let reduce = options.child("reduceOptions");
+    let calcs = reduce.texts("calcs");
+    if let Some(name) = calcs.first() {
+        panel.reduce = reduction(fields, name);
+    }
+    if calcs.len() > 1 {
+        fields.note(format!("of the reductions {} only the first is used", calcs.join(", ")));
+    }
+    if reduce.flag("values") {
+        fields.note("it shows each value; here it shows one for each series");
+    }
+    reduce.ignore(&["fields", "limit"]);
+    reduce.finish();
+    let stacking = options.text("stacking");
+    panel.stack = stack(&stacking);
+    options.ignore(&["xField", "yHeatmap", "yBucketBound"]);
+    options.finish();
+}
+
+fn stack(name: &str) -> Stack {
+    match name {
+        "normal" => Stack::Normal,
+        "percent" => Stack::Percent,
+        _ => Stack::None,
+    }
+}
+
+fn reduction(fields: &Fields<'_>, name: &str) -> Reduce {
+    match name {
+        "first" | "firstNotNull" => Reduce::First,
+        "mean" | "avg" => Reduce::Mean,
+        "min" => Reduce::Min,
+        "max" => Reduce::Max,
+        "sum" | "total" => Reduce::Sum,
+        "count" => Reduce::Count,
+        "delta" | "diff" => Reduce::Delta,
+        "last" | "lastNotNull" | "current" | "name" | "" => Reduce::Last,
+        other => {
+            fields.note(format!("the reduction \"{other}\" is not known; the last value is shown"));
+            Reduce::Last
+        }
+    }
+}
+
+/// Reads `fieldConfig.defaults`.
+#[expect(clippy::too_many_lines, reason = "a list of fields")]
+fn defaults(fields: &Fields<'_>, panel: &mut Panel) {
+    let config = fields.child("fieldConfig");
+    config.ignore(&["overrides"]);
+    let defaults = config.child("defaults");
+    defaults.looks(&["color", "noValue", "fieldMinMax"]);
+    defaults.ignore(&["unitScale", "description"]);
+    let unit = defaults.text("unit");
+    panel.unit = style::unit(fields, &unit);
+    panel.decimals = defaults.count("decimals");
+    panel.min = defaults.number("min");
+    panel.max = defaults.number("max");
+    panel.thresholds = style::thresholds(fields, defaults.get("thresholds"));
+    panel.mappings = style::mappings(fields, defaults.get("mappings"));
+    let name = defaults.text("displayName");
+    if !name.is_empty() {
+        for query in panel.queries.iter_mut().filter(|query| query.legend.is_empty()) {
+            query.legend = labels_of(&name);
+        }
+    }
+    for link in defaults.children("links") {
+        panel.links.push(Link { title: link.text("title"), url: link.text("url") });
+    }
+    let custom = defaults.child("custom");
+    custom.looks(&[
+        "align",
+        "axisBorderShow",
+        "axisCenteredZero",
+        "axisColorMode",
+        "axisGridShow",
+        "axisLabel",
+        "axisPlacement",
+        "axisSoftMax",
+        "axisSoftMin",
+        "axisWidth",
+        "barAlignment",
+        "barMaxWidth",
+        "barWidthFactor",
+        "cellOptions",
+        "displayMode",
+        "fillBelowTo",
+        "fillColor",
+        "gradientMode",
+        "hideFrom",
+        "insertNulls",
+        "lineColor",
+        "lineInterpolation",
+        "lineStyle",
+        "lineWidth",
+        "pointColor",
+        "pointSize",
+        "pointSymbol",
+        "showPoints",
+        "showValues",
+        "spanNulls",
+        "thresholdsStyle",
+        "filterable",
+        "inspect",
+        "width",
+        "minWidth",
+        "footer",
+        "wrapText",
+        "showValue",
+    ]);
+    let scale = custom.child("scaleDistribution");
+    if !matches!(scale.text("type").as_str(), "" | "linear") {
+        fields.note("its axis is not linear; here it is");
+    }
+    let (style, opacity) = (custom.text("drawStyle"), custom.number("fillOpacity").unwrap_or(0.0));
+    if panel.kind == PanelKind::TimeSeries {
+        panel.draw = match style.as_str() {
+            "bars" => Draw::Bars,
+            "points" => Draw::Points,
+            _ if opacity > 0.0 => Draw::Area,
+            _ => Draw::Line,
+        };
+    }
+    let stacking = custom.child("stacking");
+    let mode = stacking.text("mode");
+    if !mode.is_empty() {
+        panel.stack = stack(&mode);
+    }
+    custom.ignore(&["hidden"]);
+    if custom.text("transform") == "negative-Y" {
+        fields.note("its values are not turned below the axis");
+    }
+    custom.finish();
+    defaults.finish();
+    config.finish();
+}
+
+/// Reads `${__field.labels.x}` as `{{x}}`.
+fn labels_of(name: &str) -> String {
+    let pattern =
+        Regex::new(r#"\$\{__field\.labels(?:\.([A-Za-z_][A-Za-z0-9_]*)|\["([^"]+)"\])\}"#).expect("a constant");
+    let replaced = pattern.replace_all(name, |found: &Captures<'_>| {
+        let label = found.get(1).or_else(|| found.get(2)).map_or("", |label| label.as_str());
+        format!("{{{{{label}}}}}")
+    });
+    replaced.into_owned()
+}
+
+/// Reads the fields of the panels `graph`, `singlestat`, `text` and `heatmap` as they were before version 7.
+#[expect(clippy::too_many_lines, reason = "a list of fields")]
+fn old_fields(fields: &Fields<'_>, panel: &mut Panel) {
+    fields.ignore(&[
+        "format",
+        "yaxes",
+        "xaxis",
+        "yaxis",
+        "datasource",
+        "type",
+        "percentage",
+        "fill",
+        "lines",
+        "points",
+        "gauge",
+    ]);
+    fields.looks(&[
+        "cards",
+        "dataFormat",
+        "tooltipDecimals",
+        "yBucketBound",
+        "legendLink",
+        "hideLegend",
+        "valueFontSize",
+        "rightSide",
+    ]);
+    let yaxis = fields.get("yaxes").get(0).unwrap_or_else(|| fields.get("yaxis"));
+    let old_unit = yaxis["format"].as_str().or_else(|| fields.get("format").as_str()).unwrap_or_default();
+    if panel.unit.is_empty() && !old_unit.is_empty() {
+        panel.unit = style::unit(fields, old_unit);
+    }
+    panel.decimals = panel.decimals.or_else(|| fields.count("decimals"));
+    panel.min = panel.min.or_else(|| number(&yaxis["min"]));
+    panel.max = panel.max.or_else(|| number(&yaxis["max"]));
+    if yaxis["logBase"].as_u64().is_some_and(|base| base > 1) {
+        fields.note("its axis is not linear; here it is");
+    }
+    if fields.get("yaxes")[1]["show"] == true && fields.get("seriesOverrides").to_string().contains("\"yaxis\":2") {
+        fields.note("its second axis is left out");
+    }
+    if fields.get("type") == "graph" {
+        panel.draw = if fields.flag("bars") {
+            Draw::Bars
+        } else if fields.get("lines") == false && fields.flag("points") {
+            Draw::Points
+        } else if fields.number("fill").is_some_and(|fill| fill > 0.0) {
+            Draw::Area
+        } else {
+            Draw::Line
+        };
+        panel.thresholds.extend(style::graph_thresholds(fields.get("thresholds")));
+        if fields.flag("stack") {
+            panel.stack = if fields.flag("percentage") { Stack::Percent } else { Stack::Normal };
+        }
+        fields.ignore(&["timeRegions"]);
+    }
+    fields.ignore(&["bars", "stack"]);
+    for one in fields.children("seriesOverrides") {
+        fields.note(format!("what is said of the series \"{}\" alone is left out", one.text("alias")));
+    }
+    if let Some(thresholds) = fields.get("thresholds").as_str() {
+        panel.thresholds = style::old_thresholds(thresholds, &fields.texts("colors"));
+    }
+    fields.ignore(&["colors", "mappingType", "mappingTypes", "tableColumn", "rangeMaps"]);
+    let name = fields.text("valueName");
+    if !name.is_empty() {
+        panel.reduce = reduction(fields, &name);
+    }
+    let maps = fields.get(if fields.get("mappingType") == 2 { "rangeMaps" } else { "valueMaps" });
+    panel.mappings.extend(maps.as_array().into_iter().flatten().map(style::old_mapping));
+    fields.ignore(&["valueMaps"]);
+    if fields.get("gauge")["show"] == true {
+        panel.kind = PanelKind::Gauge;
+        panel.min = panel.min.or_else(|| number(&fields.get("gauge")["minValue"]));
+        panel.max = panel.max.or_else(|| number(&fields.get("gauge")["maxValue"]));
+    }
+    let content = fields.text("content");
+    if panel.kind == PanelKind::Text && panel.text.is_empty() {
+        panel.text = content;
+        if fields.text("mode") == "html" {
+            fields.note("its HTML is shown as Markdown");
+        }
+    }
+    fields.ignore(&["mode"]);
+}
+
+/// What is said of one column alone.
+#[derive(Debug, Default)]
+struct Change {
+    title: String,
+    unit: String,
+    decimals: Option<u32>,
+    thresholds: Vec<Threshold>,
+    is_hidden: bool,
+}
+
+/// Reads what overrides, transformations and old styles say of columns, by their names here.
+fn changes(fields: &Fields<'_>) -> BTreeMap<String, Change> {
+    let is_table = fields.text("type").starts_with("table");
+    let mut all: BTreeMap<String, Change> = BTreeMap::new();
+    for one in fields.get("fieldConfig")["overrides"].as_array().into_iter().flatten() {
+        let (matcher, of) = (one["matcher"]["id"].as_str().unwrap_or_default(), &one["matcher"]["options"]);
+        let name = of.as_str().map_or_else(|| of.to_string(), str::to_owned);
+        if !is_table || matcher != "byName" {
+            fields.note(format!("what is said of \"{name}\" alone ({matcher}) is left out"));
+            continue;
+        }
+        let change = all.entry(field_name(&name)).or_default();
+        for property in one["properties"].as_array().into_iter().flatten() {
+            let value = &property["value"];
+            match property["id"].as_str().unwrap_or_default() {
+                "displayName" => value.as_str().unwrap_or_default().clone_into(&mut change.title),
+                "unit" => change.unit = style::unit(fields, value.as_str().unwrap_or_default()),
+                "decimals" => change.decimals = value.as_u64().and_then(|count| u32::try_from(count).ok()),
+                "thresholds" => change.thresholds = style::thresholds(fields, value),
+                "custom.hidden" => change.is_hidden = value == true,
+                id if id.starts_with("custom.") || id == "color" => {}
+                id => fields.note(format!("\"{id}\" of the column \"{name}\" is left out")),
+            }
+        }
+    }
+    for one in fields.get("styles").as_array().into_iter().flatten() {
+        let name = one["pattern"].as_str().unwrap_or_default();
+        if name.is_empty() || name.starts_with('/') {
+            if one["type"] != "date" && name != "/.*/" {
+                fields.note(format!("what is said of the columns \"{name}\" is left out"));
+            }
+            continue;
+        }
+        let change = all.entry(field_name(name)).or_default();
+        one["alias"].as_str().unwrap_or_default().clone_into(&mut change.title);
+        change.unit = style::unit(fields, one["unit"].as_str().unwrap_or_default());
+        change.decimals = one["decimals"].as_u64().and_then(|count| u32::try_from(count).ok());
+        change.is_hidden = one["type"] == "hidden";
+    }
+    all
+}
+
+/// Chooses the columns of a table: those that a transformation puts in order, else those that its queries have.
+fn columns(fields: &Fields<'_>, panel: &mut Panel, mut changes: BTreeMap<String, Change>) {
+    fields.ignore(&["styles", "columns", "sort", "transform"]);
+    let is_table = panel.kind == PanelKind::Table;
+    let mut order: BTreeMap<u64, String> = BTreeMap::new();
+    for one in fields.get("transformations").as_array().into_iter().flatten() {
+        let id = one["id"].as_str().unwrap_or_default();
+        match id {
+            "organize" if is_table => {
+                let options = &one["options"];
+                for (name, hidden) in options["excludeByName"].as_object().into_iter().flatten() {
+                    changes.entry(field_name(name)).or_default().is_hidden |= hidden == true;
+                }
+                for (name, title) in options["renameByName"].as_object().into_iter().flatten() {
+                    let change = changes.entry(field_name(name)).or_default();
+                    if change.title.is_empty() {
+                        title.as_str().unwrap_or_default().clone_into(&mut change.title);
+                    }
+                }
+                for (name, place) in options["indexByName"].as_object().into_iter().flatten() {
+                    order.insert(place.as_u64().unwrap_or(u64::MAX), field_name(name));
+                }
+            }
+            // Lines with the same labels are one line here in any case.
+            "merge" | "joinByField" | "seriesToColumns" if is_table => {}
+            _ => fields.note(format!("the transformation \"{id}\" is left out")),
+        }
+    }
+    if !is_table || (changes.is_empty() && order.is_empty()) {
+        return;
+    }
+    let mut names: Vec<String> = order.into_values().collect();
+    let known = known_columns(panel);
+    names.extend(known.iter().flatten().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+    if known.is_none() && names.is_empty() {
+        names = changes.keys().cloned().collect();
+        fields.note("which columns its query has is not known; only those that are named are shown");
+    }
+    // A name that the panel itself gave is that of the column here.
+    for name in changes.keys().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>() {
+        let titled = changes.iter().find(|(_, change)| change.title == name).map(|(field, _)| field.clone());
+        if let (Some(field), Some(said)) = (titled, changes.remove(&name)) {
+            let change = changes.entry(field).or_default();
+            change.unit = if said.unit.is_empty() { std::mem::take(&mut change.unit) } else { said.unit };
+            change.decimals = said.decimals.or(change.decimals);
+            if !said.thresholds.is_empty() {
+                change.thresholds = said.thresholds;
+            }
+            change.is_hidden |= said.is_hidden;
+        }
+    }
+    panel.columns = names
+        .into_iter()
+        .filter_map(|field| {
+            let change = changes.remove(&field).unwrap_or_default();
+            let column = Column {
+                field,
+                title: change.title,
+                unit: change.unit,
+                decimals: change.decimals,
+                thresholds: change.thresholds,
+            };
+            (!change.is_hidden).then_some(column)
+        })
+        .collect();
+}
+
+/// Returns the columns that the queries of a table have, where their aggregations say so.
+fn known_columns(panel: &Panel) -> Option<Vec<String>> {
+    let mut labels: Vec<String> = Vec::new();
+    for query in &panel.queries {
+        // Variables of labels would be no names.
+        let parsed = parse(&query.query.replace(['$', '{', '}'], ""), &ParseOptions::default());
+        let by = parse(&query.query, &ParseOptions::default()).or(parsed).ok().and_then(|one| grouping(&one))?;
+        labels.extend(by.into_iter().filter(|label| !labels.contains(label)).collect::<Vec<_>>());
+    }
+    let single = panel.queries.len() == 1;
+    labels.extend(
+        panel.queries.iter().map(|query| if single { "value".to_owned() } else { format!("value {}", query.name) }),
+    );
+    Some(labels)
+}
+
+fn grouping(expression: &Expression) -> Option<Vec<String>> {
+    let text = expression.to_string();
+    let pattern = Regex::new(r"^[a-z_]+ by \(([^)]*)\)").expect("a constant");
+    let labels = pattern.captures(&text)?.get(1)?.as_str().to_owned();
+    Some(labels.split(',').map(|label| label.trim().to_owned()).filter(|label| !label.is_empty()).collect())
+}
+
+/// Returns our name of a column.
+fn field_name(name: &str) -> String {
+    match name.strip_prefix("Value #") {
+        Some(query) => format!("value {query}"),
+        None if name == "Value" => "value".to_owned(),
+        None if name == "Time" => "time".to_owned(),
+        None => name.to_owned(),
+    }
+}
