@@ -1,5 +1,6 @@
 // Who is logged in, and which rooms answer.
 import { queryOptions, useSuspenseQuery } from '@tanstack/react-query';
+import { forgetRecent } from '../lib/recent';
 import { connection } from './connection';
 import { request } from './http';
 import { keys } from './keys';
@@ -44,6 +45,7 @@ export async function login(token: string): Promise<void> {
 
 export async function logout(): Promise<void> {
   await request('/console/v1/logout', { method: 'POST', body: {} });
+  forgetRecent();
   connection.signedOut();
 }
 

@@ -1,34 +1,13 @@
-// Ctrl-K or `:` opens what leads to every page, kind, object and action. Parts of pages add actions while they are shown.
-import { Spotlight, type SpotlightActionData, spotlight } from '@mantine/spotlight';
-import { IconSearch } from '@tabler/icons-react';
-import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
-import { useNavigate } from 'react-router';
+// Ctrl-K or `:` opens what leads to every page, kind, object and action; other keys go straight there. Parts of pages add actions
+// while they are shown. The dialog itself is loaded when it is first opened.
+import { lazy, Suspense, useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+import { useLocation, useNavigate } from 'react-router';
 import { useKinds } from '../api/discovery';
 import { useSession } from '../api/session';
-import { defineTexts, useTexts } from '../i18n/texts';
-import { paths, resourceName } from '../paths';
-import { navigationTexts, pages } from './navigation';
-
-const texts = defineTexts(
-  {
-    search: 'A page, a kind, an object or an action…',
-    nothing: 'Nothing found.',
-    pages: 'Pages',
-    kinds: 'Kinds',
-    here: 'On this page',
-  },
-  {
-    search: '페이지, 종류, 객체 또는 동작…',
-    nothing: '찾은 것이 없습니다.',
-    pages: '페이지',
-    kinds: '종류',
-    here: '이 페이지에서',
-  },
-);
-
-export function openPalette(): void {
-  spotlight.open();
-}
+import { isComposing, isTyping, letterOf } from '../lib/keys';
+import { remember } from '../lib/recent';
+import { paths } from '../paths';
+import { pages, type TextName } from './navigation';
 
 export interface PaletteAction {
   id: string;
@@ -37,11 +16,13 @@ export interface PaletteAction {
   act: () => void;
 }
 
+export type Dialog = { kind: 'palette'; query: string } | { kind: 'keys' } | undefined;
+
+let dialog: Dialog;
 let offered: readonly PaletteAction[] = [];
 const listeners = new Set<() => void>();
 
-function offer(change: (actions: readonly PaletteAction[]) => readonly PaletteAction[]): void {
-  offered = change(offered);
+function tell(): void {
   for (const listener of listeners) listener();
 }
 
@@ -50,64 +31,125 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+function show(next: Dialog): void {
+  dialog = next;
+  tell();
+}
+
+/** Opens the palette, with something typed already: `:po`. */
+export function openPalette(query = ''): void {
+  show({ kind: 'palette', query });
+}
+
 /** Offers actions in the palette while the calling part is shown. Memoise the list. */
 export function usePaletteActions(actions: readonly PaletteAction[]): void {
   useEffect(() => {
-    offer((before) => [...before, ...actions]);
-    return () => offer((before) => before.filter((one) => !actions.includes(one)));
+    offered = [...offered, ...actions];
+    tell();
+    return () => {
+      offered = offered.filter((one) => !actions.includes(one));
+      tell();
+    };
   }, [actions]);
 }
 
+/** `g` and then this letter goes to a page. */
+export const GO_KEYS: Partial<Record<TextName, string>> = {
+  home: 'h',
+  requirements: 'r',
+  matrix: 'm',
+  analysis: 'c',
+  gates: 'g',
+  evidence: 'e',
+  documents: 'd',
+  topology: 't',
+  workloads: 'w',
+  logs: 'l',
+  objectives: 'o',
+  explore: 'x',
+  boards: 'b',
+  alerts: 'a',
+  settings: 's',
+};
+/** How long `g` waits for its letter. */
+const CHORD_MS = 1_500;
+/** A page has its title by then. */
+const TITLED_MS = 800;
+
+const load = () => import('./palette-dialog');
+const PaletteDialog = lazy(() => load().then((part) => ({ default: part.PaletteDialog })));
+const KeysDialog = lazy(() => load().then((part) => ({ default: part.KeysDialog })));
+
 export function Palette() {
-  const t = useTexts(texts);
-  const names = useTexts(navigationTexts);
-  const navigate = useNavigate();
+  const shown = useSyncExternalStore(subscribe, () => dialog);
+  const here = useSyncExternalStore(subscribe, () => offered);
+  useKeys();
+  useRecent();
+  const close = () => show(undefined);
+  return (
+    <Suspense fallback={null}>
+      {shown?.kind === 'palette' && <PaletteDialog query={shown.query} here={here} close={close} />}
+      {shown?.kind === 'keys' && <KeysDialog close={close} />}
+    </Suspense>
+  );
+}
+
+/** The pages that this Maru has and that have a key, by the key. */
+export function useGoTargets(): ReadonlyMap<string, { label: TextName; href: string }> {
   const kinds = useKinds();
   const session = useSession();
-  const [query, setQuery] = useState('');
-  const here = useSyncExternalStore(subscribe, () => offered);
-  const groups = useMemo(() => {
-    const toPages: SpotlightActionData[] = pages
-      .filter((page) => page.needs({ kinds, session }))
-      .flatMap((page) => page.entry ?? [])
-      .map((entry) => ({
-        id: `page ${entry.href}`,
-        label: names[entry.label],
-        onClick: () => void navigate(entry.href),
-      }));
-    const toKinds: SpotlightActionData[] = kinds.all
-      .filter((kind) => kind.verbs.includes('list'))
-      .map((kind) => ({
-        id: `kind ${resourceName(kind)}`,
-        label: kind.kind,
-        description: [resourceName(kind), ...kind.shortNames].join(' '),
-        keywords: [...kind.shortNames],
-        onClick: () => void navigate(paths.kind(kind)),
-      }));
-    const onPage: SpotlightActionData[] = here.map((action) => ({
-      id: `here ${action.id}`,
-      label: action.label,
-      ...(action.description === undefined ? {} : { description: action.description }),
-      onClick: action.act,
-    }));
-    return [
-      { group: t.here, actions: onPage },
-      { group: t.pages, actions: toPages },
-      { group: t.kinds, actions: toKinds },
-    ].filter((group) => group.actions.length > 0);
-  }, [kinds, session, names, navigate, here, t]);
-  return (
-    <Spotlight
-      actions={groups}
-      query={query}
-      onQueryChange={setQuery}
-      shortcut={['mod + K', ':']}
-      nothingFound={t.nothing}
-      highlightQuery
-      scrollable
-      limit={12}
-      maxHeight={420}
-      searchProps={{ leftSection: <IconSearch size={16} aria-hidden />, placeholder: t.search, 'aria-label': t.search }}
-    />
-  );
+  return useMemo(() => {
+    const entries = pages.filter((page) => page.needs({ kinds, session })).flatMap((page) => page.entry ?? []);
+    return new Map(entries.flatMap((entry) => (GO_KEYS[entry.label] ? [[GO_KEYS[entry.label] ?? '', entry]] : [])));
+  }, [kinds, session]);
+}
+
+function useKeys(): void {
+  const navigate = useNavigate();
+  const targets = useGoTargets();
+  const chord = useRef(0);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || isComposing(event)) return;
+      // In a terminal every key is the terminal's.
+      if (event.target instanceof Element && event.target.closest('.xterm')) return;
+      const act = (what: () => void) => {
+        event.preventDefault();
+        what();
+      };
+      const modified = event.ctrlKey || event.metaKey;
+      if (modified && !event.altKey && !event.shiftKey && letterOf(event) === 'k') return act(() => openPalette());
+      if (modified || event.altKey || isTyping(event.target) || dialog !== undefined) return;
+      // What lies under a dialog does not hear keys.
+      if (document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]')) return;
+      const letter = letterOf(event);
+      const isChord = event.timeStamp - chord.current < CHORD_MS;
+      chord.current = 0;
+      if (isChord && targets.has(letter)) return act(() => void navigate(targets.get(letter)?.href ?? paths.home()));
+      if (event.key === ':') return act(() => openPalette(':'));
+      if (event.key === '?') return act(() => show({ kind: 'keys' }));
+      if (event.key === '/') {
+        const filter = document.querySelector<HTMLElement>('#content [data-filter]');
+        if (filter) act(() => filter.focus());
+      } else if (letter === 'g' && !event.shiftKey) {
+        chord.current = event.timeStamp;
+      } else if (letter === 'c' && !event.shiftKey) {
+        act(() => void navigate(paths.create()));
+      }
+    };
+    window.addEventListener('keydown', onKey);
+    return () => window.removeEventListener('keydown', onKey);
+  }, [navigate, targets]);
+}
+
+/** Remembers where somebody was, by the title that the page gave itself. */
+function useRecent(): void {
+  const location = useLocation();
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      const title = document.title.replace(/ · Maru$/, '');
+      if (title !== 'Maru') remember({ href: location.pathname + location.search, label: title });
+    }, TITLED_MS);
+    return () => clearTimeout(timer);
+  }, [location.pathname, location.search]);
 }

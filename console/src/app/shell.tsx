@@ -133,7 +133,7 @@ export function Shell() {
                   Ctrl K
                 </Text>
               }
-              onClick={openPalette}
+              onClick={() => openPalette()}
               aria-keyshortcuts="Control+K"
             >
               {t.search}
