@@ -53,11 +53,26 @@ pub struct Proof {
 /// One node: options that cannot be chosen are struck out, then what is left is refuted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
+    /// Sets options aside that others beat, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beaten: Vec<Beaten>,
     /// Strikes options out, one step after the other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     /// Refutes what is left.
     pub end: End,
+}
+
+/// Options of which another one of the same choice is as good: whatever can be selected with them can be with that one.
+/// It is no worse in any bound, or keeps to a bound that speaks of this choice alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beaten {
+    /// The choice.
+    pub choice: usize,
+    /// The option that is as good; still left.
+    pub by: usize,
+    /// The options that are set aside.
+    pub options: Vec<usize>,
 }
 
 /// Strikes out options: with any one of them, the combination is broken whatever else is chosen.
@@ -80,7 +95,7 @@ pub struct Part {
 
 /// How a node is refuted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum End {
     /// The sum of the bounds times these numbers is broken by every selection that is left.
     Combination(Vec<Multiplier>),
@@ -90,6 +105,18 @@ pub enum End {
         choice: usize,
         /// Options and the node that refutes them. Together they hold all options that are left.
         branches: Vec<(Vec<usize>, usize)>,
+    },
+    /// Of some options so many are chosen or fewer, or else more are: each case is refuted by a later node.
+    /// Below that node the case counts as one more bound ([`Term::Count`]).
+    Count {
+        /// The options that are counted, by choice.
+        options: Vec<Part>,
+        /// How many of them are "few".
+        at_most: u64,
+        /// The node that refutes so many or fewer.
+        few: usize,
+        /// The node that refutes more.
+        many: usize,
     },
 }
 
@@ -114,8 +141,13 @@ pub struct Multiplier {
 pub enum Term {
     /// "Better than claimed": by more than `within`, and by at least the greatest number that divides all values.
     Better,
+    /// The same with as much less as the options that are left allow: their sums all differ by multiples of the greatest
+    /// number that divides the differences within each choice.
+    Rounded,
     /// A bound of the model.
     Bound(usize),
+    /// What was assumed at this node above, which ends in [`End::Count`].
+    Count(usize),
 }
 
 impl Proof {
@@ -125,7 +157,7 @@ impl Proof {
         let combinations = self.nodes.iter().flat_map(|node| {
             let last = match &node.end {
                 End::Combination(multipliers) => multipliers.as_slice(),
-                End::Split { .. } => &[],
+                End::Split { .. } | End::Count { .. } => &[],
             };
             node.steps.iter().map(|step| step.multipliers.as_slice()).chain(std::iter::once(last))
         });
@@ -133,7 +165,7 @@ impl Proof {
             .flatten()
             .filter_map(|multiplier| match multiplier.of {
                 Term::Bound(bound) if multiplier.times > 0 => Some(bound),
-                Term::Bound(_) | Term::Better => None,
+                Term::Bound(_) | Term::Count(_) | Term::Better | Term::Rounded => None,
             })
             .collect();
         bounds.sort_unstable();
@@ -144,6 +176,6 @@ impl Proof {
     /// Tells whether one combination refutes all: no option struck out, nothing split.
     #[must_use]
     pub fn is_single(&self) -> bool {
-        matches!(self.nodes.as_slice(), [node] if node.steps.is_empty())
+        matches!(self.nodes.as_slice(), [node] if node.steps.is_empty() && node.beaten.is_empty())
     }
 }

@@ -4,17 +4,21 @@
 //! Never: knows what a choice means; takes an aborted search for an answer.
 //! Source: ours; the certificate is a Farkas combination of the bounds (docs/guide/analysis.md).
 
+mod branch;
 mod certificate;
 mod check;
 mod conflict;
+mod incumbent;
 mod model;
+mod narrow;
 mod negotiate;
 mod relaxation;
+mod rows;
 mod search;
 mod solve;
 mod table;
 
-pub use certificate::{Certificate, Claim, End, Multiplier, Node, Part, Proof, Step, Term};
+pub use certificate::{Beaten, Certificate, Claim, End, Multiplier, Node, Part, Proof, Step, Term};
 pub use check::{Doubt, check};
 pub use model::{Bound, Candidate, Choice, Limit, Model, ModelError, Quantity, Scope};
 pub use negotiate::{Agreement, Change, Curve, Point, Relaxation, curve, relax, relax_by_priority};

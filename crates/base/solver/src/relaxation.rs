@@ -8,6 +8,10 @@ const TINY: f64 = 1e-9;
 /// After so many steps without progress the first and not the best column enters (Bland): no cycles.
 const STALLED: usize = 40;
 
+/// One of so many parts of the groups is looked through for a column, at least so many groups, and more when it has none.
+const PRICED_PARTS: usize = 8;
+const PRICED_GROUPS_MIN: usize = 6;
+
 /// The options of one choice: values in each row (scaled so that every limit is 1) and costs.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -24,6 +28,8 @@ pub(crate) struct Relaxed {
     pub(crate) infeasible: bool,
     /// One for each row, none below zero.
     pub(crate) multipliers: Vec<f64>,
+    /// What the mixture costs.
+    pub(crate) value: f64,
     /// The share of each option in each group.
     pub(crate) shares: Vec<Vec<f64>>,
 }
@@ -45,6 +51,8 @@ struct Simplex<'a> {
     limit: f64,
     /// Whether costs count, or only the artificial.
     optimise: bool,
+    /// The group whose columns are looked at next.
+    cursor: usize,
 }
 
 /// Solves the relaxation: the cheapest mixture, or, without `optimise`, the one whose fullest row is least full.
@@ -52,7 +60,7 @@ pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
     let keys = groups.iter().map(|group| group.start.unwrap_or_else(|| lightest(group, rows))).collect();
     let basics = (0..rows).map(Basic::Slack).collect();
     let limit = if optimise { 1.0 } else { 0.0 };
-    let mut simplex = Simplex { groups, rows, keys, basics, limit, optimise: false };
+    let mut simplex = Simplex { groups, rows, keys, basics, limit, optimise: false, cursor: 0 };
     let start = simplex.limits_left();
     let worst = (0..rows).min_by(|a, b| start[*a].total_cmp(&start[*b]));
     let mut multipliers = vec![0.0; rows];
@@ -62,7 +70,7 @@ pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
         let amounts = simplex.amounts();
         let artificial = simplex.basics.iter().position(|basic| *basic == Basic::Artificial);
         if artificial.is_some_and(|at| amounts[at] + limit > 1.0 + TINY) {
-            return Relaxed { infeasible: true, multipliers, shares: simplex.shares() };
+            return Relaxed { infeasible: true, multipliers, value: 0.0, shares: simplex.shares() };
         }
     }
     if optimise {
@@ -71,7 +79,10 @@ pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
     } else {
         multipliers.fill(0.0);
     }
-    Relaxed { infeasible: false, multipliers, shares: simplex.shares() }
+    let shares = simplex.shares();
+    let parts = groups.iter().zip(&shares);
+    let value = parts.map(|(group, shares)| group.costs.iter().zip(shares).map(|(a, b)| a * b).sum::<f64>()).sum();
+    Relaxed { infeasible: false, multipliers, value, shares }
 }
 
 /// Returns the option that takes least of all rows together.
@@ -175,24 +186,36 @@ impl Simplex<'_> {
         best
     }
 
-    fn entering(&self, prices: &[f64], first: bool) -> Option<Basic> {
+    /// Finds a column that improves: the best of some groups, beginning behind those that were looked at last.
+    fn entering(&mut self, prices: &[f64], first: bool) -> Option<Basic> {
         let mut best: Option<(f64, Basic)> = None;
         let mut offer = |reduced: f64, column: Basic| {
-            if reduced < -TINY && best.is_none_or(|(least, _)| !first && reduced < least) {
+            let better = reduced < -TINY && best.is_none_or(|(least, _)| !first && reduced < least);
+            if better {
                 best = Some((reduced, column));
             }
+            better
         };
+        let mut is_some = false;
         for (row, price) in prices.iter().enumerate() {
-            offer(-price, Basic::Slack(row));
+            is_some |= offer(-price, Basic::Slack(row));
         }
-        for (group, key) in self.keys.iter().enumerate() {
+        let count = self.groups.len();
+        let enough = (count / PRICED_PARTS).max(PRICED_GROUPS_MIN);
+        let from = if first { 0 } else { self.cursor };
+        for looked in 0..count {
+            if is_some && !first && looked >= enough {
+                break;
+            }
+            let group = (from + looked) % count;
+            self.cursor = (group + 1) % count;
             let reduced = |option: usize| {
                 let values = self.values(group, option).iter().zip(prices);
                 self.cost(group, option) - values.map(|(value, price)| value * price).sum::<f64>()
             };
-            let base = reduced(*key);
+            let base = reduced(self.keys[group]);
             for option in 0..self.groups[group].costs.len() {
-                offer(reduced(option) - base, Basic::Mixed(group, option));
+                is_some |= offer(reduced(option) - base, Basic::Mixed(group, option));
             }
         }
         best.map(|(_, column)| column)

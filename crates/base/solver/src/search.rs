@@ -1,21 +1,21 @@
-//! Depth-first branch and bound: strike out what cannot be chosen, bound by multipliers, split.
+//! Branch and bound, depth first: strike out what cannot be chosen, bound by multipliers, split ([`crate::branch`]).
 //! Every closed node leaves its reason in the proof.
-//!
-//! Long because closing, striking out and splitting share one node.
 
 use std::rc::Rc;
 
-use crate::certificate::{End, Multiplier, Node, Proof, Step};
+use crate::certificate::{End, Multiplier, Node, Proof, Step, Term};
+use crate::narrow::{Bounded, bound, excess, propagate, ranges, simplest};
 use crate::relaxation::{Group, Relaxed, relax};
+use crate::rows::{Case, Members, Rows};
 use crate::solve::Stop;
-use crate::table::{BETTER, Table};
+use crate::table::{BETTER, Table, real};
 
 /// More rows than this are not given to the relaxation: the tightest are.
 const RELAXED_ROWS_MAX: usize = 48;
 /// How often a node is bounded anew after options were struck out.
 const ROUNDS_MAX: usize = 6;
-/// More exchanges than this are not tried in pairs.
-const PAIRED_MOVES_MAX: usize = 1_500;
+/// In each of the first nodes a selection is looked for, later in every eighth.
+const FIRST_NODES: usize = 12;
 
 /// Counts down; deterministic, unlike a clock.
 #[derive(Debug, Clone)]
@@ -58,64 +58,77 @@ pub(crate) enum Wanted {
 }
 
 /// Options that are left, by choice.
-type Left = Vec<Vec<usize>>;
+pub(crate) type Left = Vec<Vec<usize>>;
 
 pub(crate) struct Search<'a> {
-    table: &'a Table,
-    active: &'a [bool],
-    wanted: Wanted,
+    pub(crate) table: &'a Table,
+    pub(crate) active: &'a [bool],
+    pub(crate) wanted: Wanted,
     /// By how much a selection must be better to count.
     step: i64,
-    limits: Vec<i64>,
+    pub(crate) limits: Vec<i64>,
     best: Option<Vec<usize>>,
-    /// What the root proves that none undercuts.
-    floor: Option<Floor>,
     nodes: Vec<Node>,
     /// The multipliers that closed the last node.
     closing: Rc<Vec<u64>>,
 }
 
-struct Task {
+pub(crate) struct Task {
     node: usize,
-    left: Left,
+    pub(crate) left: Left,
+    /// The cases of the counts above.
+    pub(crate) cases: Rc<Vec<Case>>,
     multipliers: Rc<Vec<u64>>,
     /// What the relaxation of the parent preferred, by choice.
-    preferred: Rc<Vec<usize>>,
+    pub(crate) preferred: Rc<Vec<usize>>,
+}
+
+/// What the linear relaxation says of a node.
+pub(crate) struct Look {
+    pub(crate) relaxed: Relaxed,
+    /// Multipliers in whole numbers, for all rows.
+    pub(crate) times: Vec<u64>,
+    /// What the mixture costs; infinite when there is none.
+    pub(crate) value: f64,
 }
 
 /// What becomes of a node.
-enum Fate {
+pub(crate) enum Fate {
     Closed(Vec<Multiplier>),
-    Split {
-        choice: usize,
-        near: Vec<usize>,
-        far: Vec<usize>,
-    },
+    Split(Split),
     /// A selection was found and any was wanted.
     Done,
+}
+
+/// Two parts of a node, the more promising one first, each with multipliers to begin with.
+pub(crate) struct Split {
+    pub(crate) way: Way,
+    pub(crate) times: [Rc<Vec<u64>>; 2],
+}
+
+pub(crate) enum Way {
+    /// The options of a choice.
+    Options { choice: usize, near: Vec<usize>, far: Vec<usize> },
+    /// How many of these are chosen: at most so many, or more.
+    Count { members: Rc<Members>, at_most: i64, few_first: bool },
 }
 
 impl<'a> Search<'a> {
     /// `active` tells for each row whether it counts; [`BETTER`] always does, when the best is wanted.
     pub(crate) fn new(table: &'a Table, active: &'a [bool], wanted: Wanted) -> Self {
         let closing = Rc::new(vec![0; table.limits.len()]);
-        Self {
-            table,
-            active,
-            wanted,
-            step: table.step,
-            limits: table.limits.clone(),
-            best: None,
-            floor: None,
-            nodes: Vec::new(),
-            closing,
-        }
+        let limits = table.limits.clone();
+        Self { table, active, wanted, step: table.step, limits, best: None, nodes: Vec::new(), closing }
     }
 
     /// Looks only for what is better by more than this.
     pub(crate) fn within(mut self, within: i64) -> Self {
         self.step = self.step.max(within.saturating_add(1));
         self
+    }
+
+    pub(crate) fn rows<'b>(&'b self, cases: &'b [Case]) -> Rows<'b> {
+        Rows { table: self.table, limits: &self.limits, active: self.active, cases, rounded: None }
     }
 
     /// Searches. `multipliers` and `hint` come from a similar search, when there was one.
@@ -127,8 +140,9 @@ impl<'a> Search<'a> {
     ) -> Ended {
         let zero = || Rc::new(vec![0; self.limits.len()]);
         let mut multipliers = multipliers.map_or_else(zero, Rc::clone);
-        if multipliers.iter().enumerate().any(|(row, times)| *times > 0 && !self.counts(row)) {
-            let kept = multipliers.iter().enumerate().map(|(row, times)| if self.counts(row) { *times } else { 0 });
+        let none = self.rows(&[]);
+        if multipliers.iter().enumerate().any(|(row, times)| *times > 0 && !none.counts(row)) {
+            let kept = multipliers.iter().enumerate().map(|(row, times)| if none.counts(row) { *times } else { 0 });
             multipliers = Rc::new(kept.collect());
         }
         let left: Left = self.table.columns.iter().map(|column| (0..column.kept.len()).collect()).collect();
@@ -139,10 +153,11 @@ impl<'a> Search<'a> {
             }
         }
         self.nodes.push(Node::default());
-        let mut open = vec![Task { node: 0, left, multipliers, preferred: Rc::default() }];
+        let mut open = vec![Task { node: 0, left, cases: Rc::default(), multipliers, preferred: Rc::default() }];
         while let Some(mut task) = open.pop() {
             let Some(nodes) = budget.nodes.checked_sub(1).filter(|_| !budget.stop.is_stopped()) else {
-                return Ended::Spent { best: self.best, floor: self.floor };
+                open.push(task);
+                return self.give_up(open);
             };
             budget.nodes = nodes;
             let mut steps = Vec::new();
@@ -151,22 +166,10 @@ impl<'a> Search<'a> {
             match fate {
                 Fate::Closed(multipliers) => self.nodes[task.node].end = End::Combination(multipliers),
                 Fate::Done => break,
-                Fate::Split { choice, near, far } => {
-                    let child = self.nodes.len();
-                    self.nodes.extend([Node::default(), Node::default()]);
-                    let options = |options: &[usize]| self.table.part(choice, options.iter().copied()).options;
-                    let branches = vec![(options(&near), child), (options(&far), child + 1)];
-                    self.nodes[task.node].end = End::Split { choice, branches };
-                    let mut other = task.left.clone();
-                    other[choice] = far;
-                    task.left[choice] = near;
-                    let (multipliers, preferred) = (Rc::clone(&task.multipliers), Rc::clone(&task.preferred));
-                    open.push(Task { node: child + 1, left: other, multipliers, preferred });
-                    open.push(Task { node: child, ..task });
-                }
+                Fate::Split(split) => self.divide(task, split, &mut open),
             }
         }
-        let proof = Proof { nodes: self.nodes };
+        let proof = self.proof();
         match (self.best, self.wanted) {
             (Some(best), Wanted::Any) => Ended::Found(best, None),
             (Some(best), Wanted::Best) => Ended::Found(best, Some(proof)),
@@ -174,19 +177,84 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Tells whether a row's limit counts now.
-    fn counts(&self, row: usize) -> bool {
-        if row == BETTER { self.limits[BETTER] != i64::MAX } else { self.active[row] }
+    fn proof(&mut self) -> Proof {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        // A single combination holds for options that others beat as well.
+        let rounded = |end: &End| matches!(end, End::Combination(all) if all.iter().any(|one| one.of == Term::Rounded));
+        let is_single = matches!(nodes.as_slice(), [node] if node.steps.is_empty() && !rounded(&node.end));
+        if let Some(root) = nodes.first_mut().filter(|_| !is_single) {
+            root.beaten = self.table.beaten();
+        }
+        Proof { nodes }
+    }
+
+    /// Makes two tasks of one.
+    fn divide(&mut self, mut task: Task, split: Split, open: &mut Vec<Task>) {
+        let child = self.nodes.len();
+        self.nodes.extend([Node::default(), Node::default()]);
+        let [first, second] = split.times;
+        let mut other = Task {
+            node: child + 1,
+            left: task.left.clone(),
+            cases: Rc::clone(&task.cases),
+            multipliers: second,
+            preferred: Rc::clone(&task.preferred),
+        };
+        let parent = std::mem::replace(&mut task.node, child);
+        task.multipliers = first;
+        self.nodes[parent].end = match split.way {
+            Way::Options { choice, near, far } => {
+                let options = |options: &[usize]| self.table.part(choice, options.iter().copied()).options;
+                let branches = vec![(options(&near), child), (options(&far), child + 1)];
+                other.left[choice] = far;
+                task.left[choice] = near;
+                End::Split { choice, branches }
+            }
+            Way::Count { members, at_most, few_first } => {
+                let few = Case { node: parent, members: Rc::clone(&members), sign: 1, limit: at_most };
+                let many = Case { sign: -1, limit: -(at_most + 1), ..few.clone() };
+                let (mine, others) = if few_first { (few, many) } else { (many, few) };
+                Rc::make_mut(&mut task.cases).push(mine);
+                Rc::make_mut(&mut other.cases).push(others);
+                let marked = |marks: &Vec<bool>| -> Vec<usize> { (0..marks.len()).filter(|at| marks[*at]).collect() };
+                let parts = members.iter().enumerate().filter(|(_, marks)| !marks.is_empty());
+                End::Count {
+                    options: parts.map(|(choice, marks)| self.table.part(choice, marked(marks))).collect(),
+                    at_most: at_most.unsigned_abs(),
+                    few: if few_first { child } else { child + 1 },
+                    many: if few_first { child + 1 } else { child },
+                }
+            }
+        };
+        open.push(other);
+        open.push(task);
+    }
+
+    /// Ends with the best so far and with what all that is left open proves together.
+    fn give_up(mut self, open: Vec<Task>) -> Ended {
+        let mut floor = Some(self.limits[BETTER].saturating_add(1));
+        for task in open {
+            let rows = self.rows(&task.cases);
+            floor = match (self.floor(&rows, &task.left, &task.multipliers), floor) {
+                (Some(mine), Some(floor)) => Some(floor.min(mine)),
+                _ => None,
+            };
+            self.nodes[task.node].end = End::Combination(rows.multipliers(&task.multipliers));
+        }
+        let proof = self.proof();
+        Ended::Spent { best: self.best, floor: floor.map(|at_least| Floor { at_least, proof }) }
     }
 
     fn process(&mut self, task: &mut Task, steps: &mut Vec<Step>) -> Fate {
         let mut round = 0;
         loop {
             round += 1;
-            if let Some(row) = self.propagate(&mut task.left, steps) {
-                let mut times = vec![0; self.limits.len()];
+            let rows = self.rows(&task.cases).round(&task.left, self.table.step);
+            if let Some(row) = propagate(&rows, &mut task.left, steps) {
+                let mut times = vec![0; rows.len()];
                 times[row] = 1;
-                return self.close(times);
+                let written = rows.multipliers(&times);
+                return self.close(written, times);
             }
             if task.left.iter().all(|options| options.len() == 1) {
                 // All rows were just seen to hold.
@@ -197,53 +265,57 @@ impl<'a> Search<'a> {
                 continue;
             }
             if round == 1 && task.multipliers.iter().any(|times| *times > 0) {
-                match self.bound(&mut task.left, &task.multipliers, steps) {
-                    Bounded::Broken => return self.close(task.multipliers.to_vec()),
+                match bound(&rows, &mut task.left, &task.multipliers, steps) {
+                    Bounded::Broken => {
+                        let written = rows.multipliers(&task.multipliers);
+                        return self.close(written, task.multipliers.to_vec());
+                    }
                     Bounded::Narrowed => continue,
                     Bounded::Open => {}
                 }
             }
-            let (rows, relaxed) = self.relax(&task.left, &task.preferred);
-            task.preferred = Rc::new(most(&task.left, &relaxed.shares));
-            let latest = Rc::new(self.whole(&rows, &relaxed));
-            task.multipliers = Rc::clone(&latest);
-            if task.node == 0 {
-                self.raise_floor(&task.left, &latest, steps);
-            }
+            let look = self.look(&task.left, &task.cases, &task.preferred);
+            task.preferred = Rc::new(most(&task.left, &look.relaxed.shares));
+            task.multipliers = Rc::new(look.times.clone());
+            let rows = self.rows(&task.cases).round(&task.left, self.table.step);
             // Bounding anew must end also where each round strikes out little: then only the sum is looked at.
             let bounded = if round < ROUNDS_MAX {
-                self.bound(&mut task.left, &latest, steps)
+                bound(&rows, &mut task.left, &look.times, steps)
             } else {
-                self.bound(&mut task.left.clone(), &latest, &mut Vec::new()).without_narrowing()
+                bound(&rows, &mut task.left.clone(), &look.times, &mut Vec::new()).without_narrowing()
             };
             match bounded {
                 Bounded::Broken => {
-                    let simple = if task.node == 0 { self.simplest(&task.left, &latest) } else { latest.to_vec() };
-                    return self.close(simple);
+                    let simple = if task.node == 0 { simplest(&rows, &task.left, &look.times) } else { look.times };
+                    let written = rows.multipliers(&simple);
+                    return self.close(written, simple);
                 }
                 Bounded::Narrowed => continue,
                 Bounded::Open => {}
             }
             let before = self.limits[BETTER];
-            let worth_a_try = self.wanted == Wanted::Any || task.node.is_multiple_of(8) || is_pure(&relaxed);
+            let worth_a_try = self.wanted == Wanted::Any
+                || task.node < FIRST_NODES
+                || task.node.is_multiple_of(8)
+                || is_pure(&look.relaxed);
             if worth_a_try && self.try_selection(&task.left, task.preferred.to_vec()) {
                 return Fate::Done;
             }
             if self.limits[BETTER] != before && round < ROUNDS_MAX {
                 continue;
             }
-            return self.split(&task.left, &relaxed);
+            return self.branch(task, &look);
         }
     }
 
-    fn close(&mut self, times: Vec<u64>) -> Fate {
-        let written = Table::multipliers(&times);
+    fn close(&mut self, written: Vec<Multiplier>, mut times: Vec<u64>) -> Fate {
+        times.truncate(self.limits.len());
         self.closing = Rc::new(times);
         Fate::Closed(written)
     }
 
     /// Takes a selection that keeps to all rows; returns whether that was all that was wanted.
-    fn accept(&mut self, selection: Vec<usize>) -> bool {
+    pub(crate) fn accept(&mut self, selection: Vec<usize>) -> bool {
         let parts = self.table.columns.iter().zip(&selection);
         let sum: i64 = parts.map(|(column, option)| column.values(*option)[BETTER]).sum();
         if self.best.is_none() || sum <= self.limits[BETTER] {
@@ -255,138 +327,29 @@ impl<'a> Search<'a> {
         self.wanted == Wanted::Any
     }
 
-    /// Strikes out options that break a row by themselves, until none does; returns a row that nothing keeps to.
-    fn propagate(&self, left: &mut Left, steps: &mut Vec<Step>) -> Option<usize> {
-        loop {
-            let (lows, _) = self.ranges(left);
-            for (row, low) in lows.iter().enumerate() {
-                if self.counts(row) && *low > self.limits[row] {
-                    return Some(row);
-                }
-            }
-            let mut struck: Vec<(usize, usize, Vec<usize>)> = Vec::new();
-            for (choice, column) in self.table.columns.iter().enumerate() {
-                for (at, row) in column.rows.iter().enumerate() {
-                    if !self.counts(*row) || left[choice].len() < 2 {
-                        continue;
-                    }
-                    let options = &mut left[choice];
-                    let min = options.iter().map(|option| column.values(*option)[at]).min().unwrap_or(0);
-                    let room = self.limits[*row].saturating_sub(lows[*row] - min);
-                    if options.iter().all(|option| column.values(*option)[at] <= room) {
-                        continue;
-                    }
-                    let broken: Vec<usize> =
-                        options.iter().copied().filter(|option| column.values(*option)[at] > room).collect();
-                    options.retain(|option| column.values(*option)[at] <= room);
-                    struck.push((*row, choice, broken));
-                }
-            }
-            if struck.is_empty() {
-                return None;
-            }
-            struck.sort_by_key(|(row, choice, _)| (*row, *choice));
-            for same in struck.chunk_by(|a, b| a.0 == b.0) {
-                let mut times = vec![0; self.limits.len()];
-                times[same[0].0] = 1;
-                let options =
-                    same.iter().map(|(_, choice, options)| self.table.part(*choice, options.iter().copied())).collect();
-                steps.push(Step { multipliers: Table::multipliers(&times), options });
-            }
-            if let Some((row, _, _)) = struck.iter().find(|(_, choice, _)| left[*choice].is_empty()) {
-                return Some(*row);
-            }
-        }
-    }
-
-    /// Returns the smallest and the greatest sum of each row.
-    fn ranges(&self, left: &Left) -> (Vec<i64>, Vec<i64>) {
-        let mut lows = vec![0_i64; self.limits.len()];
-        let mut highs = vec![0_i64; self.limits.len()];
-        for (column, options) in self.table.columns.iter().zip(left) {
-            for (at, row) in column.rows.iter().enumerate() {
-                let values = options.iter().map(|option| column.values(*option)[at]);
-                let (low, high) =
-                    values.fold((i64::MAX, i64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-                lows[*row] += low;
-                highs[*row] += high;
-            }
-        }
-        (lows, highs)
-    }
-
-    /// Adds up exactly what multipliers prove, and strikes out what they refute.
-    fn bound(&self, left: &mut Left, times: &[u64], steps: &mut Vec<Step>) -> Bounded {
-        if times.iter().all(|times| *times == 0) || (times[BETTER] > 0 && !self.counts(BETTER)) {
-            return Bounded::Open;
-        }
-        let (excess, mins) = self.excess(left, times);
-        if excess > 0 {
-            return Bounded::Broken;
-        }
-        let mut parts = Vec::new();
-        for (choice, options) in left.iter_mut().enumerate() {
-            if options.len() < 2 {
-                continue;
-            }
-            let column = &self.table.columns[choice];
-            let others = excess - mins[choice];
-            let broken = |option: &usize| others + weigh(&column.rows, column.values(*option), times) > 0;
-            let refuted: Vec<usize> = options.iter().copied().filter(broken).collect();
-            if !refuted.is_empty() {
-                options.retain(|option| !refuted.contains(option));
-                parts.push(self.table.part(choice, refuted));
-            }
-        }
-        if parts.is_empty() {
-            return Bounded::Open;
-        }
-        steps.push(Step { multipliers: Table::multipliers(times), options: parts });
-        Bounded::Narrowed
-    }
-
-    fn excess(&self, left: &Left, times: &[u64]) -> (i128, Vec<i128>) {
-        let mut mins = Vec::with_capacity(left.len());
-        for (column, options) in self.table.columns.iter().zip(left) {
-            let values = options.iter().map(|option| weigh(&column.rows, column.values(*option), times));
-            mins.push(values.min().unwrap_or(0));
-        }
-        let limit: i128 = times
-            .iter()
-            .zip(&self.limits)
-            .filter(|(times, _)| **times > 0)
-            .map(|(times, limit)| i128::from(*times) * i128::from(*limit))
-            .sum();
-        (mins.iter().sum::<i128>() - limit, mins)
-    }
-
-    /// Remembers why nothing is less than what multipliers prove, when that is more than was known.
-    fn raise_floor(&mut self, left: &Left, times: &[u64], steps: &[Step]) {
-        let Some(at_least) = self.floor(left, times) else { return };
-        if self.floor.as_ref().is_none_or(|known| known.at_least < at_least) {
-            let node = Node { steps: steps.to_vec(), end: End::Combination(Table::multipliers(times)) };
-            self.floor = Some(Floor { at_least, proof: Proof { nodes: vec![node] } });
-        }
-    }
-
     /// Returns what multipliers prove that no selection undercuts.
-    fn floor(&self, left: &Left, times: &[u64]) -> Option<i64> {
-        let unit = i128::from(times[BETTER]);
+    fn floor(&self, rows: &Rows<'_>, left: &Left, times: &[u64]) -> Option<i64> {
+        let mut limits = self.limits.clone();
+        limits[BETTER] = 0;
+        let rows = Rows { limits: &limits, rounded: None, ..*rows };
+        let unit = i128::from(*times.first()?);
+        let (excess, _) = excess(&rows, left, times);
         if unit == 0 {
-            return None;
+            // Nothing at all is left, or nothing is known.
+            return (excess > 0).then_some(i64::MAX);
         }
-        let (excess, _) = self.excess(left, times);
-        let proved = (excess + unit * i128::from(self.limits[BETTER])).div_euclid(unit);
+        let proved = excess.div_euclid(unit) + i128::from(excess.rem_euclid(unit) > 0);
         i64::try_from(proved).ok()
     }
 
-    /// Solves the linear relaxation of what is left; returns which rows it knew, in original units.
-    fn relax(&self, left: &Left, preferred: &[usize]) -> (Vec<(usize, f64)>, Relaxed) {
-        let (lows, highs) = self.ranges(left);
+    /// Solves the linear relaxation of what is left.
+    pub(crate) fn look(&self, left: &Left, cases: &[Case], preferred: &[usize]) -> Look {
+        let all = self.rows(cases);
+        let (lows, highs) = ranges(&all, left);
         let mut rows: Vec<(usize, f64)> = Vec::new();
-        for row in 1..self.limits.len() {
-            if self.active[row] && highs[row] > self.limits[row] {
-                rows.push((row, real(self.limits[row] - lows[row]).max(1e-3)));
+        for row in 1..all.len() {
+            if all.counts(row) && highs[row] > all.limit(row) {
+                rows.push((row, real(all.limit(row) - lows[row]).max(1e-3)));
             }
         }
         if rows.len() > RELAXED_ROWS_MAX {
@@ -395,47 +358,47 @@ impl<'a> Search<'a> {
             rows.truncate(RELAXED_ROWS_MAX);
             rows.sort_by_key(|(row, _)| *row);
         }
-        let optimise = self.wanted == Wanted::Best;
         let scale = cost_scale(self.table, left);
-        let mut place = vec![usize::MAX; self.limits.len()];
+        let mut place = vec![usize::MAX; all.len()];
         rows.iter().enumerate().for_each(|(at, (row, _))| place[*row] = at);
         let mut groups = Vec::new();
         let open = left.iter().enumerate().filter(|(_, options)| options.len() > 1);
         for (choice, options) in open {
-            let column = &self.table.columns[choice];
             let start = preferred.get(choice).and_then(|start| options.iter().position(|option| option == start));
             let mut group = Group { values: vec![0.0; options.len() * rows.len()], costs: Vec::new(), start };
-            for (at, row) in column.rows.iter().enumerate() {
-                let min = options.iter().map(|option| column.values(*option)[at]).min().unwrap_or(0);
-                for (slot, option) in options.iter().enumerate() {
-                    let value = real(column.values(*option)[at] - min);
-                    if *row == BETTER {
-                        group.costs.push(value / scale);
-                    } else if place[*row] != usize::MAX {
-                        group.values[slot * rows.len() + place[*row]] = value / rows[place[*row]].1;
+            for (row, cells) in all.of(choice) {
+                let min = options.iter().map(|option| cells.value(*option)).min().unwrap_or(0);
+                if row == BETTER {
+                    group.costs.extend(options.iter().map(|option| real(cells.value(*option) - min) / scale));
+                } else if place[row] != usize::MAX {
+                    let (at, room) = (place[row], rows[place[row]].1);
+                    for (slot, option) in options.iter().enumerate() {
+                        group.values[slot * rows.len() + at] = real(cells.value(*option) - min) / room;
                     }
                 }
             }
             groups.push(group);
         }
-        let mut relaxed = relax(&groups, rows.len(), optimise);
+        let mut relaxed = relax(&groups, rows.len(), self.wanted == Wanted::Best);
+        let value = if relaxed.infeasible { f64::INFINITY } else { real(lows[BETTER]) + relaxed.value * scale };
         let unit = if relaxed.infeasible { 1.0 } else { scale };
         for (times, (_, room)) in relaxed.multipliers.iter_mut().zip(&rows) {
             *times *= unit / room;
         }
-        (rows, relaxed)
+        let times = self.whole(&all, &rows, &relaxed);
+        Look { relaxed, times, value }
     }
 
     /// Makes multipliers whole numbers, as exact as sums in 128 bits allow.
-    fn whole(&self, rows: &[(usize, f64)], relaxed: &Relaxed) -> Vec<u64> {
+    fn whole(&self, all: &Rows<'_>, rows: &[(usize, f64)], relaxed: &Relaxed) -> Vec<u64> {
         let with_cost = self.wanted == Wanted::Best && !relaxed.infeasible;
         let mut weight = if with_cost { self.table.totals[BETTER].max(1.0) } else { 0.0 };
         let mut largest: f64 = if with_cost { 1.0 } else { 0.0 };
         for ((row, _), times) in rows.iter().zip(&relaxed.multipliers) {
-            weight += times * (self.table.totals[*row] + real(self.limits[*row]).abs());
+            weight += times * (all.total(*row) + real(all.limit(*row)).abs());
             largest = largest.max(*times);
         }
-        let mut whole = vec![0; self.limits.len()];
+        let mut whole = vec![0; all.len()];
         if largest <= 0.0 {
             return whole;
         }
@@ -454,232 +417,11 @@ impl<'a> Search<'a> {
         }
         whole
     }
-
-    /// Returns the smallest multipliers of nearly the same proportions that still refute what is left.
-    fn simplest(&self, left: &Left, times: &[u64]) -> Vec<u64> {
-        let largest = times.iter().copied().max().unwrap_or(0);
-        for bits in 0..58 {
-            let rounded: Vec<u64> = times
-                .iter()
-                .map(|times| {
-                    let scaled = (u128::from(*times) << bits) + u128::from(largest) / 2;
-                    u64::try_from(scaled / u128::from(largest.max(1))).unwrap_or(u64::MAX)
-                })
-                .collect();
-            if (times[BETTER] == 0) == (rounded[BETTER] == 0) && self.excess(left, &rounded).0 > 0 {
-                return rounded;
-            }
-        }
-        times.to_vec()
-    }
-
-    /// Splits the options of the choice that is mixed most evenly, so that the mixture ends.
-    fn split(&self, left: &Left, relaxed: &Relaxed) -> Fate {
-        let open = left.iter().enumerate().filter(|(_, options)| options.len() > 1);
-        let mut chosen: Option<(f64, usize, &Vec<f64>)> = None;
-        for ((choice, _), shares) in open.zip(&relaxed.shares) {
-            let most = shares.iter().copied().fold(0.0, f64::max);
-            if chosen.is_none_or(|(least, _, _)| most < least - 1e-9) {
-                chosen = Some((most, choice, shares));
-            }
-        }
-        // Some choice has two options, or the node would be closed; if ever not, the checker refuses this end.
-        let Some((most, choice, shares)) = chosen else { return Fate::Closed(Vec::new()) };
-        let options = &left[choice];
-        let top = shares.iter().position(|share| *share >= most).unwrap_or(0);
-        if most > 1.0 - 1e-6 {
-            // Nothing is mixed: the relaxation is no help any more.
-            let (near, far) = options.iter().partition(|option| **option == options[top]);
-            return Fate::Split { choice, near, far };
-        }
-        // Options are in the order of what is optimised: cut there where half of the mixture is on each side.
-        let mut below = 0.0;
-        let mut cut = 0;
-        for (at, share) in shares.iter().enumerate() {
-            let rest: f64 = shares[at + 1..].iter().sum();
-            below += share;
-            cut = at + 1;
-            if below >= 0.5 || rest < 1e-6 || (below > 1e-6 && below + shares[at + 1] > 0.999) {
-                break;
-            }
-        }
-        let cut = cut.clamp(1, options.len() - 1);
-        let (cheap, dear) = options.split_at(cut);
-        let (near, far) = if top < cut { (cheap, dear) } else { (dear, cheap) };
-        Fate::Split { choice, near: near.to_vec(), far: far.to_vec() }
-    }
-
-    /// Repairs and improves a selection; returns whether one was found and any was wanted.
-    fn try_selection(&mut self, left: &Left, mut selection: Vec<usize>) -> bool {
-        let mut sums = vec![0_i64; self.limits.len()];
-        for (column, option) in self.table.columns.iter().zip(&selection) {
-            column.rows.iter().zip(column.values(*option)).for_each(|(row, value)| sums[*row] += value);
-        }
-        for _ in 0..2 * selection.len() + 8 {
-            if self.violation(&sums, &[], &[], &[]) <= 0.0 {
-                break;
-            }
-            let Some((choice, option)) = self.repair(left, &selection, &sums) else { return false };
-            self.exchange(&mut selection, &mut sums, choice, option);
-        }
-        if self.violation(&sums, &[], &[], &[]) > 0.0 {
-            return false;
-        }
-        if self.wanted == Wanted::Best {
-            for _ in 0..4 * selection.len() {
-                match self.improve(left, &selection, &sums) {
-                    Some((choice, option)) => self.exchange(&mut selection, &mut sums, choice, option),
-                    None => {
-                        let Some(pair) = self.improve_by_two(left, &selection, &sums) else { break };
-                        pair.into_iter().for_each(|(at, option)| self.exchange(&mut selection, &mut sums, at, option));
-                    }
-                }
-            }
-        }
-        self.accept(selection)
-    }
-
-    fn exchange(&self, selection: &mut [usize], sums: &mut [i64], choice: usize, option: usize) {
-        let column = &self.table.columns[choice];
-        let pairs = column.values(selection[choice]).iter().zip(column.values(option));
-        column.rows.iter().zip(pairs).for_each(|(row, (old, new))| sums[*row] += new - old);
-        selection[choice] = option;
-    }
-
-    /// Returns by how much active rows are broken, each in parts of its range, after one exchange; all rows when
-    /// `rows` is empty.
-    fn violation(&self, sums: &[i64], rows: &[usize], old: &[i64], new: &[i64]) -> f64 {
-        let broken = |row: usize, sum: i64| {
-            let over = sum.saturating_sub(self.limits[row]);
-            if row == BETTER || !self.active[row] || over <= 0 {
-                0.0
-            } else {
-                real(over) / self.table.totals[row].max(1.0)
-            }
-        };
-        if rows.is_empty() {
-            return sums.iter().enumerate().map(|(row, sum)| broken(row, *sum)).sum();
-        }
-        let changed = rows.iter().zip(old.iter().zip(new));
-        changed.map(|(row, (old, new))| broken(*row, sums[*row] - old + new) - broken(*row, sums[*row])).sum()
-    }
-
-    /// Finds the exchange that mends most for what it costs.
-    fn repair(&self, left: &Left, selection: &[usize], sums: &[i64]) -> Option<(usize, usize)> {
-        let mut best: Option<(f64, usize, usize)> = None;
-        let cost_unit = self.table.totals[BETTER].max(1.0);
-        for (choice, options) in left.iter().enumerate().filter(|(_, options)| options.len() > 1) {
-            let column = &self.table.columns[choice];
-            let old = column.values(selection[choice]);
-            for option in options.iter().filter(|option| **option != selection[choice]) {
-                let new = column.values(*option);
-                let change = self.violation(sums, &column.rows, old, new);
-                if change < 0.0 {
-                    let cost = (real(new[BETTER] - old[BETTER]) / cost_unit).max(1e-9);
-                    let worth = -change / cost;
-                    if best.is_none_or(|(most, _, _)| worth > most) {
-                        best = Some((worth, choice, *option));
-                    }
-                }
-            }
-        }
-        best.map(|(_, choice, option)| (choice, option))
-    }
-
-    /// Finds the exchange that saves most and breaks nothing.
-    fn improve(&self, left: &Left, selection: &[usize], sums: &[i64]) -> Option<(usize, usize)> {
-        let mut best: Option<(i64, usize, usize)> = None;
-        for (choice, options) in left.iter().enumerate() {
-            let column = &self.table.columns[choice];
-            let old = column.values(selection[choice]);
-            for option in options {
-                let new = column.values(*option);
-                let saved = old[BETTER] - new[BETTER];
-                if saved > best.map_or(0, |(most, _, _)| most) {
-                    let keeps = column.rows.iter().enumerate().all(|(at, row)| {
-                        *row == BETTER || !self.active[*row] || sums[*row] - old[at] + new[at] <= self.limits[*row]
-                    });
-                    if keeps {
-                        best = Some((saved, choice, *option));
-                    }
-                }
-            }
-        }
-        best.map(|(_, choice, option)| (choice, option))
-    }
-}
-
-/// Looks for two exchanges that together save and break nothing, where one alone does not.
-impl Search<'_> {
-    fn improve_by_two(&self, left: &Left, selection: &[usize], sums: &[i64]) -> Option<[(usize, usize); 2]> {
-        let mut moves: Vec<(i64, usize, usize)> = Vec::new();
-        for (choice, options) in left.iter().enumerate().filter(|(_, options)| options.len() > 1) {
-            let column = &self.table.columns[choice];
-            let old = column.values(selection[choice])[BETTER];
-            let others = options.iter().filter(|option| **option != selection[choice]);
-            moves.extend(others.map(|option| (column.values(*option)[BETTER] - old, choice, *option)));
-        }
-        if moves.len() > PAIRED_MOVES_MAX {
-            return None;
-        }
-        moves.sort_unstable();
-        let mut best: Option<(i64, [(usize, usize); 2])> = None;
-        let mut after = sums.to_vec();
-        for (change, choice, option) in moves.iter().take_while(|(change, ..)| *change < 0) {
-            let column = &self.table.columns[*choice];
-            let deltas = || {
-                let pairs = column.values(selection[*choice]).iter().zip(column.values(*option));
-                column.rows.iter().zip(pairs.map(|(old, new)| new - old))
-            };
-            deltas().for_each(|(row, delta)| after[*row] += delta);
-            let broken = |row: usize| row != BETTER && self.active[row] && after[row] > self.limits[row];
-            let broken_rows: Vec<usize> = column.rows.iter().copied().filter(|row| broken(*row)).collect();
-            let least = best.map_or(0, |(least, _)| least);
-            for (other_change, other, with) in moves.iter().take_while(|(other, ..)| change + other < least) {
-                if other == choice {
-                    continue;
-                }
-                let column = &self.table.columns[*other];
-                let pairs = column.values(selection[*other]).iter().zip(column.values(*with));
-                let keeps = column.rows.iter().zip(pairs).all(|(row, (old, new))| {
-                    *row == BETTER || !self.active[*row] || after[*row] + new - old <= self.limits[*row]
-                });
-                if keeps && broken_rows.iter().all(|row| column.rows.contains(row)) {
-                    let least = best.map_or(0, |(least, _)| least);
-                    if change + other_change < least {
-                        best = Some((change + other_change, [(*choice, *option), (*other, *with)]));
-                    }
-                }
-            }
-            deltas().for_each(|(row, delta)| after[*row] -= delta);
-        }
-        best.map(|(_, pair)| pair)
-    }
-}
-
-enum Bounded {
-    Broken,
-    Narrowed,
-    Open,
-}
-
-impl Bounded {
-    fn without_narrowing(self) -> Self {
-        match self {
-            Self::Broken => Self::Broken,
-            Self::Narrowed | Self::Open => Self::Open,
-        }
-    }
 }
 
 /// Tells whether no options are mixed.
 fn is_pure(relaxed: &Relaxed) -> bool {
     relaxed.shares.iter().all(|shares| shares.iter().any(|share| *share > 1.0 - 1e-6))
-}
-
-/// Cannot overflow: the scale was chosen so that sums stay below 2^110.
-fn weigh(rows: &[usize], values: &[i64], times: &[u64]) -> i128 {
-    rows.iter().zip(values).map(|(row, value)| i128::from(times[*row]) * i128::from(*value)).sum()
 }
 
 fn cost_scale(table: &Table, left: &Left) -> f64 {
@@ -702,9 +444,4 @@ fn most(left: &Left, shares: &[Vec<f64>]) -> Vec<usize> {
         options[best.unwrap_or(0)]
     };
     left.iter().map(pick).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "guides the search; proofs are added up in whole numbers")]
-fn real(value: i64) -> f64 {
-    value as f64
 }

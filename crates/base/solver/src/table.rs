@@ -1,6 +1,6 @@
 //! A model prepared for the search: every bound an "at most", options that others beat put aside.
 
-use crate::certificate::{Multiplier, Part, Term};
+use crate::certificate::{Beaten, Part};
 use crate::model::{Model, Quantity, Scope};
 
 /// What is made as small as can be.
@@ -34,6 +34,11 @@ impl Column {
     pub(crate) fn values(&self, option: usize) -> &[i64] {
         let width = self.rows.len();
         &self.values[option * width..(option + 1) * width]
+    }
+
+    /// The values of all options, one after the other.
+    pub(crate) fn all_values(&self) -> &[i64] {
+        &self.values
     }
 }
 
@@ -83,23 +88,20 @@ impl Table {
         Self { columns, limits, totals, step }
     }
 
-    /// Writes multipliers as a proof has them.
-    pub(crate) fn multipliers(times: &[u64]) -> Vec<Multiplier> {
-        let divisor = times.iter().fold(0, |divisor, times| greatest_divisor(divisor, *times)).max(1);
-        let used = times.iter().enumerate().filter(|(_, times)| **times > 0);
-        used.map(|(row, times)| Multiplier {
-            of: row.checked_sub(1).map_or(Term::Better, Term::Bound),
-            times: times / divisor,
-        })
-        .collect()
-    }
-
-    /// Writes options as a proof has them: with those that they beat.
+    /// Writes options as a proof has them.
     pub(crate) fn part(&self, choice: usize, options: impl IntoIterator<Item = usize>) -> Part {
         let kept = &self.columns[choice].kept;
-        let mut options: Vec<usize> = options.into_iter().flat_map(|option| kept[option].iter().copied()).collect();
+        let mut options: Vec<usize> = options.into_iter().map(|option| kept[option][0]).collect();
         options.sort_unstable();
         Part { choice, options }
+    }
+
+    /// Writes which options were put aside.
+    pub(crate) fn beaten(&self) -> Vec<Beaten> {
+        let classes = self.columns.iter().enumerate().flat_map(|(choice, column)| {
+            column.kept.iter().filter(|class| class.len() > 1).map(move |class| (choice, class))
+        });
+        classes.map(|(choice, class)| Beaten { choice, by: class[0], options: class[1..].to_vec() }).collect()
     }
 
     /// Writes a selection as places in the model.
@@ -108,7 +110,7 @@ impl Table {
     }
 }
 
-fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
+pub(crate) fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }
@@ -188,7 +190,8 @@ fn column(model: &Model, choice: usize, rows: Vec<usize>, lines: &[(Quantity, &S
     for option in order {
         let mine = rank(option);
         let is_beaten = |other: &[i64]| other.iter().zip(mine).all(|(better, worse)| better <= worse);
-        match frontier.chunks_exact(width).position(is_beaten) {
+        // Those of nearly the same cost beat most: from behind.
+        match frontier.chunks_exact(width).rposition(is_beaten) {
             Some(by) => kept[by].push(option),
             None => {
                 kept.push(vec![option]);
@@ -198,4 +201,9 @@ fn column(model: &Model, choice: usize, rows: Vec<usize>, lines: &[(Quantity, &S
     }
     let values = kept.iter().flat_map(|class| &all[class[0] * width..(class[0] + 1) * width]).copied().collect();
     Column { rows, values, kept }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "guides the search; proofs are added up in whole numbers")]
+pub(crate) fn real(value: i64) -> f64 {
+    value as f64
 }

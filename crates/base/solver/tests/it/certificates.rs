@@ -39,13 +39,22 @@ pub(crate) fn corrupt(certificate: &mut Certificate, what: u8, seed: usize) {
     let count = certificate.proof.nodes.len();
     let node = &mut certificate.proof.nodes[seed % count];
     let multipliers = match (what % 2, node.steps.is_empty(), &mut node.end) {
-        (0, false, _) | (_, false, End::Split { .. }) => {
+        (0, false, _) | (_, false, End::Split { .. } | End::Count { .. }) => {
             let steps = node.steps.len();
             &mut node.steps[seed % steps].multipliers
         }
         (_, _, End::Combination(multipliers)) => multipliers,
         (_, _, End::Split { branches, .. }) => {
             branches.remove(seed % 2);
+            return;
+        }
+        (_, _, End::Count { options, at_most, few, many }) => {
+            match seed % 4 {
+                0 => *at_most += 1,
+                1 => drop(options.pop()),
+                2 => *few = *many,
+                _ => std::mem::swap(few, many),
+            }
             return;
         }
     };
@@ -55,7 +64,8 @@ pub(crate) fn corrupt(certificate: &mut Certificate, what: u8, seed: usize) {
         2 | 3 => drop(multipliers.drain(..1.min(multipliers.len()))),
         4 | 5 => multipliers.iter_mut().for_each(|multiplier| multiplier.times /= 2),
         6 | 7 => multipliers.iter_mut().skip(seed % used).for_each(|multiplier| multiplier.times = u64::MAX),
-        8 | 9 => multipliers.push(Multiplier { of: Term::Bound(seed % 9), times: 1 }),
+        8 => multipliers.push(Multiplier { of: Term::Bound(seed % 9), times: 1 }),
+        9 => multipliers.push(Multiplier { of: Term::Count(seed % (count + 1)), times: 1 }),
         10 => match &mut certificate.claim {
             Claim::Conflict { bounds } => drop(bounds.pop()),
             Claim::Cheapest { options, .. } | Claim::Nearest { options, .. } => {
@@ -63,6 +73,15 @@ pub(crate) fn corrupt(certificate: &mut Certificate, what: u8, seed: usize) {
             }
         },
         11 => certificate.proof.nodes.truncate(seed % count),
+        12 if !node.beaten.is_empty() => {
+            let index = seed % node.beaten.len();
+            let beaten = &mut node.beaten[index];
+            match seed % 3 {
+                0 => beaten.by = beaten.options[0],
+                1 => std::mem::swap(&mut beaten.by, &mut beaten.options[0]),
+                _ => beaten.options.push(beaten.by + 1),
+            }
+        }
         _ => node.steps.clear(),
     }
 }
@@ -110,7 +129,7 @@ fn a_proof_that_refers_to_itself_is_refused() {
     let choice = maru_solver::Choice { name: String::new(), options: vec![maru_solver::Candidate::default()] };
     let model = Model { metrics: Vec::new(), choices: vec![choice], bounds: Vec::new() };
     let end = End::Split { choice: 0, branches: vec![(vec![0], 0)] };
-    let proof = maru_solver::Proof { nodes: vec![maru_solver::Node { steps: Vec::new(), end }] };
+    let proof = maru_solver::Proof { nodes: vec![maru_solver::Node { end, ..maru_solver::Node::default() }] };
     let claim = Claim::Conflict { bounds: Vec::new() };
     assert_eq!(check(&model, &Certificate { claim, proof }), Err(Doubt::Reference { node: 0 }));
 }
