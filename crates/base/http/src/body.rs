@@ -1,5 +1,7 @@
 //! Bodies of requests and responses.
 
+use std::pin::Pin;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Full, Limited, StreamBody};
 
@@ -43,18 +45,21 @@ where
     StreamBody::new(futures::StreamExt::map(chunks, |chunk| chunk.map(http_body::Frame::data))).boxed_unsync()
 }
 
-/// Reads a whole body into memory.
+/// Reads a whole body into memory. The future's type is written down: only so does the compiler see everywhere that it may be
+/// sent.
 ///
 /// # Errors
 /// When it is longer than `limit` bytes or breaks off.
-pub async fn collect_limited<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+pub fn collect_limited<B>(body: B, limit: usize) -> Pin<Box<dyn Future<Output = Result<Bytes, BodyError>> + Send>>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLarge { limit }),
-        Err(error) => Err(BodyError::Read(error)),
-    }
+    Box::pin(async move {
+        match Limited::new(body, limit).collect().await {
+            Ok(collected) => Ok(collected.to_bytes()),
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(BodyError::TooLarge { limit }),
+            Err(error) => Err(BodyError::Read(error)),
+        }
+    })
 }

@@ -5,12 +5,11 @@ mod requests;
 mod silences;
 mod traces;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use maru_http::{Body, BodyError, Handler};
+use maru_http::{Body, Handler};
 use serde_json::{Value as Json, json};
 
 use crate::access::{Gate, Need};
@@ -162,10 +161,7 @@ async fn answer(shared: &Arc<Shared>, gate: &Gate, request: Request<Body>) -> An
 const FRONT: &str = "Maru alerts\n\n/api/v2/alerts  /api/v2/alerts/groups  /api/v2/silences  /api/v2/status  /api/v2/receivers\n/api/v2/alerts/{fingerprint}/trace tells why somebody was, or was not, told.\nUse amtool, Grafana or \"maru alerts\" with this address.\n";
 
 async fn collect(body: Body) -> Result<Vec<u8>, Reply> {
-    // Boxed: the compiler does not see that the error's conversion holds for every lifetime.
-    let read: Pin<Box<dyn Future<Output = Result<bytes::Bytes, BodyError>> + Send>> =
-        Box::pin(maru_http::collect_limited(body, BODY_BYTES_MAX));
-    match read.await {
+    match maru_http::collect_limited(body, BODY_BYTES_MAX).await {
         Ok(bytes) => Ok(bytes.to_vec()),
         Err(error) => Err(Reply::refuse(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())),
     }

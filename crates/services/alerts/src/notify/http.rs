@@ -126,19 +126,12 @@ impl Transport {
                 *request.headers_mut() = headers;
                 let response = handler.call(request).await;
                 let status = response.status();
-                let answer = collected(response.into_body()).await;
+                let answer = maru_http::collect_limited(response.into_body(), ANSWER_BYTES_MAX).await;
                 (status, answer.map(|bytes| bytes.to_vec()).unwrap_or_default())
             }
         };
         judge(status, &answer, kind)
     }
-}
-
-type Collected = std::pin::Pin<Box<dyn Future<Output = Result<bytes::Bytes, maru_http::BodyError>> + Send>>;
-
-/// Boxed: the compiler does not see that the error's conversion holds for every lifetime.
-fn collected(body: maru_http::Body) -> Collected {
-    Box::pin(maru_http::collect_limited(body, ANSWER_BYTES_MAX))
 }
 
 fn judge(status: http::StatusCode, answer: &[u8], kind: IntegrationKind) -> Result<String, Failure> {

@@ -116,9 +116,7 @@ impl Ear {
             async move {
                 let path = request.uri().path().to_owned();
                 let headers = request.headers().clone();
-                let read: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
-                    Box::pin(maru_http::collect_limited(request.into_body(), 16 << 20));
-                let body = read.await.unwrap();
+                let body = maru_http::collect_limited(request.into_body(), 16 << 20).await.unwrap();
                 let mut json: Json = serde_json::from_slice(&body).unwrap();
                 json["_path"] = path.into();
                 if let Some(authorization) = headers.get("authorization") {

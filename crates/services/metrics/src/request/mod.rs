@@ -2,9 +2,6 @@
 
 mod time;
 
-use std::future::Future;
-use std::pin::Pin;
-
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, header};
@@ -101,10 +98,7 @@ impl Parameters {
 
 /// Reads a body up to a limit.
 pub(crate) async fn read_body(body: Body, limit: usize) -> Result<Bytes, Fault> {
-    // Boxed: for the whole future the compiler cannot see that it may move between threads.
-    let collected: Pin<Box<dyn Future<Output = Result<Bytes, BodyError>> + Send>> =
-        Box::pin(collect_limited(body, limit));
-    collected.await.map_err(|error| match error {
+    collect_limited(body, limit).await.map_err(|error| match error {
         BodyError::TooLarge { .. } => Fault::TooLarge(error.to_string()),
         _ => Fault::BadData("the body could not be read: the sender broke off".to_owned()),
     })

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response};
-use maru_http::{Body, BodyError, Handler, collect_limited, full};
+use maru_http::{Body, Handler, collect_limited, full};
 use maru_metrics::rules::{AlertmanagerTarget, Alertmanagers, RuleSettings, Transport};
 use maru_metrics::{Metrics, MetricsOptions};
 use maru_prom::Labels;
@@ -66,7 +66,7 @@ impl Inbox {
             let (inbox, status) = (inbox.clone(), Arc::clone(&status));
             async move {
                 assert_eq!(request.uri().path(), "/api/v2/alerts");
-                let body = read(request.into_body()).await.unwrap();
+                let body = collect_limited(request.into_body(), 64 << 20).await.unwrap();
                 let alerts: Vec<Value> = serde_json::from_slice(&body).unwrap();
                 let mut all = inbox.0.lock().unwrap();
                 let status = status(all.len());
@@ -85,11 +85,6 @@ impl Inbox {
         };
         all.iter().flat_map(one).collect()
     }
-}
-
-/// Reads a body. Boxed: for the whole future the compiler cannot see that it may move between threads.
-fn read(body: Body) -> std::pin::Pin<Box<dyn Future<Output = Result<bytes::Bytes, BodyError>> + Send>> {
-    Box::pin(collect_limited(body, 64 << 20))
 }
 
 fn room(handler: Handler) -> Alertmanagers {
@@ -144,7 +139,7 @@ impl Service {
     async fn request(&self, request: Request<Body>) -> (u16, Value) {
         let response = self.metrics.handler().call(request).await;
         let status = response.status().as_u16();
-        let body = read(response.into_body()).await.unwrap();
+        let body = collect_limited(response.into_body(), 64 << 20).await.unwrap();
         (status, serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into()))
     }
 
