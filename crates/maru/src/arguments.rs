@@ -86,7 +86,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  sudo maru -n shop export documents --language ko --format hwpx --format xlsx\n  maru export documents --from examples/shop --language en"
     )]
-    Export(ExportArguments),
+    Export(crate::export::ExportArguments),
     #[command(flatten)]
     Client(maru_cli::Command),
 }
@@ -217,34 +217,6 @@ pub(crate) struct TimeArguments {
     /// The file for the report; it must be new
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
-}
-
-/// What `maru export` can be told.
-#[derive(Debug, Args)]
-pub(crate) struct ExportArguments {
-    /// The folder for the files
-    pub(crate) folder: PathBuf,
-    /// Make them of a folder with .maru/requirements instead of a running project: without evidence and verdicts
-    #[arg(long, value_name = "FOLDER", conflicts_with = "evidence")]
-    pub(crate) from: Option<PathBuf>,
-    /// The folder or file with the models to show; by default .maru/models here, when there is one
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) models: Option<PathBuf>,
-    /// The date of issue; by default today
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub(crate) date: Option<String>,
-    /// The language of the documents
-    #[arg(long, value_parser = ["ko", "en"], default_value = "ko")]
-    pub(crate) language: String,
-    /// html, docx, xlsx, hwpx, or pdf in builds with the feature "pdf"; may be given several times; by default all of the build
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Vec<String>,
-    /// Of which baseline; without it, of the project as it is
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "date", "models", "evidence"])]
-    pub(crate) baseline: Option<String>,
-    /// Write the evidence into the folder as well
-    #[arg(long)]
-    pub(crate) evidence: bool,
 }
 
 /// What `maru up` can be told.
@@ -407,6 +379,9 @@ pub(crate) enum MetricsCommand {
     /// Check rule files, run their tests, and rehearse them over recorded samples
     #[command(subcommand)]
     Rules(crate::rules::RulesCommand),
+    /// Make boards of Grafana's dashboards, and check boards
+    #[command(subcommand)]
+    Board(crate::board::BoardCommand),
 }
 
 #[derive(Debug, Subcommand)]

@@ -38,6 +38,7 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: MetricsArguments, r
     match arguments.command {
         Some(MetricsCommand::Token(command)) => tokens(&token_file(&paths), command, report),
         Some(MetricsCommand::Rules(command)) => crate::rules::run(&paths, command, report).await,
+        Some(MetricsCommand::Board(command)) => crate::board::run(&global.namespace, command, report),
         None => serve(&paths, &arguments.serve, report).await,
     }
 }

@@ -3,23 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use maru_metrics::rules::{RehearsalRange, load_files, test_rules};
-use maru_metrics::{Metrics, MetricsOptions, parse_duration};
-use maru_monitoring::rules::read_rules;
+use maru_metrics::parse_duration;
+use maru_metrics::rules::{load_files, test_rules};
 use maru_promql::ParseOptions;
-use maru_task::Scope;
 use maru_time::{Timestamp, system_clock};
 use serde_json::{Value, json};
 
 use crate::report::Report;
 use crate::settings::Paths;
-
-/// How long a server may take for a rehearsal.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// How long the store gets to close.
-const CLOSE_TIME_MAX: Duration = Duration::from_secs(10);
+use crate::source::{Source, SourceArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RulesCommand {
@@ -57,12 +51,8 @@ pub(crate) struct RehearseArguments {
     /// The time between two evaluations of groups that say none; by default that of the server, or a minute
     #[arg(long, value_name = "TIME")]
     interval: Option<String>,
-    /// The running server whose samples are read; without it the store in the data folder, which no server may be using
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-    /// A file with the token that the server wants
-    #[arg(long, value_name = "FILE", requires = "url")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    source: SourceArguments,
     /// The alertmanager.yml that says who is told
     #[arg(long, value_name = "FILE")]
     alertmanager: Option<PathBuf>,
@@ -120,7 +110,7 @@ fn test(files: &[PathBuf], report: Report) -> u8 {
 }
 
 /// Reads a time, or how long before `end` it is.
-fn moment(flag: &str, text: &str, end: Timestamp) -> anyhow::Result<Timestamp> {
+pub(crate) fn moment(flag: &str, text: &str, end: Timestamp) -> anyhow::Result<Timestamp> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
@@ -128,15 +118,6 @@ fn moment(flag: &str, text: &str, end: Timestamp) -> anyhow::Result<Timestamp> {
         anyhow::anyhow!("--{flag}: {why}; write 2026-11-22T09:00:00Z, or for example 7d for so long before")
     })?;
     end.checked_sub(ago).with_context(|| format!("--{flag}: \"{text}\" is too long ago"))
-}
-
-/// Which time is rehearsed.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    from: Timestamp,
-    to: Timestamp,
-    /// Zero: the usual one.
-    interval: Duration,
 }
 
 async fn rehearse(paths: &Paths, arguments: &RehearseArguments, report: Report) -> anyhow::Result<u8> {
@@ -150,15 +131,18 @@ async fn rehearse(paths: &Paths, arguments: &RehearseArguments, report: Report) 
         }
         None => Duration::ZERO,
     };
-    let span = Span { from, to, interval };
+    let mut path = format!("/api/v1/rules/rehearse?start={from}&end={to}");
+    if !interval.is_zero() {
+        path.push_str(&format!("&step={}", interval.as_secs_f64()));
+    }
     let plan = match &arguments.alertmanager {
         Some(file) => Some(maru_alerts::load(file)?.plan),
         None => None,
     };
-    let mut timeline = match &arguments.url {
-        Some(url) => ask(url, arguments.token_file.as_deref(), &text, span).await?,
-        None => recorded(paths, &arguments.file, &text, span).await?,
-    };
+    let source = Source::open(paths, &arguments.source).await?;
+    let answer = source.post(&path, "application/yaml", text).await;
+    source.close().await;
+    let mut timeline = answer.with_context(|| format!("\"{}\" cannot be rehearsed", arguments.file.display()))?;
     if let Some(plan) = plan {
         let rehearsal = maru_alerts::Rehearsal::from_json(&timeline)?;
         let messages = maru_alerts::rehearse(&plan, rehearsal);
@@ -169,56 +153,8 @@ async fn rehearse(paths: &Paths, arguments: &RehearseArguments, report: Report) 
     Ok(0)
 }
 
-/// Lets a running server rehearse.
-async fn ask(url: &str, token: Option<&Path>, rules: &str, span: Span) -> anyhow::Result<Value> {
-    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
-    let mut path = format!("{}/api/v1/rules/rehearse?start={}&end={}", url.trim_end_matches('/'), span.from, span.to);
-    if !span.interval.is_zero() {
-        path.push_str(&format!("&step={}", span.interval.as_secs_f64()));
-    }
-    let mut request = client.post(&path).header("content-type", "application/yaml").body(rules.to_owned());
-    if let Some(file) = token {
-        let token = std::fs::read_to_string(file).with_context(|| format!("cannot read \"{}\"", file.display()))?;
-        request = request.header("authorization", format!("Bearer {}", token.trim()));
-    }
-    let answer = request.send().await.with_context(|| format!("no answer from {url}"))?;
-    let status = answer.status();
-    let body: Value = serde_json::from_slice(&answer.bytes().await?)
-        .with_context(|| format!("{url} answered {status} with something that is no JSON"))?;
-    if !status.is_success() {
-        bail!("{url} answered {status}: {}", body["error"].as_str().unwrap_or_default());
-    }
-    Ok(body["data"].clone())
-}
-
-/// Rehearses over the store in the data folder.
-async fn recorded(paths: &Paths, file: &Path, text: &str, span: Span) -> anyhow::Result<Value> {
-    let rules = read_rules(text).map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("\"{}\" cannot be used:\n  {}", file.display(), problems.join("\n  "))
-    })?;
-    let directory = paths.metrics();
-    anyhow::ensure!(directory.is_dir(), "there is no store in \"{}\"; give --data, or --url", directory.display());
-    let scope = Scope::root("rehearsal");
-    let mut options = MetricsOptions::new(directory);
-    // A look changes nothing: what the server keeps is the server's to say.
-    options.retention = Duration::ZERO;
-    let opened = Metrics::open(&scope, options).await;
-    let metrics = opened.context("give --url when a server is using the store")?;
-    let manager = metrics.rules().clone();
-    let range = RehearsalRange {
-        from_ms: span.from.as_millisecond(),
-        to_ms: span.to.as_millisecond(),
-        interval_ms: i64::try_from(span.interval.as_millis()).unwrap_or(i64::MAX),
-    };
-    let work = scope.spawn_blocking(move || manager.rehearse(&rules, range));
-    let outcome = work.await.context("the rehearsal broke off")?;
-    scope.shutdown(CLOSE_TIME_MAX).await.unwrap_or_default();
-    Ok(outcome.map_err(anyhow::Error::msg)?.to_json())
-}
-
 /// Tells people what happened.
-fn show(timeline: &Value, report: Report) {
+pub(crate) fn show(timeline: &Value, report: Report) {
     let list = |name: &str| timeline[name].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     report.line(format_args!("from {} to {}", text(&timeline["from"]), text(&timeline["to"])));

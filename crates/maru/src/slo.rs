@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::arguments::GlobalArguments;
 use crate::report::Report;
+use crate::settings::Paths;
+use crate::source::{Source, SourceArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SloCommand {
@@ -33,6 +35,11 @@ pub(crate) enum SloCommand {
         /// The file: an OpenSLO document, or an object of ours
         file: PathBuf,
     },
+    /// Say what an objective would have said over recorded samples: its windows with their verdicts, and its alerts
+    #[command(
+        after_help = "Examples:\n  maru slo backtest slo.yaml --from 30d --url http://127.0.0.1:9090\n  maru --data /var/lib/maru slo backtest slo.yaml --from 2026-11-01T00:00:00Z"
+    )]
+    Backtest(BacktestArguments),
     /// Record what is measured of an objective as evidence: the last window that closed, or the open one
     #[command(after_help = "Example:\n  sudo maru -n shop slo attest storefront-availability --open")]
     Attest {
@@ -45,6 +52,20 @@ pub(crate) enum SloCommand {
         #[arg(long, value_name = "SPAN")]
         valid_for: Option<Span>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BacktestArguments {
+    /// The file: an OpenSLO document, or an object of ours
+    file: PathBuf,
+    /// From when: a time, or how long before the end
+    #[arg(long, default_value = "30d", value_name = "TIME")]
+    from: String,
+    /// Until when: a time, or how long ago
+    #[arg(long, default_value = "0s", value_name = "TIME")]
+    to: String,
+    #[command(flatten)]
+    source: SourceArguments,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +120,7 @@ pub(crate) async fn run(global: &GlobalArguments, command: SloCommand, report: R
             }
             print(report, &[json!({"groups": groups})])
         }
+        SloCommand::Backtest(arguments) => backtest(global, &arguments, report).await,
         SloCommand::Attest { name, open, valid_for } => {
             let desk = crate::spine::desk(global, report).await?;
             let choice = if open { WindowChoice::Open } else { WindowChoice::Closed };
@@ -110,6 +132,43 @@ pub(crate) async fn run(global: &GlobalArguments, command: SloCommand, report: R
             Ok(0)
         }
     }
+}
+
+async fn backtest(global: &GlobalArguments, arguments: &BacktestArguments, report: Report) -> anyhow::Result<u8> {
+    let to = crate::rules::moment("to", &arguments.to, system_clock().now())?;
+    let from = crate::rules::moment("from", &arguments.from, to)?;
+    let objectives = objectives(&arguments.file)?;
+    let source = Source::open(&Paths::new(&global.data), &arguments.source).await?;
+    let mut told = Vec::new();
+    for one in objectives {
+        let names = (global.namespace.as_str(), one.name.as_str());
+        let found = maru_assurance::backtest(source.handler.clone(), &one.spec, names, (from, to)).await;
+        told.push((one.name.clone(), found.map_err(|wrong| anyhow::anyhow!("{}: {}", one.name, wrong.join("; ")))?));
+    }
+    source.close().await;
+    for (name, found) in &told {
+        for target in &found.targets {
+            report.line(format_args!("{name} {} (target {:.4} %)", target.name, target.target * 100.0));
+            for window in &target.windows {
+                let text = |name: &str| window[name].as_str().unwrap_or_default();
+                let end = if window["open"] == true { "open" } else { "closed" };
+                let budget = window["budgetLeft"].as_f64();
+                report.line(format_args!(
+                    "  {} to {}  {end:<6}  {:<12} budget left {:<8}  {}",
+                    text("from"),
+                    text("to"),
+                    text("outcome"),
+                    budget.map_or_else(|| "-".to_owned(), |left| format!("{:.1} %", left * 100.0)),
+                    window["reason"]["en"].as_str().unwrap_or_default()
+                ));
+            }
+        }
+        report.line("alerts:");
+        crate::rules::show(&found.rehearsal, report);
+    }
+    let told: Vec<Value> = told.iter().map(|(name, found)| json!({"name": name, "backtest": found})).collect();
+    report.value(&json!({"objectives": told}));
+    Ok(0)
 }
 
 fn print(report: Report, values: &[Value]) -> anyhow::Result<u8> {

@@ -1,11 +1,9 @@
 //! Questions to Prometheus' HTTP API.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 
-use bytes::Bytes;
 use http::Request;
-use maru_http::{Body, BodyError, Handler, collect_limited};
+use maru_http::{Handler, collect_limited};
 use maru_time::Timestamp;
 use serde_json::Value;
 
@@ -67,31 +65,35 @@ impl Metrics {
         Ok(values)
     }
 
+    /// Returns what rules would have done between two moments, looked at each minute.
+    pub(crate) async fn rehearse(&self, rules: &str, from: Timestamp, to: Timestamp) -> Result<Value, AskError> {
+        let path = format!("/api/v1/rules/rehearse?start={}&end={}&step=60", seconds(from), seconds(to));
+        self.post("a rehearsal", &path, "application/yaml", rules.to_owned()).await
+    }
+
     async fn call(&self, path: &str, query: &str, parameters: &[(&str, String)]) -> Result<Value, AskError> {
-        let wrong = |why: String| AskError { query: query.to_owned(), why };
         let mut form = format!("query={}", encode(query));
         for (name, value) in parameters {
             form.push_str(&format!("&{name}={}", encode(value)));
         }
+        self.post(query, path, "application/x-www-form-urlencoded", form).await
+    }
+
+    async fn post(&self, query: &str, path: &str, kind: &str, body: String) -> Result<Value, AskError> {
+        let wrong = |why: String| AskError { query: query.to_owned(), why };
         let request = Request::post(path)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(maru_http::full(form))
+            .header("content-type", kind)
+            .body(maru_http::full(body))
             .map_err(|error| wrong(error.to_string()))?;
         let response = self.0.call(request).await;
-        let body = read(response.into_body()).await.map_err(wrong)?;
+        let body =
+            collect_limited(response.into_body(), ANSWER_BYTES_MAX).await.map_err(|error| wrong(error.to_string()))?;
         let mut answer: Value = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
         if answer["status"] == "success" {
             return Ok(answer["data"].take());
         }
         Err(wrong(answer["error"].as_str().unwrap_or("no reason was given").to_owned()))
     }
-}
-
-/// The compiler sees that the future may be sent only where its type is written down.
-async fn read(body: Body) -> Result<Vec<u8>, String> {
-    let reading: Pin<Box<dyn Future<Output = Result<Bytes, BodyError>> + Send>> =
-        Box::pin(collect_limited(body, ANSWER_BYTES_MAX));
-    reading.await.map(|bytes| bytes.to_vec()).map_err(|error| error.to_string())
 }
 
 fn seconds(at: Timestamp) -> String {

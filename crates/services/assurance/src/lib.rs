@@ -6,6 +6,7 @@
 //! Source: OpenSLO 1.0; "The Site Reliability Workbook", chapter 5.
 
 mod ask;
+mod backtest;
 mod control;
 mod derive;
 mod judge;
@@ -13,5 +14,6 @@ mod measure;
 mod sentence;
 mod window;
 
+pub use backtest::{Backtest, TargetBacktest, backtest};
 pub use control::{AssuranceOptions, start};
 pub use sentence::{SentenceContext, SentenceError, from_sentence};

@@ -138,9 +138,8 @@ pub(crate) async fn measure(
         let before = known.get(index).and_then(|known| known.closed.as_ref());
         let closed = match windows.closed {
             Some(closed) if before.is_some_and(|before| before.counts.to == closed.to) => before.cloned(),
-            Some(closed) => {
-                Some(judged(metrics, ready, index, target, closed).await?).filter(|one| one.counts.total > 0)
-            }
+            Some(closed) => Some(judged(metrics, ready, index, target, closed, Counted::AsRecorded).await?)
+                .filter(|one| one.counts.total > 0),
             None => None,
         };
         let bound = ready.bounds.get(index).cloned().flatten();
@@ -149,7 +148,7 @@ pub(crate) async fn measure(
             target: target.target,
             threshold: bound.as_ref().map(|bound| bound.seconds),
             note: note(target, bound.as_ref()),
-            current: judged(metrics, ready, index, target, windows.open).await?,
+            current: judged(metrics, ready, index, target, windows.open, Counted::AsRecorded).await?,
             closed,
         });
     }
@@ -157,14 +156,24 @@ pub(crate) async fn measure(
     Ok(summarise(objective, targets, hours_left))
 }
 
-async fn judged(
+/// What long windows are counted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// What the rules recorded each minute.
+    AsRecorded,
+    /// The samples themselves: the rules may not have been there.
+    Now,
+}
+
+pub(crate) async fn judged(
     metrics: &Metrics,
     ready: &Ready,
     index: usize,
     target: &Target,
     stretch: Stretch,
+    counted: Counted,
 ) -> Result<Judged, String> {
-    Ok(judge(count(metrics, ready, index, target, stretch).await?, target.target))
+    Ok(judge(count(metrics, ready, index, target, stretch, counted).await?, target.target))
 }
 
 async fn count(
@@ -173,6 +182,7 @@ async fn count(
     index: usize,
     target: &Target,
     stretch: Stretch,
+    counted: Counted,
 ) -> Result<Counts, String> {
     let seconds = stretch.seconds();
     let piece = (seconds / PIECES_MAX).max(PIECE_SECONDS_MIN).max(target.slice_seconds.unwrap_or(0)).min(seconds);
@@ -180,7 +190,8 @@ async fn count(
         return Ok(Counts::new(stretch, &[]));
     }
     let pieces = seconds / piece;
-    let counting = ready.compiled.counting(index, piece, seconds > RAW_SECONDS_MAX)?;
+    let counting =
+        ready.compiled.counting(index, piece, counted == Counted::AsRecorded && seconds > RAW_SECONDS_MAX)?;
     let back = |pieces: u64| {
         let seconds = i64::try_from(pieces * piece).unwrap_or(i64::MAX / 1000);
         Timestamp::from_millisecond(stretch.to.as_millisecond() - seconds * 1000).map_err(|error| error.to_string())
