@@ -1,5 +1,6 @@
 //! What a session may do with other rooms, as its roles say.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::sessions::Session;
 /// How long an answer is believed.
 const BELIEVED: Duration = Duration::from_secs(10);
 const REVIEW_BYTES_MAX: usize = 64 * 1024;
+
+/// Answers by path and verb, with how long each is believed.
+pub(crate) type Known = BTreeMap<(String, &'static str), (Instant, bool)>;
 
 /// Tells whether the session's user may use a path that roles name (`nonResourceURLs`) with a verb.
 pub(crate) async fn may(api: &Handler, session: &Session, path: &str, verb: &'static str) -> bool {

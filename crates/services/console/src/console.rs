@@ -228,8 +228,10 @@ async fn answer(state: &Arc<State>, route: Route<'_>, request: Request<Body>) ->
         }
     };
     let mut request = match route {
-        Route::Login => return login::link(state, &parts, &site)?.map_or_else(|| page("/"), Ok),
-        Route::Page => return page(parts.uri.path()),
+        Route::Login if guard::is_safe(&parts.method) => {
+            return login::link(state, &parts, &site)?.map_or_else(|| page("/"), Ok);
+        }
+        Route::Login | Route::Page => return page(parts.uri.path()),
         Route::Console | Route::Api | Route::Room(_) => {
             guard::require_reader(&parts.headers)?;
             Request::from_parts(parts, body)

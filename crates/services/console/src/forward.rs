@@ -221,7 +221,8 @@ async fn live(
     }
     let response = upgrade.response();
     let (session, server) = (session.scope.clone(), state.scope.clone());
-    let bridge = Bridge { api: state.api.clone(), request, stream, session, server };
+    let slow = state.telemetry.slow.with(&[]);
+    let bridge = Bridge { api: state.api.clone(), request, stream, session, server, slow };
     drop(state.scope.spawn("live", async move {
         let _held = held;
         bridge.run(upgrade).await;

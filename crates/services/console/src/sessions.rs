@@ -12,8 +12,8 @@ use maru_task::Scope;
 use maru_time::{SharedClock, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::Instant;
 
+use crate::access;
 use crate::records::{ConsoleError, Records, hash, random_secret};
 use crate::telemetry::{Counted, Telemetry};
 
@@ -78,7 +78,7 @@ pub(crate) struct Session {
     pub(crate) identity: Identity,
     pub(crate) scope: Scope,
     /// What it may do with other rooms, and until when that is believed.
-    pub(crate) access: Mutex<BTreeMap<(String, &'static str), (Instant, bool)>>,
+    pub(crate) access: Mutex<access::Known>,
     /// WebSockets that are open.
     pub(crate) sockets: Arc<tokio::sync::Semaphore>,
     /// The token that it hangs on.

@@ -4,6 +4,7 @@
 //! read only as fast as the page takes messages, and a page that takes none for a while is closed with a reason, so
 //! that it goes on from where it was when it can.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -14,6 +15,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use maru_http::{Answer, Body, Handler};
 use maru_task::Scope;
+use maru_telemetry::Counter;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
@@ -146,6 +148,7 @@ pub(crate) struct Bridge {
     pub(crate) stream: Stream,
     pub(crate) session: Scope,
     pub(crate) server: Scope,
+    pub(crate) slow: Arc<Counter>,
 }
 
 /// Why a WebSocket ends.
@@ -178,6 +181,9 @@ impl Bridge {
             }
         };
         if let End::Close(code, reason) = end {
+            if code == CLOSE_SLOW {
+                self.slow.inc();
+            }
             close(&mut socket, code, &reason).await;
         }
     }

@@ -11,6 +11,8 @@ pub(crate) struct Telemetry {
     pub(crate) requests: Arc<Family<Counter>>,
     /// By how they came to be.
     pub(crate) sessions: Arc<Family<Gauge>>,
+    /// Pages that took no message for too long.
+    pub(crate) slow: Arc<Family<Counter>>,
     /// By what goes through them.
     pub(crate) sockets: Arc<Family<Gauge>>,
 }
@@ -24,6 +26,11 @@ impl Telemetry {
                 &["route", "code"],
             ),
             sessions: registry.family("maru_console_sessions", "Sessions, by how they began.", &["kind"]),
+            slow: registry.family(
+                "maru_console_slow_pages_total",
+                "WebSockets that were closed because the page took no message for too long.",
+                &[],
+            ),
             sockets: registry.family(
                 "maru_console_websockets",
                 "WebSockets that are open, by what goes through them.",
