@@ -35,11 +35,16 @@ export const paths = {
   logs: (namespace?: string, selector?: string) => `/logs${query({ namespace, selector })}`,
   explore: (expression?: string) => `/metrics/explore${query({ expr: expression })}`,
   boards: () => '/metrics/boards',
-  board: (name: string) => `/metrics/boards/${enc(name)}`,
+  board: (namespace: string, name: string) => `/metrics/boards/${enc(namespace)}/${enc(name)}`,
   objectives: () => '/objectives',
   objective: (namespace: string, name: string) => `/objectives/${enc(namespace)}/${enc(name)}`,
   alerts: () => '/alerts',
-  silences: () => '/alerts/silences',
+  alertRules: (rule?: string, labels?: string) => `/alerts/rules${query({ rule, labels })}`,
+  alertTrace: (fingerprint: string) => `/alerts/why/${enc(fingerprint)}`,
+  alertRouting: () => '/alerts/routing',
+  rehearsal: (expression?: string) => `/alerts/rehearsal${query({ expr: expression })}`,
+  /** With matchers (`severity="page"`), the form of a new silence. */
+  silences: (matchers?: string) => `/alerts/silences${query({ new: matchers })}`,
   settings: () => '/settings',
 } as const;
 
