@@ -16,13 +16,16 @@ const SAMPLES_OF_REQUEST: usize = 2000;
 /// Connections; each has its own targets.
 const CONNECTIONS: usize = 4;
 
+/// How long the last sample is before the time that is asked about.
+const BEFORE_QUESTIONS_MS: i64 = 7_000;
+
 /// Which series, and over how long.
 #[derive(Debug, Clone)]
 pub(crate) struct DataSet {
     targets: usize,
     steps: usize,
     /// Time of the last sample.
-    pub(crate) end_ms: i64,
+    end_ms: i64,
     /// The range of range queries, in seconds.
     pub(crate) query_range_seconds: i64,
 }
@@ -30,12 +33,17 @@ pub(crate) struct DataSet {
 impl DataSet {
     /// Six hours.
     pub(crate) fn long(targets: usize) -> Self {
-        Self { targets, steps: 1440, end_ms: crate::data_end_ms(), query_range_seconds: 6 * 3600 - 15 }
+        Self {
+            targets,
+            steps: 1440,
+            end_ms: crate::data_end_ms() - BEFORE_QUESTIONS_MS,
+            query_range_seconds: 6 * 3600 - 15,
+        }
     }
 
     /// A quarter of an hour.
     pub(crate) fn short(targets: usize) -> Self {
-        Self { targets, steps: 60, end_ms: crate::data_end_ms(), query_range_seconds: 600 }
+        Self { targets, steps: 60, end_ms: crate::data_end_ms() - BEFORE_QUESTIONS_MS, query_range_seconds: 600 }
     }
 
     pub(crate) fn series(&self) -> usize {
@@ -44,6 +52,12 @@ impl DataSet {
 
     pub(crate) fn samples(&self) -> f64 {
         f64::from(u32::try_from(self.series() * self.steps).expect("fewer than four billion"))
+    }
+
+    /// When is asked, in seconds: between two samples. Ranges are open at the left since Prometheus 3 and here, closed
+    /// before; with no sample at their edge the answers are the same.
+    pub(crate) fn asked_at_seconds(&self) -> i64 {
+        (self.end_ms + BEFORE_QUESTIONS_MS) / 1000
     }
 
     fn time_ms(&self, step: usize) -> i64 {

@@ -16,12 +16,12 @@ fn encode(text: &str) -> String {
 
 /// A query that is answered only when all series are there.
 pub(crate) fn probe(set: &DataSet) -> String {
-    format!("/api/v1/query?query={}&time={}", encode("count(up)"), set.end_ms / 1000)
+    format!("/api/v1/query?query={}&time={}", encode("count(up)"), set.asked_at_seconds())
 }
 
 /// Returns all queries over a data set.
 pub(crate) fn list(set: &DataSet) -> Vec<Query> {
-    let end = set.end_ms / 1000;
+    let end = set.asked_at_seconds();
     let start = end - set.query_range_seconds;
     let step = STEP_MS / 1000;
     let hour = if set.query_range_seconds > 3600 { "1h" } else { "10m" };

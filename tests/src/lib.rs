@@ -29,7 +29,8 @@ pub fn binary() -> PathBuf {
     let here = std::env::current_exe().expect("the test's own path is known");
     let folder = here.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
     let path = folder.join("maru");
-    assert!(path.exists(), "{} is missing; build it with: cargo build -p maru", path.display());
+    let release = if folder.ends_with("release") { " --release" } else { "" };
+    assert!(path.exists(), "{} is missing; build it with: cargo build -p maru{release}", path.display());
     path
 }
 
