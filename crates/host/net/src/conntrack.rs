@@ -1,6 +1,6 @@
-//! Forgetting connections that the kernel tracks.
+//! Connections that the kernel tracks: seeing and forgetting them.
 //!
-//! Needed for UDP: as long as packets come, a flow keeps going to the endpoint that it was first sent to, also after that
+//! Seeing them tells who calls whom. Forgetting is needed for UDP: as long as packets come, a flow keeps going to the endpoint that it was first sent to, also after that
 //! endpoint has gone.
 //!
 //! Source: Linux `include/uapi/linux/netfilter/nfnetlink_conntrack.h`.
@@ -31,6 +31,8 @@ const PROTOCOL_DESTINATION_PORT: u16 = 3;
 pub struct Flow {
     /// The IP protocol's number: 6 for TCP, 17 for UDP.
     pub protocol: u8,
+    /// Who sent the first packet.
+    pub source: Ipv4Addr,
     /// Where the first packet was sent.
     pub destination: Ipv4Addr,
     /// The port that the first packet was sent to.
@@ -39,16 +41,34 @@ pub struct Flow {
     pub endpoint: Ipv4Addr,
 }
 
+/// Shows the connections of the caller's network namespace one by one.
+///
+/// # Errors
+/// When the kernel refuses; also on kernels without connection tracking.
+pub async fn each_flow(mut visit: impl FnMut(Flow)) -> Result<(), NetError> {
+    let mut socket = NetfilterSocket::open()?;
+    socket
+        .dump(&dump_request(), |body| {
+            if let Some(flow) = parse(body) {
+                visit(flow);
+            }
+        })
+        .await
+}
+
+fn dump_request() -> Vec<u8> {
+    MessageBuilder::new(SUBSYSTEM_CONNTRACK, GET, NLM_F_REQUEST | NLM_F_DUMP, FAMILY_IPV4).build()
+}
+
 /// Forgets the connections of the caller's network namespace for which `stale` says true; returns how many there were.
 ///
 /// # Errors
 /// When the kernel refuses; also on kernels without connection tracking.
 pub async fn flush_flows(stale: &(dyn Fn(&Flow) -> bool + Send + Sync)) -> Result<usize, NetError> {
     let mut socket = NetfilterSocket::open()?;
-    let request = MessageBuilder::new(SUBSYSTEM_CONNTRACK, GET, NLM_F_REQUEST | NLM_F_DUMP, FAMILY_IPV4).build();
     let mut deletions = Vec::new();
     socket
-        .dump(&request, |body| {
+        .dump(&dump_request(), |body| {
             if parse(body).is_some_and(|flow| stale(&flow)) {
                 deletions.push(deletion(body));
             }
@@ -75,6 +95,7 @@ fn parse(body: &[u8]) -> Option<Flow> {
     let [number] = attribute(protocol, PROTOCOL_NUMBER)? else { return None };
     Some(Flow {
         protocol: *number,
+        source: address(original, ADDRESS_SOURCE)?,
         destination: address(original, ADDRESS_DESTINATION)?,
         destination_port: u16::from_be_bytes(port),
         endpoint: address(attribute(body, TUPLE_REPLY)?, ADDRESS_SOURCE)?,

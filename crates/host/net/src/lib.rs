@@ -26,7 +26,7 @@ mod sysctl;
 mod uplink;
 
 pub use cidr::{Cidr, CidrError};
-pub use conntrack::{Flow, flush_flows};
+pub use conntrack::{Flow, each_flow, flush_flows};
 pub use dial::connect_within;
 pub use error::NetError;
 pub use firewall::{Firewall, ForeignDrop, foreign_drops};

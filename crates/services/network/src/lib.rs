@@ -1,6 +1,6 @@
 //! Service addresses, node ports, network policies and DNS.
 //!
-//! Owns: one nftables table, the DNS server, what the kernel remembers of UDP flows to services.
+//! Owns: one nftables table, the DNS server, what the kernel remembers of flows to services.
 //! Never: attaches pods, assigns addresses (the API server and the node do), terminates a service's connections (the
 //! gateway does, on the addresses that it is told to leave alone).
 //! Source: Kubernetes Services, EndpointSlices and NetworkPolicy v1; Kubernetes DNS specification 1.1.0; RFC 1035, 2308,
@@ -9,6 +9,7 @@
 //! One task observes the API; each change yields a snapshot of all that matters here (`Cluster`). Rules are a pure function of
 //! the snapshot, DNS names are another.
 
+mod calls;
 mod dns;
 mod model;
 mod observe;
@@ -89,8 +90,10 @@ impl Network {
             }
         }));
         drop(scope.spawn_until_cancelled("observe", observe::run(client, clusters)));
+        let calls_registry = options.registry.clone();
         let proxy = proxy::Proxy::new(nft.clone(), Arc::clone(&options), synced_sender);
         drop(scope.spawn_until_cancelled("rules", proxy.run(observed.clone())));
+        drop(scope.spawn_until_cancelled("calls", calls::run(calls_registry, observed.clone())));
         server.serve(scope, observed);
         Ok(Self { nft, firewall, synced })
     }

@@ -134,7 +134,8 @@ mod tests {
 
     fn flow(endpoint: u8) -> Flow {
         let endpoint = Ipv4Addr::new(10, 42, 0, endpoint);
-        Flow { protocol: UDP, destination: SERVICE, destination_port: 53, endpoint }
+        let source = Ipv4Addr::new(10, 42, 0, 200);
+        Flow { protocol: UDP, source, destination: SERVICE, destination_port: 53, endpoint }
     }
 
     #[test]

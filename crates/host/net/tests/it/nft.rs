@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use maru_net::{
-    Chain, Hook, HookKind, HookPoint, Nft, NftError, NftOptions, Policy, Ruleset, Set, SetKind, flush_flows,
+    Chain, Hook, HookKind, HookPoint, Nft, NftError, NftOptions, Policy, Ruleset, Set, SetKind, each_flow, flush_flows,
 };
 use maru_task::Scope;
 use maru_testkit::{Host, nft_tables, require_root_or_skip, wait_until};
@@ -149,6 +149,12 @@ fn a_flow_that_is_forgotten_goes_to_the_new_endpoint() {
         assert!(received_by(0), "the kernel keeps the flow where it was");
         let vip = Ipv4Addr::new(10, 96, 0, 1);
         let endpoint = Ipv4Addr::LOCALHOST;
+        let mut seen = Vec::new();
+        each_flow(|flow| seen.push(flow)).await.unwrap();
+        let ours = seen.iter().filter(|flow| flow.destination == vip);
+        let ours: Vec<_> =
+            ours.map(|flow| (flow.protocol, flow.source, flow.destination_port, flow.endpoint)).collect();
+        assert_eq!(ours, [(17, Ipv4Addr::LOCALHOST, 53, endpoint)]);
         let forgotten = flush_flows(&|flow| {
             flow.protocol == 17 && flow.destination == vip && flow.destination_port == 53 && flow.endpoint == endpoint
         })
