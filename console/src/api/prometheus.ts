@@ -168,6 +168,16 @@ export function labelValuesQuery(label: string, match?: string, span?: { start: 
   });
 }
 
+/** The names of the labels of the series that a selector finds. */
+export function labelNamesQuery(match: string) {
+  const parameters = { 'match[]': match };
+  return queryOptions({
+    queryKey: keys.prometheus('labels', parameters),
+    queryFn: async ({ signal }) => (await ask<string[]>('labels', parameters, signal)).data,
+    staleTime: 30_000,
+  });
+}
+
 /** Lays a query out over several lines. */
 export async function formatQuery(query: string): Promise<string> {
   return (await ask<string>('format_query', { query })).data;

@@ -1,6 +1,6 @@
 // The pages: where they are, what loads them, and what must be there for them to be offered.
 // A page's code is loaded when it is first opened; a room that is not there has no page and no entry.
-import { IconHome, IconSettings, IconTopologyStar3 } from '@tabler/icons-react';
+import { IconChartLine, IconHome, IconSettings, IconTopologyStar3 } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
 import type { Kinds } from '../api/discovery';
 import type { Session } from '../api/session';
@@ -78,6 +78,11 @@ export const pages: readonly PageEntry[] = [
     routes: [{ path: '/topology', load: () => import('../pages/topology/page') }],
     entry: { section: 'system', label: 'topology', href: paths.topology(), icon: IconTopologyStar3 },
     needs: ({ kinds }) => kinds.has('services.'),
+  },
+  {
+    routes: [{ path: '/metrics/explore', load: () => import('../pages/explore/page') }],
+    entry: { section: 'watch', label: 'explore', href: paths.explore(), icon: IconChartLine },
+    needs: ({ session }) => session.rooms.prometheus !== undefined,
   },
   {
     routes: [{ path: '/settings', load: () => import('../pages/settings/page') }],
