@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
-use maru_api::{Digest, Language, LocalText, Project, Requirement};
+use maru_api::{Digest, Language, LocalText, Project, Requirement, WorkItem, WorkItemSpec};
 use maru_evidence::readers::Format;
 use maru_process::{Attestation, Desk, Effort, Ledger};
 use maru_time::{Timestamp, system_clock};
@@ -81,6 +81,8 @@ struct Case {
 pub(crate) struct Accepted {
     /// The requirements with their verdicts.
     pub(crate) requirements: Vec<Requirement>,
+    /// What is done for them.
+    pub(crate) work: Vec<WorkItem>,
     /// The project, with the stage that it is in and what blocks it.
     pub(crate) project: Option<Project>,
     /// Where the documents are.
@@ -126,7 +128,8 @@ pub(crate) async fn run(
     crate::export::documents(&desk, &documents, models, Language::Ko, formats, system_clock().now()).await?;
     let architecture = analysis(context).await?;
     let project = desk.project().await?;
-    Ok(Accepted { project, requirements, documents, architecture })
+    let work = desk.list::<WorkItemSpec>().await?;
+    Ok(Accepted { project, requirements, work, documents, architecture })
 }
 
 /// Analyses the architecture with what was measured.
@@ -166,8 +169,8 @@ pub(crate) fn summary(all: &[Requirement]) -> String {
 }
 
 /// Returns the traceability table.
-pub(crate) fn table(all: &[Requirement]) -> String {
-    crate::spine::trace(all, Language::Ko)
+pub(crate) fn table(accepted: &Accepted) -> String {
+    crate::spine::trace(&accepted.requirements, &accepted.work, Language::Ko)
 }
 
 async fn test(shop: &Shop, context: &maru_cli::Context) -> Vec<Case> {

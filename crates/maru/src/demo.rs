@@ -71,7 +71,7 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
         "\n{} requirements, judged by what this run measured: {}\n\n{}\n\ndocuments: {}",
         accepted.requirements.len(),
         acceptance::summary(&accepted.requirements),
-        acceptance::table(&accepted.requirements),
+        acceptance::table(&accepted),
         accepted.documents.display()
     ));
     if let Some(text) = &accepted.architecture {
@@ -81,11 +81,13 @@ pub(crate) async fn run(global: &GlobalArguments, demo: &DemoArguments, report: 
     if let Some(project) = &accepted.project {
         report.line(crate::project::where_it_is(project));
     }
+    let console = crate::console::greeting_link(&paths, &running.console)?;
+    report.line(format_args!("\nconsole: {console}"));
     report.line(format_args!(
         "\ntry:\n  curl {page}\n  maru get pods -n {NAMESPACE}\n  maru logs -n {NAMESPACE} deploy/orders -f\n  maru describe -n {NAMESPACE} statefulset/orders-db\n  maru -n {NAMESPACE} req show nfr-002\n  maru -n {NAMESPACE} evidence list\n  maru -n {NAMESPACE} analyze\n  maru -n {NAMESPACE} project gate\n  maru down"
     ));
     report.value(&json!({"page": page, "order": order, "seconds": started.elapsed().as_secs_f64(),
-        "requirements": accepted.requirements, "documents": accepted.documents, "architecture": accepted.architecture, "project": accepted.project,
+        "requirements": accepted.requirements, "documents": accepted.documents, "architecture": accepted.architecture, "project": accepted.project, "console": console,
         "steps": steps.done.iter().map(|(name, took)| json!({"step": name, "seconds": took.as_secs_f64()})).collect::<Vec<_>>()}));
     Ok(0)
 }

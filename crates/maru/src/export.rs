@@ -1,23 +1,58 @@
-//! `maru export`: the documents of a project as files, and its evidence beside them.
+//! `maru export`: the documents of a project as files, and its evidence beside them, or all of it as one archive.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use anyhow::Context as _;
-use maru_api::{Language, Project};
+use clap::Args;
+use maru_api::{Baseline, Language, Project};
 use maru_documents::{Date, Format, write};
+use maru_evidence::export::Files;
 use maru_models::Model;
-use maru_process::{Desk, Material, Need};
+use maru_process::{Desk, Material, Need, Parts};
 use maru_requirements::read_folder;
 use maru_time::{Timestamp, system_clock};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::arguments::{ExportArguments, GlobalArguments};
+use crate::arguments::GlobalArguments;
 use crate::model::MODELS_FOLDER;
 use crate::report::Report;
 use crate::requirements::folder_files;
 
 const ERRORS_SHOWN: usize = 20;
+
+/// What `maru export` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// The folder for the documents
+    #[arg(required_unless_present = "archive")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Write documents, evidence, keys and the programs that check them into one archive (.zip or .tar), or a new folder
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "from", "evidence"])]
+    pub(crate) archive: Option<PathBuf>,
+    /// Make them of a folder with .maru/requirements instead of a running project: without evidence and verdicts
+    #[arg(long, value_name = "FOLDER", conflicts_with = "evidence")]
+    pub(crate) from: Option<PathBuf>,
+    /// The folder or file with the models to show; by default .maru/models here, when there is one
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) models: Option<PathBuf>,
+    /// The date of issue; by default today
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) date: Option<String>,
+    /// The language of the documents
+    #[arg(long, value_parser = ["ko", "en"], default_value = "ko")]
+    pub(crate) language: String,
+    /// html, docx, xlsx, hwpx, or pdf in builds with the feature "pdf"; may be given several times; by default all of the build
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Vec<String>,
+    /// Of which baseline; without it, of the project as it is
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "date", "models", "evidence"])]
+    pub(crate) baseline: Option<String>,
+    /// Write the evidence into the folder as well
+    #[arg(long)]
+    pub(crate) evidence: bool,
+}
 
 pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, report: Report) -> anyhow::Result<u8> {
     let formats = read_formats(&arguments.format)?;
@@ -26,32 +61,23 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
         Some(day) => Date::from_str(day)?,
         None => today(system_clock().now())?,
     };
+    if let Some(archive) = &arguments.archive {
+        return whole(global, &arguments, archive, language, &formats, day, report).await;
+    }
+    let folder = arguments.folder.clone().context("name a folder for the documents")?;
     let models = models(arguments.models.as_deref().or(arguments.from.as_deref()), arguments.models.is_some())?;
     let mut records = None;
-    let files = if let Some(from) = &arguments.from {
-        let items = read_folder(&folder_files(from)?).map_err(|errors| {
-            let lines: Vec<String> = errors.iter().take(ERRORS_SHOWN).map(ToString::to_string).collect();
-            anyhow::anyhow!("the requirements cannot be read:\n{}", lines.join("\n"))
-        })?;
-        let mut material = Material { models, ..Material::of_items(&global.namespace, &items) };
-        if let Some(project) = project_of(from) {
-            material.project = project.metadata.name;
-            material.title = project.spec.title.get(language).to_owned();
-            material.goal = project.spec.goal.get(language).to_owned();
-        }
-        write_all(&material, &arguments.folder, language, &formats, day)?
-    } else if let Some(baseline) = &arguments.baseline {
-        // Everything, also the date, is as it was when the baseline was taken.
+    let documents = if let Some(from) = &arguments.from {
+        render(&of_folder(global, from, models, language)?, language, &formats, day)?
+    } else if let Some(name) = &arguments.baseline {
         let desk = crate::spine::desk(global, report).await?.with_evidence(&Need::Baselines).await?;
-        let content = crate::project::content_of(&desk, baseline).await?;
-        let material = desk.material_of(&content, language)?;
-        write_all(&material, &arguments.folder, language, &formats, today(content.at)?)?
+        of_baseline(&desk, name, language, &formats).await?.documents
     } else {
         let desk = crate::spine::desk(global, report).await?;
         let material = Material { models, ..Material::gather(&desk, language).await? };
-        let files = write_all(&material, &arguments.folder, language, &formats, day)?;
+        let files = render(&material, language, &formats, day)?;
         if arguments.evidence {
-            let folder = arguments.folder.join("evidence");
+            let folder = folder.join("evidence");
             let desk = desk.with_evidence(&Need::All).await?;
             let count = maru_process::export(&desk, &folder).await?;
             report.line(format_args!("{} ({count} records)", folder.display()));
@@ -59,6 +85,7 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
         }
         files
     };
+    let files = write_all(&documents, &folder)?;
     for path in &files {
         report.line(path.display());
     }
@@ -66,12 +93,71 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
     Ok(0)
 }
 
-/// The project that a folder's `.maru/project.yaml` describes.
-fn project_of(folder: &Path) -> Option<Project> {
-    let file = folder.join(".maru/project.yaml");
-    let manifests = maru_cli::read_manifests(&[file.is_file().then_some(file)?]).ok()?;
-    let object = manifests.into_iter().map(|one| one.object).find(|object| object["kind"] == "Project")?;
-    serde_json::from_value(object).ok()
+/// Writes all of a project into one archive.
+async fn whole(
+    global: &GlobalArguments,
+    arguments: &ExportArguments,
+    archive: &Path,
+    language: Language,
+    formats: &[Format],
+    day: Date,
+    report: Report,
+) -> anyhow::Result<u8> {
+    let desk = crate::spine::desk(global, report).await?.with_evidence(&Need::All).await?;
+    let parts = if let Some(name) = &arguments.baseline {
+        of_baseline(&desk, name, language, formats).await?
+    } else {
+        let models = models(arguments.models.as_deref(), arguments.models.is_some())?;
+        let material = Material { models, ..Material::gather(&desk, language).await? };
+        Parts { documents: render(&material, language, formats, day)?, ..Parts::default() }
+    };
+    let count = parts.documents.len();
+    let records = maru_process::export_whole(&desk, parts, archive).await?;
+    let place = archive.display();
+    report.line(format_args!(
+        "{place}: {count} documents, {records} records; check it with: maru evidence verify {place}, or without Maru: sh verify.sh"
+    ));
+    report.value(&json!({"archive": archive, "documents": count, "records": records}));
+    Ok(0)
+}
+
+/// Makes what a folder's files say into documents' material, without verdicts.
+fn of_folder(
+    global: &GlobalArguments,
+    from: &Path,
+    models: Vec<Model>,
+    language: Language,
+) -> anyhow::Result<Material> {
+    let items = read_folder(&folder_files(from)?).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().take(ERRORS_SHOWN).map(ToString::to_string).collect();
+        anyhow::anyhow!("the requirements cannot be read:\n{}", lines.join("\n"))
+    })?;
+    let work = objects_of(from, "workitems.yaml", "WorkItem");
+    let material = Material { models, work, ..Material::of_items(&global.namespace, &items) };
+    Ok(match objects_of::<Project>(from, "project.yaml", "Project").into_iter().next() {
+        Some(project) => Material { project: project.metadata.name, ..material.described(&project.spec, language) },
+        None => material,
+    })
+}
+
+/// Makes the documents of a baseline: everything, also the date, is as it was when it was taken.
+async fn of_baseline(desk: &Desk, name: &str, language: Language, formats: &[Format]) -> anyhow::Result<Parts> {
+    let content = crate::project::content_of(desk, name).await?;
+    let material = desk.material_of(&content, language)?;
+    let documents = render(&material, language, formats, today(content.at)?)?;
+    let status =
+        desk.list::<maru_api::BaselineSpec>().await?.into_iter().find(|one: &Baseline| one.metadata.name == name);
+    let status = status.and_then(|one| one.status).unwrap_or_default();
+    let signed = status.content.zip(status.envelope);
+    Ok(Parts { documents, baseline: signed.map(|(digest, envelope)| (content, digest, envelope)) })
+}
+
+/// The objects of a kind in a file of a folder's `.maru`.
+fn objects_of<T: DeserializeOwned>(folder: &Path, file: &str, kind: &str) -> Vec<T> {
+    let file = folder.join(".maru").join(file);
+    let manifests = if file.is_file() { maru_cli::read_manifests(&[file]).unwrap_or_default() } else { Vec::new() };
+    let objects = manifests.into_iter().map(|one| one.object).filter(|object| object["kind"] == kind);
+    objects.filter_map(|object| serde_json::from_value(object).ok()).collect()
 }
 
 fn today(now: Timestamp) -> anyhow::Result<Date> {
@@ -110,28 +196,31 @@ pub(crate) async fn documents(
     now: Timestamp,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let material = Material { models, ..Material::gather(desk, language).await? };
-    write_all(&material, folder, language, formats, today(now)?)
+    write_all(&render(&material, language, formats, today(now)?)?, folder)
 }
 
-/// Writes the four documents in each format; returns their paths.
-fn write_all(
-    material: &Material,
-    folder: &Path,
-    language: Language,
-    formats: &[Format],
-    day: Date,
-) -> anyhow::Result<Vec<PathBuf>> {
+/// Makes the four documents in each format.
+fn render(material: &Material, language: Language, formats: &[Format], day: Date) -> anyhow::Result<Files> {
     anyhow::ensure!(!material.requirements.is_empty(), "project \"{}\" has no requirements", material.project);
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create \"{}\"", folder.display()))?;
-    let mut files = Vec::new();
+    let mut files = Files::new();
     for (name, document) in material.documents(language, day) {
         for format in formats {
-            let path = folder.join(format!("{name}.{}", format.extension()));
             let content =
                 write(&document, *format).with_context(|| format!("the document \"{name}\" cannot be made"))?;
-            std::fs::write(&path, content).with_context(|| format!("cannot write \"{}\"", path.display()))?;
-            files.push(path);
+            files.insert(format!("{name}.{}", format.extension()), content);
         }
+    }
+    Ok(files)
+}
+
+/// Writes files into a folder; returns their paths.
+fn write_all(documents: &Files, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create \"{}\"", folder.display()))?;
+    let mut files = Vec::new();
+    for (name, content) in documents {
+        let path = folder.join(name);
+        std::fs::write(&path, content).with_context(|| format!("cannot write \"{}\"", path.display()))?;
+        files.push(path);
     }
     Ok(files)
 }

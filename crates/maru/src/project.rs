@@ -10,8 +10,8 @@ use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use maru_api::{
     API_VERSION, Approval, ApprovalSpec, Approved, Baseline, BaselineSpec, BaselineStatus, Change, ChangeKind,
-    Decision, GROUP, GateResult, Language, Object, Project, ProjectSpec, ProjectStatus, Spec, VERSION, Verdict,
-    fingerprint_of,
+    Decision, GROUP, GateResult, Language, Object, Priority, Project, ProjectSpec, ProjectStatus, Requirement, Spec,
+    VERSION, Verdict, WorkItemSpec, fingerprint_of,
 };
 use maru_cli::table;
 use maru_process::{Content, Need};
@@ -166,6 +166,7 @@ async fn status(global: &GlobalArguments, report: Report) -> anyhow::Result<u8> 
     let found = project.as_ref().and_then(|one| one.status.clone()).unwrap_or_default();
     let checked = maru_process::summary(&desk).await?;
     let running = desk.runs().await?;
+    let work = desk.list::<WorkItemSpec>().await?;
     report.line(format_args!("project {}  {title}", desk.name()));
     if let Some(project) = &project {
         report.line(stage_line(project));
@@ -175,6 +176,19 @@ async fn status(global: &GlobalArguments, report: Report) -> anyhow::Result<u8> 
     }
     if !found.baseline.is_empty() {
         report.line(format_args!("baseline  {}, {} changes since", found.baseline, found.change_count));
+    }
+    if !work.is_empty() {
+        let of = |state: &str| work.iter().filter(|one| one.spec.state == state).count();
+        let is_bare = |one: &&Requirement| {
+            one.spec.priority == Priority::Must && !work.iter().any(|item| item.serves(&one.metadata.name))
+        };
+        report.line(format_args!(
+            "work  {} items: {} done, {} doing; {} requirements that must be met have none",
+            work.len(),
+            of("done"),
+            of("doing"),
+            requirements.iter().filter(is_bare).count()
+        ));
     }
     report.line(format_args!("evidence  {} records stand, {} problems", checked.records, checked.problems.len()));
     for problem in &checked.problems {
@@ -194,6 +208,7 @@ async fn status(global: &GlobalArguments, report: Report) -> anyhow::Result<u8> 
         "notMeasured": count(Some(Verdict::NotMeasured)),
         "evidence": checked,
         "environments": running,
+        "workItems": work.len(),
     }));
     Ok(0)
 }

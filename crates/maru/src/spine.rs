@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use maru_api::{Evidence, Language, Requirement, Subject, SubjectKind, Verdict};
+use maru_api::{Evidence, Language, Requirement, Subject, SubjectKind, Verdict, WorkItem, WorkItemSpec};
 use maru_cli::table;
 use maru_evidence::readers::Format;
 use maru_process::{Attestation, BLOB_BYTES_MAX, Checked, Desk, Ledger, Need};
@@ -53,8 +53,9 @@ pub(crate) async fn requirements(
         }
         RequirementCommand::Trace { language } => {
             let language = if language == "en" { Language::En } else { Language::Ko };
-            report.line(trace(&all, language));
-            report.value(&json!({"requirements": all}));
+            let work = desk.list::<WorkItemSpec>().await?;
+            report.line(trace(&all, &work, language));
+            report.value(&json!({"requirements": all, "workItems": work}));
         }
     }
     Ok(0)
@@ -151,7 +152,7 @@ fn class_line(class: &maru_api::Class) -> String {
 }
 
 /// Returns the traceability table: a goal, what derives from it, where it is done, how it is checked, what came out.
-pub(crate) fn trace(all: &[Requirement], language: Language) -> String {
+pub(crate) fn trace(all: &[Requirement], work: &[WorkItem], language: Language) -> String {
     let mut children: BTreeMap<&str, Vec<&Requirement>> = BTreeMap::new();
     let names: BTreeMap<&str, &Requirement> = all.iter().map(|one| (one.metadata.name.as_str(), one)).collect();
     let mut roots = Vec::new();
@@ -165,21 +166,26 @@ pub(crate) fn trace(all: &[Requirement], language: Language) -> String {
     let mut open: Vec<(usize, &Requirement)> = roots.into_iter().rev().map(|one| (0, one)).collect();
     // Each has one place, below its first parent; what only derives from itself has none.
     while let Some((depth, one)) = open.pop() {
-        rows.push(trace_row(depth, one, language));
+        rows.push(trace_row(depth, one, work, language));
         let below = children.remove(one.metadata.name.as_str()).unwrap_or_default();
         open.extend(below.into_iter().rev().map(|child| (depth + 1, child)));
     }
     for one in children.into_values().flatten() {
-        rows.push(trace_row(0, one, language));
+        rows.push(trace_row(0, one, work, language));
     }
     let header = match language {
-        Language::Ko => ["요구사항", "제목", "구성요소", "검증", "증거", "판정", "근거"],
-        Language::En => ["REQUIREMENT", "TITLE", "COMPONENTS", "CHECK", "EVIDENCE", "VERDICT", "REASON"],
+        Language::Ko => ["요구사항", "제목", "작업", "구성요소", "검증", "증거", "판정", "근거"],
+        Language::En => ["REQUIREMENT", "TITLE", "WORK", "COMPONENTS", "CHECK", "EVIDENCE", "VERDICT", "REASON"],
     };
     table(&header, &rows)
 }
 
-fn trace_row(depth: usize, one: &Requirement, language: Language) -> Vec<String> {
+fn trace_row(depth: usize, one: &Requirement, work: &[WorkItem], language: Language) -> Vec<String> {
+    let items = work.iter().filter(|item| item.serves(&one.metadata.name)).map(|item| {
+        let commits = item.spec.commits.iter().map(|id| format!(" {}", id.chars().take(8).collect::<String>()));
+        format!("{}{}", item.metadata.name, commits.collect::<String>())
+    });
+    let items = items.collect::<Vec<_>>().join("; ");
     let checks: Vec<String> = one.spec.verify.iter().map(|check| check.by.to_string()).collect();
     let found = one.status.iter().flat_map(|status| &status.checks);
     let evidence: Vec<String> =
@@ -192,6 +198,7 @@ fn trace_row(depth: usize, one: &Requirement, language: Language) -> Vec<String>
     vec![
         format!("{}{}", "  ".repeat(depth), one.metadata.name),
         shorten(one.spec.title.get(language), 28),
+        shorten(&items, 32),
         shorten(&one.spec.allocated_to.join(","), 24),
         shorten(&checks.join("; "), 36),
         evidence.join(","),

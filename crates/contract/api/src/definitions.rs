@@ -421,6 +421,8 @@ fn project() -> Definition {
         &[
             ("title", local()),
             ("goal", local()),
+            ("organisation", local()),
+            ("author", local()),
             ("language", one_of(&["ko", "en"])),
             ("method", text()),
             ("environments", list(object(&["name"], json!({"name": text(), "namespace": text()})))),

@@ -350,6 +350,10 @@ pub struct ProjectEnvironment {
     pub namespace: Option<String>,
 }
 
+fn is_empty_text(text: &LocalText) -> bool {
+    [Language::Ko, Language::En].iter().all(|language| text.get(*language).is_empty())
+}
+
 /// What a project is for, and by which rules it is judged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -360,6 +364,12 @@ pub struct ProjectSpec {
     /// What is reached when it is done.
     #[serde(default)]
     pub goal: LocalText,
+    /// Whose project it is; stands on covers.
+    #[serde(default, skip_serializing_if = "is_empty_text")]
+    pub organisation: LocalText,
+    /// Who writes its documents; stands on covers.
+    #[serde(default, skip_serializing_if = "is_empty_text")]
+    pub author: LocalText,
     /// The language of reasons and documents.
     #[serde(default)]
     pub language: Language,
@@ -798,6 +808,14 @@ pub struct WorkItemSpec {
 kind! {
     /// Something to do.
     WorkItem = WorkItemSpec, "workitems", Value
+}
+
+impl WorkItem {
+    /// Tells whether it is done for a requirement.
+    #[must_use]
+    pub fn serves(&self, requirement: &str) -> bool {
+        self.spec.requirements.iter().any(|name| name == requirement)
+    }
 }
 
 /// A place where the system runs.

@@ -70,12 +70,27 @@ pub fn export(replay: &Replay, keys: &Verifier, blobs: impl Fn(Digest) -> Option
     });
     files.insert("chain.json".to_owned(), format!("{}\n", canonical_json(&chain)).into_bytes());
     files.insert("README.txt".to_owned(), README.as_bytes().to_vec());
+    for (name, language) in [("verify.sh", "sh"), ("verify.py", "python")] {
+        files.insert(name.to_owned(), printed(language).as_bytes().to_vec());
+    }
     files
 }
 
+/// The page on the format: the programs that check an export are the ones that stand there.
+const PAGE: &str = include_str!("../../../../docs/formats/evidence.md");
+
+/// Returns the first block of a language in the page on the format.
+fn printed(language: &str) -> &'static str {
+    let after = PAGE.split_once(&format!("```{language}\n")).map_or("", |(_, after)| after);
+    after.split_once("```").map_or("", |(program, _)| program)
+}
+
 const README: &str = "\
-This is a project's evidence. It is checked without Maru: docs/formats/evidence.md of Maru's source has the command.
-이 폴더는 프로젝트의 증거입니다. Maru 없이 검증할 수 있으며, 명령은 Maru 소스의 docs/formats/evidence.md에 있습니다.
+This is a project's evidence. It is checked without Maru, by one of these, in this folder:
+이 폴더는 프로젝트의 증거입니다. 이 폴더에서 다음 가운데 하나로, Maru 없이 검증할 수 있습니다.
+
+    sh verify.sh            with openssl 3 and jq                        openssl 3과 jq
+    python3 verify.py .     with securesystemslib and cryptography       securesystemslib와 cryptography
 
 chain.json       the records in their order, and the last of them     기록의 순서와 마지막 기록
 envelopes/       DSSE envelopes over in-toto Statements, Ed25519      서명된 기록

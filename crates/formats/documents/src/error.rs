@@ -52,6 +52,12 @@ pub enum DocumentError {
         /// What the typesetter says.
         why: String,
     },
+    /// A file is no archive that can be read.
+    #[error("the ZIP archive cannot be read: {why}")]
+    Archive {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// A word names no format.
     #[error("format \"{text}\" is not known; use html, docx, xlsx, hwpx or pdf")]
     Format {

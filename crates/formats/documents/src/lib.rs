@@ -26,3 +26,4 @@ pub use reports::{
 };
 pub use svg::check_svg;
 pub use write::{Format, write};
+pub use zip::{from_zip, to_zip};

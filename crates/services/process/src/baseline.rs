@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use maru_api::{
     ApprovalSpec, ArchitectureSpec, BaselineItem, BaselineSpec, BaselineStatus, Change, ChangeKind, Decision, Digest,
-    GlossarySpec, Language, LocalText, Measured, MethodSpec, Outcome, Producer, ProjectSpec, RequirementSpec,
-    ServiceLevelObjectiveSpec, Spec as _, Window, canonical_json, fingerprint_of,
+    GlossarySpec, LocalText, Measured, MethodSpec, Outcome, Producer, ProjectSpec, RequirementSpec,
+    ServiceLevelObjectiveSpec, Spec as _, Window, WorkItemSpec, canonical_json, fingerprint_of,
 };
 use maru_evidence::{Draft, EvidenceKind};
 use maru_time::Timestamp;
@@ -405,6 +405,9 @@ fn content(object: &Value, spec: &BaselineSpec, room: &Room, snapshot: Snapshot,
     let words: Vec<Word> = with.words.iter().filter(about).cloned().collect();
     let approvals = approve::views(&words).into_iter().map(|one| (*one).clone()).collect();
     objects.insert(ApprovalSpec::KIND.to_owned(), approvals);
+    // What is done changes every day, and needs nobody's approval; documents tell how it was.
+    let work = room.of_kind(WorkItemSpec::KIND).iter().map(|one| frozen(one)).collect();
+    objects.insert(WorkItemSpec::KIND.to_owned(), work);
     // What the status says of gates and changes goes with the project, not with its state.
     for project in objects.get_mut(ProjectSpec::KIND).into_iter().flatten() {
         if let Some(fields) = project.as_object_mut() {
@@ -476,10 +479,9 @@ pub(crate) fn changes_since(last: &Last, room: &Room) -> (u64, Vec<Change>) {
     listed(last.content.snapshot().changes_to(&now))
 }
 
-/// Returns the title of a project as a baseline holds it.
-pub(crate) fn title_of(content: &Content, language: Language) -> String {
+/// Returns the project as a baseline holds it.
+pub(crate) fn project_of(content: &Content) -> ProjectSpec {
     let project = content.objects.get(ProjectSpec::KIND).and_then(|all| all.first());
-    let title = project.and_then(|project| project.pointer("/spec/title").cloned());
-    let title: LocalText = title.and_then(|title| serde_json::from_value(title).ok()).unwrap_or_default();
-    title.get(language).to_owned()
+    let spec = project.and_then(|project| project.get("spec").cloned());
+    spec.and_then(|spec| serde_json::from_value(spec).ok()).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use maru_api::{
     BaselineSpec, BaselineStatus, Digest, DocumentFile, DocumentSpec, DocumentStatus, DocumentType, GlossarySpec,
-    LocalText, RequirementSpec, Spec as _, canonical_json,
+    LocalText, ProjectSpec, RequirementSpec, Spec as _, WorkItemSpec, canonical_json,
 };
 use maru_documents::{Date, Format};
 use maru_time::{Timestamp, rfc3339_seconds};
@@ -43,7 +43,7 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Order {
     pub(crate) project: String,
-    pub(crate) title: String,
+    described: ProjectSpec,
     pub(crate) spec: DocumentSpec,
     pub(crate) source: Source,
     /// The digest of all that the files depend on.
@@ -88,7 +88,8 @@ pub(crate) fn plan(object: &Value, room: &Room, now: Timestamp) -> Step {
             }
         },
         None => {
-            let objects = [GlossarySpec::KIND, RequirementSpec::KIND].into_iter().flat_map(|kind| room.of_kind(kind));
+            let kinds = [GlossarySpec::KIND, RequirementSpec::KIND, WorkItemSpec::KIND];
+            let objects = kinds.into_iter().flat_map(|kind| room.of_kind(kind));
             Source::Now(objects.map(|object| (**object).clone()).collect())
         }
     };
@@ -98,8 +99,9 @@ pub(crate) fn plan(object: &Value, room: &Room, now: Timestamp) -> Step {
             objects.iter().map(|one| json!([one["metadata"]["name"], one["spec"], one["status"]])).collect()
         }
     };
-    let title = room.project_spec().title.get(spec.language).to_owned();
-    let content = Digest::of(canonical_json(&json!([spec, made_of, title])).as_bytes());
+    let described = room.project_spec();
+    let words = [&described.title, &described.goal, &described.organisation, &described.author];
+    let content = Digest::of(canonical_json(&json!([spec, made_of, words])).as_bytes());
     if status.content == Some(content) {
         return Step::Nothing;
     }
@@ -107,7 +109,7 @@ pub(crate) fn plan(object: &Value, room: &Room, now: Timestamp) -> Step {
     if is_fresh && matches!(source, Source::Now(_)) && !status.files.is_empty() {
         return Step::Nothing;
     }
-    Step::Make(Box::new(Order { project: room.project.clone(), title, spec, source, content, now }))
+    Step::Make(Box::new(Order { project: room.project.clone(), described, spec, source, content, now }))
 }
 
 /// Returns the content's digest of a signed baseline.
@@ -162,8 +164,8 @@ fn material(order: &Order, ledger: &Ledger) -> Result<(Material, Timestamp), Led
         }
         Source::Now(objects) => (objects.clone(), order.now),
     };
-    let material = Material::of_objects(ledger, &order.project, &order.title, objects)?;
-    Ok((material, content))
+    let material = Material::of_objects(ledger, &order.project, objects)?;
+    Ok((material.described(&order.described, order.spec.language), content))
 }
 
 fn day_of(at: Timestamp) -> Option<Date> {

@@ -215,6 +215,11 @@ impl Ledger {
         self.current(project)
     }
 
+    /// Returns the key that signs a project's evidence, when something was signed and this is no copy.
+    pub(crate) fn signer_if_any(&self, project: &str) -> Result<Option<Signer>, LedgerError> {
+        if self.project(project)?.join("key.pk8").exists() { self.signer(project).map(Some) } else { Ok(None) }
+    }
+
     /// The key whose turn it is; finishes a handing over that was cut short. The chain is locked.
     fn current(&self, project: &str) -> Result<Signer, LedgerError> {
         let folder = self.project(project)?;

@@ -29,6 +29,7 @@ mod seal;
 mod speed;
 mod versions;
 mod view;
+mod whole;
 
 pub use analysis::{
     Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,
@@ -45,3 +46,4 @@ pub use mirror::Need;
 pub use objectives::WindowChoice;
 pub use pack::{Checked, PackError, Problem, export, summary, verify, verify_folder};
 pub use papers::Material;
+pub use whole::{Parts, export_whole};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use maru_api::Digest;
-use maru_evidence::export as archive;
+use maru_evidence::export::{self as archive, ARCHIVE_BYTES_MAX, Files};
 use maru_evidence::{PublicKey, Verifier, check_raw, replay};
 use serde::Serialize;
 
@@ -18,6 +18,10 @@ use crate::desk_error::DeskError;
 use crate::ledger::{BLOB_BYTES_MAX, LedgerError};
 use crate::seal::{Found, Seals, chain_of};
 use crate::view::View;
+use crate::whole;
+
+/// How deep the folders of an export are.
+const FOLDER_DEPTH_MAX: usize = 8;
 
 /// An exported folder could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,9 @@ pub enum PackError {
     /// The archive.
     #[error(transparent)]
     Archive(#[from] archive::ArchiveError),
+    /// The archive, as ZIP.
+    #[error(transparent)]
+    Zip(#[from] maru_documents::DocumentError),
     /// The disk failed.
     #[error("could not {action} \"{}\"", path.display())]
     Io {
@@ -44,7 +51,7 @@ pub enum PackError {
         source: io::Error,
     },
     /// Something is in the way.
-    #[error("\"{}\" is there already; name a folder or a .tar file that is new", .0.display())]
+    #[error("\"{}\" is there already; name a folder, a .tar or a .zip file that is new", .0.display())]
     NotEmpty(PathBuf),
     /// A file of the folder is not what it should be.
     #[error("\"{}\" is damaged: {why}", path.display())]
@@ -155,20 +162,15 @@ pub async fn summary(desk: &Desk) -> Result<Checked, PackError> {
     Ok(checked)
 }
 
-/// Writes all evidence of a project, and its requirements with their verdicts, into a new folder, or into a tar file when
-/// the path ends with `.tar`; returns how many records there are.
-///
-/// # Errors
-/// When the place is in use, the API server or a disk fails.
-pub async fn export(desk: &Desk, place: &Path) -> Result<u64, PackError> {
-    let is_used = fs::read_dir(place).map_or(place.exists(), |mut entries| entries.next().is_some());
-    if is_used {
-        return Err(PackError::NotEmpty(place.to_owned()));
-    }
+/// Returns the files of a project's evidence up to a record, or all of it, and how many records there are.
+pub(crate) fn gather(desk: &Desk, until: Option<Digest>) -> Result<(Files, u64), PackError> {
     let (project, ledger) = (desk.name(), desk.ledger());
     let verifier = ledger.verifier(project)?;
     let mut blobs = Vec::new();
-    let mut next = ledger.head(project)?.head;
+    let mut next = match until {
+        Some(until) => Some(until),
+        None => ledger.head(project)?.head,
+    };
     while let Some(digest) = next {
         let envelope = ledger.get(digest)?;
         let verified = maru_evidence::open(&verifier, digest, &envelope)
@@ -178,76 +180,121 @@ pub async fn export(desk: &Desk, place: &Path) -> Result<u64, PackError> {
     }
     blobs.reverse();
     let replay = replay(project, &verifier, &blobs);
-    let mut files = archive::export(&replay, &verifier, |digest| ledger.get(digest).ok());
+    let files = archive::export(&replay, &verifier, |digest| ledger.get(digest).ok());
+    Ok((files, replay.chain.length()))
+}
+
+/// Writes all evidence of a project, and its requirements with their verdicts, into a new folder, or into an archive when
+/// the path ends with `.tar` or `.zip`; returns how many records there are.
+///
+/// # Errors
+/// When the place is in use, the API server or a disk fails.
+pub async fn export(desk: &Desk, place: &Path) -> Result<u64, PackError> {
+    check_is_new(place)?;
+    let (mut files, records) = gather(desk, None)?;
     let requirements = desk.requirements().await?;
     files.insert("requirements.json".to_owned(), serde_json::to_vec_pretty(&requirements).unwrap_or_default());
-    if is_archive(place) {
-        let content = archive::to_tar(&files)?;
-        fs::write(place, content).map_err(io_error("write", place))?;
-    } else {
-        for (name, content) in &files {
-            let path = place.join(name);
-            let folder = path.parent().unwrap_or(place);
-            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-            fs::write(&path, content).map_err(io_error("write", &path))?;
+    write(&files, place)?;
+    Ok(records)
+}
+
+pub(crate) fn check_is_new(place: &Path) -> Result<(), PackError> {
+    let is_used = fs::read_dir(place).map_or(place.exists(), |mut entries| entries.next().is_some());
+    if is_used { Err(PackError::NotEmpty(place.to_owned())) } else { Ok(()) }
+}
+
+/// Writes files into a folder, or into one archive when the place is called so: the same files give the same bytes.
+pub(crate) fn write(files: &Files, place: &Path) -> Result<(), PackError> {
+    if let Some(kind) = Archive::of(place) {
+        let content = match kind {
+            Archive::Tar => archive::to_tar(files)?,
+            Archive::Zip => maru_documents::to_zip(files)?,
+        };
+        return fs::write(place, content).map_err(io_error("write", place));
+    }
+    for (name, content) in files {
+        let path = place.join(name);
+        let folder = path.parent().unwrap_or(place);
+        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        fs::write(&path, content).map_err(io_error("write", &path))?;
+    }
+    Ok(())
+}
+
+/// How files are put into one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Archive {
+    Tar,
+    Zip,
+}
+
+impl Archive {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "tar" => Some(Self::Tar),
+            "zip" => Some(Self::Zip),
+            _ => None,
         }
     }
-    Ok(replay.chain.length())
 }
 
-fn is_archive(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "tar")
-}
-
-/// Checks an exported folder or tar file: envelopes, signatures, the chain from its first record to its end, the reports.
-/// With `trusted` the keys that came along are not believed.
+/// Checks an exported folder or archive: envelopes, signatures, the chain from its first record to its end, the reports; of
+/// the archive of a whole project the sums of all files as well. With `trusted` the keys that came along are not believed.
 ///
 /// # Errors
 /// When it cannot be read; what does not stand is no error but told.
 pub fn verify_folder(place: &Path, trusted: Option<PublicKey>) -> Result<Checked, PackError> {
-    let files = if is_archive(place) {
-        archive::from_tar(&fs::read(place).map_err(io_error("read", place))?)?
-    } else {
-        let mut files = archive::Files::new();
-        for part in ["envelopes", "raw", "keys"] {
-            for path in files_of(&place.join(part))? {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                files.insert(format!("{part}/{name}"), read_limited(&path)?);
-            }
+    let mut files = match Archive::of(place) {
+        Some(Archive::Tar) => archive::from_tar(&read_limited(place, ARCHIVE_BYTES_MAX)?)?,
+        Some(Archive::Zip) => {
+            let limit = usize::try_from(ARCHIVE_BYTES_MAX).unwrap_or(usize::MAX);
+            maru_documents::from_zip(&read_limited(place, ARCHIVE_BYTES_MAX)?, limit)?
         }
-        files.insert("chain.json".to_owned(), read_limited(&place.join("chain.json"))?);
-        files
+        None => read_folder(place)?,
     };
     let trusted = trusted.map(|key| Verifier::new([key]));
+    let whole = if files.contains_key("evidence/chain.json") { std::mem::take(&mut files) } else { Files::new() };
+    let below =
+        |(path, content): (&String, &Vec<u8>)| Some((path.strip_prefix("evidence/")?.to_owned(), content.clone()));
+    files.extend(whole.iter().filter_map(below));
     let found = archive::check(&files, trusted.as_ref());
+    let mut problems = found.problems;
+    if !whole.is_empty() {
+        problems.extend(whole::check(&whole, &found.keys));
+    }
     Ok(Checked {
         project: found.project,
         key_id: found.keys.join(", "),
         head: found.records.last().map(|record| record.digest),
         records: found.records.len() as u64,
-        problems: found.problems.into_iter().map(|why| Problem { what: "export".to_owned(), why }).collect(),
+        problems: problems.into_iter().map(|why| Problem { what: "export".to_owned(), why }).collect(),
     })
 }
 
-fn read_limited(path: &Path) -> Result<Vec<u8>, PackError> {
+fn read_limited(path: &Path, bytes_max: u64) -> Result<Vec<u8>, PackError> {
     let length = fs::metadata(path).map_err(io_error("read", path))?.len();
-    if length > BLOB_BYTES_MAX as u64 {
-        let why = format!("it has {length} bytes, at most {BLOB_BYTES_MAX} are read");
+    if length > bytes_max {
+        let why = format!("it has {length} bytes, at most {bytes_max} are read");
         return Err(PackError::Damaged { path: path.to_owned(), why });
     }
     fs::read(path).map_err(io_error("read", path))
 }
 
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, PackError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io_error("list", folder)(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        files.push(entry.map_err(io_error("list", folder))?.path());
+/// Reads all files below a folder; links are not followed.
+fn read_folder(place: &Path) -> Result<Files, PackError> {
+    let mut files = Files::new();
+    let mut open = vec![(place.to_owned(), String::new())];
+    while let Some((folder, prefix)) = open.pop() {
+        for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
+            let entry = entry.map_err(io_error("list", &folder))?;
+            let kind = entry.file_type().map_err(io_error("read", &entry.path()))?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if kind.is_dir() && prefix.split('/').count() <= FOLDER_DEPTH_MAX {
+                open.push((entry.path(), format!("{name}/")));
+            } else if kind.is_file() {
+                files.insert(name, read_limited(&entry.path(), BLOB_BYTES_MAX as u64)?);
+            }
+        }
     }
-    files.sort();
     Ok(files)
 }

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use maru_api::{
-    Digest, GlossarySpec, GlossaryTerm, Language, LocalText, Priority, Requirement, RequirementSpec, Spec as _,
-    SubjectKind, Verdict,
+    Digest, GlossarySpec, GlossaryTerm, Language, LocalText, Priority, ProjectSpec, Requirement, RequirementSpec,
+    Spec as _, SubjectKind, Verdict, WorkItem, WorkItemSpec,
 };
 use maru_documents as documents;
 use maru_evidence::{EvidenceKind, Statement};
 use maru_models::Model;
 use maru_time::{Timestamp, rfc3339_seconds};
 
-use crate::baseline::{Content, title_of};
+use crate::baseline::{Content, project_of};
 use crate::desk::Desk;
 use crate::desk_error::DeskError;
 use crate::ledger::{Ledger, LedgerError};
@@ -42,8 +43,14 @@ pub struct Material {
     pub approvers: Vec<documents::Approver>,
     /// What the project is for.
     pub goal: String,
+    /// Whose project it is.
+    pub organisation: String,
+    /// Who writes its documents.
+    pub author: String,
     /// The conceptual models.
     pub models: Vec<Model>,
+    /// What is done for requirements.
+    pub work: Vec<WorkItem>,
 }
 
 impl Material {
@@ -53,34 +60,35 @@ impl Material {
     /// When the API server or the disk fails. Evidence that does not stand is left out: no status rests on it.
     pub async fn gather(desk: &Desk, language: Language) -> Result<Self, DeskError> {
         let requirements = desk.requirements().await?;
-        let texts = desk
-            .project()
-            .await?
-            .map(|one| [&one.spec.title, &one.spec.goal].map(|text| text.get(language).to_owned()));
-        let [title, goal] = texts.unwrap_or_default();
+        let described = desk.project().await?.map(|one| one.spec).unwrap_or_default();
         let project = desk.name().to_owned();
         let desk = desk.clone().with_evidence(&Need::Envelopes(named_by(&requirements))).await?;
         let statements = standing(desk.ledger(), &project, &requirements)?;
         let glossary = desk.glossary().await?;
-        Ok(Self { project, title, goal, requirements, statements, glossary, ..Self::default() })
+        let work = desk.list::<WorkItemSpec>().await?;
+        let material = Self { project, requirements, statements, glossary, work, ..Self::default() };
+        Ok(material.described(&described, language))
+    }
+
+    /// Takes from a project what stands on covers and in purposes.
+    #[must_use]
+    pub fn described(self, project: &ProjectSpec, language: Language) -> Self {
+        let text = |text: &LocalText| text.get(language).to_owned();
+        Self {
+            title: text(&project.title),
+            goal: text(&project.goal),
+            organisation: text(&project.organisation),
+            author: text(&project.author),
+            ..self
+        }
     }
 
     /// Gathers what objects of now say. Blocks on the disk.
-    pub(crate) fn of_objects(
-        ledger: &Ledger,
-        project: &str,
-        title: &str,
-        objects: Vec<Value>,
-    ) -> Result<Self, LedgerError> {
-        let glossary = terms_of(&objects);
-        let requirements: Vec<Requirement> = objects
-            .into_iter()
-            .filter(is_requirement)
-            .filter_map(|object| serde_json::from_value(object).ok())
-            .collect();
+    pub(crate) fn of_objects(ledger: &Ledger, project: &str, objects: Vec<Value>) -> Result<Self, LedgerError> {
+        let (glossary, work) = (terms_of(&objects), all_of(&objects, WorkItemSpec::KIND));
+        let requirements: Vec<Requirement> = all_of(&objects, RequirementSpec::KIND);
         let statements = standing(ledger, project, &requirements)?;
-        let (project, title) = (project.to_owned(), title.to_owned());
-        Ok(Self { project, title, requirements, statements, glossary, ..Self::default() })
+        Ok(Self { project: project.to_owned(), requirements, statements, glossary, work, ..Self::default() })
     }
 
     /// Gathers what a baseline holds: the same at any later time. Blocks on the disk.
@@ -98,17 +106,22 @@ impl Material {
         };
         let statements = statements_of(ledger, &content.project, &requirements)?;
         let statements = statements.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self {
+        let material = Self {
             project: content.project.clone(),
-            title: title_of(content, language),
             requirements,
             statements,
             glossary: content.objects.get(GlossarySpec::KIND).map(|all| terms_of(all)).unwrap_or_default(),
+            work: content
+                .objects
+                .get(WorkItemSpec::KIND)
+                .map(|all| all_of(all, WorkItemSpec::KIND))
+                .unwrap_or_default(),
             baseline: Some(content.name.clone()),
             revisions: revisions_of(ledger, content, language)?,
             approvers: approvers_of(content, language),
             ..Self::default()
-        })
+        };
+        Ok(material.described(&project_of(content), language))
     }
 
     /// Returns the four documents with the names of their files. Pure: the same material and day give the same documents.
@@ -128,8 +141,10 @@ impl Material {
     }
 }
 
-fn is_requirement(object: &Value) -> bool {
-    object.get("kind").and_then(Value::as_str) == Some(RequirementSpec::KIND)
+/// Returns the objects of a kind among others, as far as they can be read.
+fn all_of<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Vec<T> {
+    let own = objects.iter().filter(|one| one.get("kind").and_then(Value::as_str) == Some(kind));
+    own.filter_map(|object| T::deserialize(object).ok()).collect()
 }
 
 /// Returns the terms of glossaries among objects.
@@ -180,6 +195,11 @@ fn statements_of(ledger: &Ledger, project: &str, requirements: &[Requirement]) -
         Ok(opened.statement)
     };
     Ok(named_by(requirements).into_iter().map(|digest| (digest, open(digest))).collect())
+}
+
+/// Git's ids are long; twelve digits tell commits apart.
+fn short(commit: &str) -> String {
+    commit.chars().take(12).collect()
 }
 
 pub(crate) struct Paper<'a> {
@@ -249,8 +269,8 @@ impl Paper<'_> {
             number: format!("{}-{number}", material.project.to_uppercase()),
             version: material.baseline.clone().unwrap_or_default(),
             date: self.day,
-            organisation: String::new(),
-            author: String::new(),
+            organisation: material.organisation.clone(),
+            author: material.author.clone(),
             baseline: material.baseline.clone(),
             approvers: material.approvers.clone(),
             revisions: material.revisions.clone(),
@@ -339,7 +359,8 @@ impl Paper<'_> {
             derived_from: parents_of(one),
             components: one.spec.allocated_to.clone(),
             models: self.models_of(one),
-            code: Vec::new(),
+            work: self.material.work.iter().filter(|item| item.serves(&one.metadata.name)).map(Self::work_of).collect(),
+            code: self.commits_of(one),
             tests: of_kind(
                 one,
                 &["test", "load", "drill", "scan", "bom", "install", "survey", "experiment", "provenance", "approval"],
@@ -353,8 +374,34 @@ impl Paper<'_> {
         documents::TraceabilityMatrix {
             cover: self.cover("TM"),
             rows: self.material.requirements.iter().map(row).collect(),
-            orphans: self.lonely_models(),
+            orphans: [self.lonely_models(), self.lonely_work()].concat(),
         }
+    }
+
+    fn work_of(item: &WorkItem) -> String {
+        let state = item.spec.state.as_str();
+        if state.is_empty() { item.metadata.name.clone() } else { format!("{} ({state})", item.metadata.name) }
+    }
+
+    fn commits_of(&self, one: &Requirement) -> Vec<String> {
+        let items = self.material.work.iter().filter(|item| item.serves(&one.metadata.name));
+        let mut commits: Vec<String> = items.flat_map(|item| item.spec.commits.iter().map(|id| short(id))).collect();
+        commits.sort();
+        commits.dedup();
+        commits
+    }
+
+    /// Work that serves no requirement of the project.
+    fn lonely_work(&self) -> Vec<documents::Orphan> {
+        let names = self.material.requirements.iter().map(|one| one.metadata.name.as_str());
+        let names: BTreeSet<&str> = names.collect();
+        let is_lonely = |item: &&WorkItem| !item.spec.requirements.iter().any(|name| names.contains(name.as_str()));
+        let orphan = |item: &WorkItem| documents::Orphan {
+            kind: word(self.language, "작업 항목", "work item").to_owned(),
+            name: item.metadata.name.clone(),
+            reason: word(self.language, "요구사항과 이어지지 않음", "names no requirement").to_owned(),
+        };
+        self.material.work.iter().filter(is_lonely).map(orphan).collect()
     }
 
     fn tests(&self) -> documents::TestResult {

@@ -43,7 +43,10 @@ pub struct TraceRow {
     /// Models and diagrams about it.
     #[serde(default)]
     pub models: Vec<String>,
-    /// Code that names it.
+    /// What is done for it.
+    #[serde(default)]
+    pub work: Vec<String>,
+    /// The commits that did it.
     #[serde(default)]
     pub code: Vec<String>,
     /// Tests that verify it.
@@ -136,7 +139,7 @@ fn matrix(draft: &mut Draft, data: &TraceabilityMatrix) {
             lines(&above),
             lines(&row.components),
             lines(&row.models),
-            lines(&row.code),
+            lines(&[row.work.as_slice(), &row.code].concat()),
             lines(&row.tests),
             lines(&row.objectives),
             lines(&evidence),
@@ -152,14 +155,14 @@ fn matrix(draft: &mut Draft, data: &TraceabilityMatrix) {
         Phrase::Source,
         Phrase::Components,
         Phrase::Models,
-        Phrase::Code,
+        Phrase::WorkAndCommits,
         Phrase::Tests,
         Phrase::Objectives,
         Phrase::Evidence,
         Phrase::Verdict,
         Phrase::Reason,
     ];
-    let widths = [5, 7, 4, 5, 6, 7, 4, 7, 5, 7, 4, 8];
+    let widths = [5, 7, 4, 5, 6, 6, 5, 7, 5, 7, 4, 8];
     let caption = draft.word(Phrase::Matrix).to_owned();
     draft.table(Some(caption), Some(Phrase::Matrix), &heads, &widths, rows);
 }
@@ -210,10 +213,11 @@ fn reverse(draft: &mut Draft, data: &TraceabilityMatrix) {
     draft.heading(1, Phrase::ReverseMatrix, Numbering::Counted);
     draft.paragraph(draft.word(Phrase::ReverseIntroduction));
     let mut rows = Vec::new();
-    let kinds: [(Phrase, Artefacts); 5] = [
+    let kinds: [(Phrase, Artefacts); 6] = [
         (Phrase::Components, |row| &row.components),
         (Phrase::Models, |row| &row.models),
-        (Phrase::Code, |row| &row.code),
+        (Phrase::Work, |row| &row.work),
+        (Phrase::Commits, |row| &row.code),
         (Phrase::Tests, |row| &row.tests),
         (Phrase::Objectives, |row| &row.objectives),
     ];

@@ -42,7 +42,7 @@ const WITHIN_MILLIONTHS: u32 = 10_000;
 /// So many members of conflicts are tried for a relaxation of their own.
 const RELAXED_MAX: usize = 24;
 /// So many nodes are looked at for one answer, fewer where each costs more.
-const NODES: (u64, u64) = (64, 20_000);
+const NODES: (u64, u64) = (300, 20_000);
 /// So many options are looked at for one answer.
 const OPTIONS_LOOKED_AT: u64 = 4_000_000;
 

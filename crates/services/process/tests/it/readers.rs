@@ -6,7 +6,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use maru_api::Verdict;
 use maru_evidence::readers::Format;
-use maru_process::{Attestation, Desk, Ledger, Need};
+use maru_process::{Attestation, Desk, Ledger, Need, Parts};
 use maru_time::system_clock;
 use serde_json::{Value, json};
 
@@ -169,4 +169,90 @@ async fn reports_open_the_stages_that_no_requirement_asks_for() {
         "imageID": format!("docker.io/shop/x@{}", maru_api::Digest::of(b"another")), "state": {"running": {}}}]}});
     pods.patch_status("orders-1", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
     house.until("nfr-1", Verdict::NotMeasured, "another orders than the one that runs now").await;
+}
+
+/// Runs a program in a folder; none when it is not on this machine.
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+    let output = std::process::Command::new(program).args(arguments).current_dir(folder).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Some((output.status.success(), said))
+}
+
+#[tokio::test]
+async fn one_archive_holds_a_project_and_the_programs_that_check_it() {
+    let house = House::start().await;
+    let project = json!({"metadata": {"name": PROJECT}, "spec": {"language": "en"}});
+    house.create(Some(PROJECT), "maru.dev/v1alpha1", "Project", project).await;
+    house.require("fr-1", requirement("Orders shall be taken.", &[])).await;
+    house.attest(PASSED, &[], None).await;
+    house.until("fr-1", Verdict::Conforming, "passed").await;
+    let baseline = json!({"metadata": {"name": "v1"}, "spec": {"title": "as ordered"}});
+    house.create(Some(PROJECT), "maru.dev/v1alpha1", "Baseline", baseline).await;
+    let taken = maru_testkit::wait_for(PATIENCE, "the baseline to be signed", async || {
+        let all = house.desk.list::<maru_api::BaselineSpec>().await.unwrap();
+        let status = all.into_iter().next()?.status?;
+        Some((status.content?, status.envelope?))
+    })
+    .await;
+    let parts = || Parts {
+        documents: [("matrix.html".to_owned(), b"<p>matrix</p>".to_vec())].into(),
+        baseline: Some((house.desk.content(taken.0).unwrap(), taken.0, taken.1)),
+    };
+    let place = |name: &str| house.folder.join(name);
+    let records = maru_process::export_whole(&house.desk, parts(), &place("a.zip")).await.unwrap();
+    assert_eq!(records, 2);
+    // Of a baseline: the same bytes, whatever was recorded since.
+    house.attest(PASSED, &[], None).await;
+    maru_process::export_whole(&house.desk, parts(), &place("b.zip")).await.unwrap();
+    assert!(std::fs::read(place("a.zip")).unwrap() == std::fs::read(place("b.zip")).unwrap(), "the bytes differ");
+    let now = Parts { documents: parts().documents, baseline: None };
+    assert_eq!(maru_process::export_whole(&house.desk, now, &place("now.tar")).await.unwrap(), 3);
+    maru_process::export_whole(&house.desk, parts(), &place("folder")).await.unwrap();
+    for name in ["a.zip", "now.tar", "folder"] {
+        let checked = maru_process::verify_folder(&place(name), None).unwrap();
+        assert_eq!(checked.problems, [], "{name}");
+    }
+    // Whoever has no key of the project makes one too; its sums are not signed.
+    house.let_view("viewer").await;
+    let copy = house.desk_of("viewer").with_evidence(&Need::All).await.unwrap();
+    let now = Parts { documents: parts().documents, baseline: None };
+    maru_process::export_whole(&copy, now, &place("viewer.zip")).await.unwrap();
+    assert_eq!(maru_process::verify_folder(&place("viewer.zip"), None).unwrap().problems, []);
+
+    if run(house.folder.path(), "jq", &["--version"]).is_some()
+        && run(house.folder.path(), "openssl", &["version"]).is_some()
+    {
+        let (is_right, said) = run(&place("folder"), "sh", &["verify.sh"]).unwrap();
+        assert!(is_right && said.contains("verified 2 records of shop") && said.contains("signed by key"), "{said}");
+    } else {
+        println!("skipped: openssl and jq are not here");
+    }
+    // A Python that has the library, perhaps of a virtual environment.
+    let python =
+        std::env::var_os("MARU_PYTHON").map_or_else(|| "python3".into(), |name| name.to_string_lossy().into_owned());
+    let has_library = run(house.folder.path(), &python, &["-c", "import securesystemslib.dsse, cryptography"]);
+    if has_library.is_some_and(|(works, _)| works) {
+        let (is_right, said) = run(&place("folder"), &python, &["evidence/verify.py", "evidence"]).unwrap();
+        assert!(is_right && said.contains("verified 2 records of shop"), "{said}");
+    } else {
+        println!("skipped: {python} has no securesystemslib; name one that has by MARU_PYTHON");
+    }
+    if let Some((is_right, said)) = run(house.folder.path(), "python3", &["-m", "zipfile", "-t", "a.zip"]) {
+        assert!(is_right, "{said}");
+    }
+    // An altered document, an added file, and sums that were made anew are found.
+    std::fs::write(place("folder/documents/matrix.html"), "<p>better</p>").unwrap();
+    let problems = |place: &Path| {
+        let checked = maru_process::verify_folder(place, None).unwrap();
+        checked.problems.into_iter().map(|one| one.why).collect::<Vec<_>>()
+    };
+    assert_eq!(problems(&place("folder")), ["documents/matrix.html is not as SHA256SUMS says"]);
+    if let Some((is_right, said)) = run(&place("folder"), "sh", &["verify.sh"]) {
+        assert!(!is_right, "{said}");
+    }
+    let sums = std::fs::read_to_string(place("folder/SHA256SUMS")).unwrap();
+    let digest = |text: &str| maru_api::Digest::of(text.as_bytes()).hex();
+    let forged = sums.replace(&digest("<p>matrix</p>"), &digest("<p>better</p>"));
+    std::fs::write(place("folder/SHA256SUMS"), forged).unwrap();
+    assert_eq!(problems(&place("folder")), ["SHA256SUMS.sig does not fit SHA256SUMS"]);
 }
