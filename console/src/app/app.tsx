@@ -2,16 +2,16 @@
 import { MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { Suspense, useMemo, useSyncExternalStore } from 'react';
+import { lazy, Suspense, useMemo, useSyncExternalStore } from 'react';
 import { createBrowserRouter, RouterProvider } from 'react-router';
 import { connection } from '../api/connection';
 import { useKinds } from '../api/discovery';
 import { ApiError } from '../api/http';
 import { useSession } from '../api/session';
+import { paths } from '../paths';
 import { Loading } from '../ui/faces';
 import { PageBoundary } from './boundary';
-import { Login } from './login';
-import { pages } from './navigation';
+import { type PageEntry, pages } from './navigation';
 import { NotFound } from './not-found';
 import { Shell } from './shell';
 import { theme, variables } from './theme';
@@ -61,6 +61,17 @@ function Entrance() {
   );
 }
 
+const Login = lazy(async () => {
+  const [part] = await Promise.all([import('./login'), import('./all-styles')]);
+  return { default: part.Login };
+});
+
+/** Home has its styles already. */
+function loader(route: PageEntry['routes'][number]): PageEntry['routes'][number]['load'] {
+  if (route.path === paths.home()) return route.load;
+  return async () => (await Promise.all([route.load(), import('./all-styles')]))[0];
+}
+
 function Routes() {
   const session = useSession();
   const kinds = useKinds();
@@ -73,7 +84,7 @@ function Routes() {
             ...pages
               .filter((page) => page.needs({ kinds, session }))
               .flatMap((page) => page.routes)
-              .map((route) => ({ path: route.path, lazy: route.load })),
+              .map((route) => ({ path: route.path, lazy: loader(route) })),
             { path: '*', Component: NotFound },
           ],
         },

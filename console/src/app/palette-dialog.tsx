@@ -23,6 +23,7 @@ import { defineTexts, pickText, useTexts } from '../i18n/texts';
 import { score, wordsOf } from '../lib/match';
 import { recent } from '../lib/recent';
 import { paths, resourceName } from '../paths';
+import './all-styles';
 import { navigationTexts, pages } from './navigation';
 import { GO_KEYS, type PaletteAction, useGoTargets } from './palette';
 import classes from './palette.module.css';
