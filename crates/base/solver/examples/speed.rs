@@ -70,7 +70,7 @@ fn main() {
         for (tightness, seed) in [(20, 1), (10, 2), (5, 3)] {
             let mut model = architecture(services, options, chains, tightness, seed);
             // What the room of the process allows: fewer nodes where each costs more.
-            let nodes = (4_000_000 / (services * options) as u64).clamp(64, 20_000);
+            let nodes = (180_000_000 / (services * options) as u64).clamp(1_000, 15_000);
             let limits = |nodes| Limits { nodes, within_millionths: 10_000, ..Limits::default() };
             println!("{services} × {options}, {chains} chains, {tightness} %:");
             let mut cost = None;

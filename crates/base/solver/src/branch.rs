@@ -14,6 +14,8 @@ use crate::table::{BETTER, real};
 const TRIED_OPTIONS_MAX: usize = 4_000;
 /// So many splits of single choices are tried, the most mixed ones.
 const TRIED_MAX: usize = 8;
+/// The same where any selection will do.
+const TRIED_FOR_ANY_MAX: usize = 3;
 /// So many counts are tried.
 const COUNTS_MAX: usize = 6;
 /// More cases than this are not put on top of each other.
@@ -38,10 +40,12 @@ impl Search<'_> {
             let times = [0, 1].map(|_| padded(&way, &times));
             return Fate::Split(Split { way, times });
         }
+        let tried = if self.wanted == Wanted::Best { TRIED_MAX } else { TRIED_FOR_ANY_MAX };
         let mut ways = self.counts(task, look);
+        ways.truncate(tried);
         let open: usize = task.left.iter().map(Vec::len).filter(|options| *options > 1).sum();
         let mut splits = splits(task, look);
-        splits.truncate(if open > TRIED_OPTIONS_MAX { 1 } else { TRIED_MAX });
+        splits.truncate(if open > TRIED_OPTIONS_MAX { 1 } else { tried });
         ways.extend(splits);
         if ways.len() < 2 {
             let times = Rc::new(look.times.clone());
@@ -85,15 +89,12 @@ impl Search<'_> {
                 })
             }
         };
-        let most = if self.limits[BETTER] == i64::MAX {
-            look.value.abs().mul_add(0.1, 1.0)
-        } else {
-            (real(self.limits[BETTER]) - look.value).max(0.0) + 1.0
+        let most = match self.wanted {
+            Wanted::Any => (1.0 - look.value).max(0.0) + 1e-6,
+            Wanted::Best if self.limits[BETTER] == i64::MAX => look.value.abs().mul_add(0.1, 1.0),
+            Wanted::Best => (real(self.limits[BETTER]) - look.value).max(0.0) + 1.0,
         };
-        let gain = |part: &Look| {
-            let gain = part.value - look.value;
-            if self.wanted == Wanted::Any && !part.relaxed.infeasible { 0.0 } else { gain.clamp(0.0, most) / most }
-        };
+        let gain = |part: &Look| (part.value - look.value).clamp(0.0, most) / most;
         let gains = [gain(&looks[0]), gain(&looks[1])];
         let worth = (gains[0] + 1e-3) * (gains[1] + 1e-3);
         let [first, second] = looks.map(|look| Rc::new(look.times));

@@ -12,7 +12,9 @@ use crate::solve::{Conflict, Conflicts, Limits};
 use crate::table::Table;
 
 /// How many nodes are looked at to answer one question, unless all that is left may be spent on it.
-const QUESTION_NODES: u64 = 300;
+const QUESTION_NODES: u64 = 1_000;
+/// The part of the nodes of a search that all questions about conflicts may cost together.
+const CONFLICTS_PART: u64 = 4;
 /// How many steps one look into the map may take.
 const MAP_STEPS_MAX: u64 = 200_000;
 
@@ -44,7 +46,7 @@ impl<'a> Explorer<'a> {
             table,
             limits,
             searches: limits.searches,
-            nodes: limits.nodes,
+            nodes: limits.nodes / CONFLICTS_PART,
             question: QUESTION_NODES,
             multipliers,
             witness: None,
@@ -104,9 +106,11 @@ impl<'a> Explorer<'a> {
             crate::Scope::All => usize::MAX,
             crate::Scope::Only(choices) => choices.len(),
         };
+        // Many can go at once where few are needed: twice as many after each success, half as many after each failure.
+        let mut together = members.len().div_ceil(2);
         loop {
-            let candidates = members.iter().copied().filter(|bound| !needed[*bound]);
-            let Some(candidate) = candidates.min_by_key(|bound| (size(*bound), usize::MAX - bound)) else {
+            let mut candidates: Vec<usize> = members.iter().copied().filter(|bound| !needed[*bound]).collect();
+            if candidates.is_empty() {
                 doubtful.retain(|bound| members.contains(bound));
                 if doubtful.is_empty() || self.question > QUESTION_NODES || self.nodes == 0 {
                     break;
@@ -114,13 +118,22 @@ impl<'a> Explorer<'a> {
                 // Hard questions are asked again when what is left can be spent on them.
                 self.question = (self.nodes / 2).max(QUESTION_NODES + 1);
                 doubtful.drain(..).for_each(|bound: usize| needed[bound] = false);
+                together = 1;
                 continue;
-            };
+            }
+            candidates.sort_by_key(|bound| (size(*bound), usize::MAX - bound));
+            candidates.truncate(together.max(1));
             let mut set = vec![false; self.model.bounds.len()];
-            members.iter().filter(|bound| **bound != candidate).for_each(|bound| set[*bound] = true);
-            match self.ask(&set) {
-                Answer::Kept => {
-                    needed[candidate] = true;
+            members.iter().filter(|bound| !candidates.contains(bound)).for_each(|bound| set[*bound] = true);
+            let answer = self.ask(&set);
+            match (answer, candidates.as_slice()) {
+                (Answer::Broken(smaller), _) => {
+                    members = smaller.support();
+                    proof = smaller;
+                    together *= 2;
+                }
+                (Answer::Kept, [candidate]) => {
+                    needed[*candidate] = true;
                     // Whatever single member the witness breaks is needed as well.
                     let kept = self.kept_by_witness();
                     let broken: Vec<usize> = members.iter().copied().filter(|bound| !kept[*bound]).collect();
@@ -128,14 +141,11 @@ impl<'a> Explorer<'a> {
                         needed[*only] = true;
                     }
                 }
-                Answer::Broken(smaller) => {
-                    members = smaller.support();
-                    proof = smaller;
+                (Answer::Unknown, [candidate]) => {
+                    needed[*candidate] = true;
+                    doubtful.push(*candidate);
                 }
-                Answer::Unknown => {
-                    needed[candidate] = true;
-                    doubtful.push(candidate);
-                }
+                (Answer::Kept | Answer::Unknown, _) => together = candidates.len() / 2,
             }
         }
         self.question = QUESTION_NODES;

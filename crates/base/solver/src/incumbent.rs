@@ -7,12 +7,22 @@ use crate::table::{BETTER, real};
 const PAIRED_MOVES_MAX: usize = 1_500;
 
 impl Search<'_> {
-    /// Repairs and improves a selection; returns whether one was found and any was wanted.
-    pub(crate) fn try_selection(&mut self, left: &Left, mut selection: Vec<usize>) -> bool {
+    /// Tells whether a selection keeps to all rows.
+    pub(crate) fn keeps(&self, selection: &[usize]) -> bool {
+        self.violation(&self.sums(selection), &[], &[], &[]) <= 0.0
+    }
+
+    fn sums(&self, selection: &[usize]) -> Vec<i64> {
         let mut sums = vec![0_i64; self.limits.len()];
-        for (column, option) in self.table.columns.iter().zip(&selection) {
+        for (column, option) in self.table.columns.iter().zip(selection) {
             column.rows.iter().zip(column.values(*option)).for_each(|(row, value)| sums[*row] += value);
         }
+        sums
+    }
+
+    /// Repairs and improves a selection; returns whether one was found and any was wanted.
+    pub(crate) fn try_selection(&mut self, left: &Left, mut selection: Vec<usize>) -> bool {
+        let mut sums = self.sums(&selection);
         for _ in 0..2 * selection.len() + 8 {
             if self.violation(&sums, &[], &[], &[]) <= 0.0 {
                 break;

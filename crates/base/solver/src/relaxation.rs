@@ -28,7 +28,7 @@ pub(crate) struct Relaxed {
     pub(crate) infeasible: bool,
     /// One for each row, none below zero.
     pub(crate) multipliers: Vec<f64>,
-    /// What the mixture costs.
+    /// What the mixture costs; how full its fullest row is, when costs do not count.
     pub(crate) value: f64,
     /// The share of each option in each group.
     pub(crate) shares: Vec<Vec<f64>>,
@@ -64,12 +64,14 @@ pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
     let start = simplex.limits_left();
     let worst = (0..rows).min_by(|a, b| start[*a].total_cmp(&start[*b]));
     let mut multipliers = vec![0.0; rows];
+    let mut fullness = 0.0;
     if let Some(worst) = worst.filter(|worst| start[*worst] < 0.0) {
         simplex.basics[worst] = Basic::Artificial;
         multipliers = simplex.run();
         let amounts = simplex.amounts();
         let artificial = simplex.basics.iter().position(|basic| *basic == Basic::Artificial);
-        if artificial.is_some_and(|at| amounts[at] + limit > 1.0 + TINY) {
+        fullness = artificial.map_or(0.0, |at| amounts[at] + limit);
+        if fullness > 1.0 + TINY {
             return Relaxed { infeasible: true, multipliers, value: 0.0, shares: simplex.shares() };
         }
     }
@@ -81,7 +83,8 @@ pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
     }
     let shares = simplex.shares();
     let parts = groups.iter().zip(&shares);
-    let value = parts.map(|(group, shares)| group.costs.iter().zip(shares).map(|(a, b)| a * b).sum::<f64>()).sum();
+    let cost = || parts.map(|(group, shares)| group.costs.iter().zip(shares).map(|(a, b)| a * b).sum::<f64>()).sum();
+    let value = if optimise { cost() } else { fullness };
     Relaxed { infeasible: false, multipliers, value, shares }
 }
 

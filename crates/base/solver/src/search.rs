@@ -1,6 +1,7 @@
 //! Branch and bound, depth first: strike out what cannot be chosen, bound by multipliers, split ([`crate::branch`]).
 //! Every closed node leaves its reason in the proof.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::certificate::{End, Multiplier, Node, Proof, Step, Term};
@@ -69,6 +70,8 @@ pub(crate) struct Search<'a> {
     pub(crate) limits: Vec<i64>,
     best: Option<Vec<usize>>,
     nodes: Vec<Node>,
+    /// How many nodes were looked at since the last one was taken, those included that were only tried.
+    looked: Cell<u64>,
     /// The multipliers that closed the last node.
     closing: Rc<Vec<u64>>,
 }
@@ -88,7 +91,7 @@ pub(crate) struct Look {
     pub(crate) relaxed: Relaxed,
     /// Multipliers in whole numbers, for all rows.
     pub(crate) times: Vec<u64>,
-    /// What the mixture costs; infinite when there is none.
+    /// What the mixture costs, or how full its fullest row is when any selection will do; infinite when there is none.
     pub(crate) value: f64,
 }
 
@@ -118,7 +121,17 @@ impl<'a> Search<'a> {
     pub(crate) fn new(table: &'a Table, active: &'a [bool], wanted: Wanted) -> Self {
         let closing = Rc::new(vec![0; table.limits.len()]);
         let limits = table.limits.clone();
-        Self { table, active, wanted, step: table.step, limits, best: None, nodes: Vec::new(), closing }
+        Self {
+            table,
+            active,
+            wanted,
+            step: table.step,
+            limits,
+            best: None,
+            nodes: Vec::new(),
+            looked: Cell::new(0),
+            closing,
+        }
     }
 
     /// Looks only for what is better by more than this.
@@ -147,7 +160,10 @@ impl<'a> Search<'a> {
         }
         let left: Left = self.table.columns.iter().map(|column| (0..column.kept.len()).collect()).collect();
         if let Some(hint) = hint {
-            self.try_selection(&left, hint.to_vec());
+            // What is wanted better is begun with; for others a mixture mends more in less time.
+            if self.wanted == Wanted::Best || self.keeps(hint) {
+                self.try_selection(&left, hint.to_vec());
+            }
             if self.wanted == Wanted::Any && self.best.is_some() {
                 return Ended::Found(self.best.unwrap_or_default(), None);
             }
@@ -159,9 +175,9 @@ impl<'a> Search<'a> {
                 open.push(task);
                 return self.give_up(open);
             };
-            budget.nodes = nodes;
             let mut steps = Vec::new();
             let fate = self.process(&mut task, &mut steps);
+            budget.nodes = nodes.saturating_sub(self.looked.take().saturating_sub(1));
             self.nodes[task.node].steps = steps;
             match fate {
                 Fate::Closed(multipliers) => self.nodes[task.node].end = End::Combination(multipliers),
@@ -344,6 +360,7 @@ impl<'a> Search<'a> {
 
     /// Solves the linear relaxation of what is left.
     pub(crate) fn look(&self, left: &Left, cases: &[Case], preferred: &[usize]) -> Look {
+        self.looked.set(self.looked.get() + 1);
         let all = self.rows(cases);
         let (lows, highs) = ranges(&all, left);
         let mut rows: Vec<(usize, f64)> = Vec::new();
@@ -380,7 +397,11 @@ impl<'a> Search<'a> {
             groups.push(group);
         }
         let mut relaxed = relax(&groups, rows.len(), self.wanted == Wanted::Best);
-        let value = if relaxed.infeasible { f64::INFINITY } else { real(lows[BETTER]) + relaxed.value * scale };
+        let value = match (relaxed.infeasible, self.wanted) {
+            (true, _) => f64::INFINITY,
+            (false, Wanted::Best) => relaxed.value.mul_add(scale, real(lows[BETTER])),
+            (false, Wanted::Any) => relaxed.value,
+        };
         let unit = if relaxed.infeasible { 1.0 } else { scale };
         for (times, (_, room)) in relaxed.multipliers.iter_mut().zip(&rows) {
             *times *= unit / room;

@@ -31,7 +31,8 @@ impl Stop {
 /// unless somebody with a clock says stop.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How many nodes a search looks at, and all searches for conflicts together.
+    /// How many nodes a search looks at, those included that it only tries; all searches for conflicts
+    /// together look at a quarter.
     pub nodes: u64,
     /// When the cheapest is not known after so many nodes, one that is at most this much dearer will do, in millionths
     /// of its cost; the certificate says so. Zero: only the cheapest will.

@@ -36,15 +36,15 @@ pub use status::{status_of_error, what_word};
 pub(crate) use watch::start;
 
 /// Counts up whenever the same question may get another answer.
-const ANALYSIS_VERSION: u32 = 1;
+const ANALYSIS_VERSION: u32 = 2;
 /// How much dearer than the cheapest a choice may be when the cheapest takes too long to prove: the report says so.
 const WITHIN_MILLIONTHS: u32 = 10_000;
 /// So many members of conflicts are tried for a relaxation of their own.
 const RELAXED_MAX: usize = 24;
 /// So many nodes are looked at for one answer, fewer where each costs more.
-const NODES: (u64, u64) = (300, 20_000);
+const NODES: (u64, u64) = (1_000, 15_000);
 /// So many options are looked at for one answer.
-const OPTIONS_LOOKED_AT: u64 = 4_000_000;
+const OPTIONS_LOOKED_AT: u64 = 180_000_000;
 
 /// What is asked: whether an architecture can keep requirements.
 #[derive(Debug, Clone, Default, PartialEq)]
