@@ -139,6 +139,158 @@ export interface components {
             kind?: string;
             metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
         };
+        /** @description A page of panels over queries. */
+        "dev.maru.v1alpha1.Board": {
+            apiVersion?: string;
+            kind?: string;
+            metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            spec: {
+                /** @description What it is for. */
+                description?: string;
+                notes?: string[];
+                /** @description How often it is read again, as 30s. */
+                refresh?: string;
+                rows: {
+                    /** @description Whether only the heading is shown at first. */
+                    collapsed?: boolean;
+                    panels: {
+                        columns?: {
+                            /** @description Digits behind the point. */
+                            decimals?: number;
+                            /** @description A label, value, value A, or time. */
+                            field: string;
+                            thresholds?: {
+                                /** @description green, yellow, orange, red, blue, purple, gray, or #rrggbb. */
+                                color: string;
+                                /** @description The least value; without it all below the next. */
+                                from?: number;
+                            }[];
+                            /** @description The heading. */
+                            title?: string;
+                            /** @description The unit. */
+                            unit?: string;
+                        }[];
+                        /** @description Digits behind the point. */
+                        decimals?: number;
+                        /** @description What it shows. */
+                        description?: string;
+                        /** @enum {string} */
+                        draw?: "line" | "area" | "bars" | "points";
+                        /** @default 8 */
+                        height: number;
+                        /** @enum {string} */
+                        kind: "timeSeries" | "stat" | "gauge" | "bar" | "table" | "heatmap" | "text";
+                        links?: {
+                            /** @description What is shown. */
+                            title: string;
+                            /** @description Where it leads. */
+                            url: string;
+                        }[];
+                        mappings?: {
+                            /** @description Its colour. */
+                            color?: string;
+                            /** @description From here on. */
+                            from?: number;
+                            /** @description What is shown. */
+                            text?: string;
+                            /** @description Up to here. */
+                            to?: number;
+                            /** @description The value as text. */
+                            value?: string;
+                        }[];
+                        /** @description The greatest value of the axis. */
+                        max?: number;
+                        /** @description The least value of the axis. */
+                        min?: number;
+                        queries?: {
+                            /** @description Whether it is not asked. */
+                            hidden?: boolean;
+                            /** @description Whether only the end of the time is asked. */
+                            instant?: boolean;
+                            /** @description What a series is called, with {{label}}. */
+                            legend?: string;
+                            /** @description What columns of tables name it by: A, B. */
+                            name?: string;
+                            /** @description PromQL with variables. */
+                            query: string;
+                            /** @description The least step, as 1m. */
+                            step?: string;
+                        }[];
+                        /** @enum {string} */
+                        reduce?: "last" | "first" | "mean" | "min" | "max" | "sum" | "count" | "delta";
+                        /** @description A variable: the panel stands once for each value that is chosen. */
+                        repeat?: string;
+                        /** @enum {string} */
+                        stack?: "none" | "normal" | "percent";
+                        /** @description Markdown. */
+                        text?: string;
+                        thresholds?: {
+                            /** @description green, yellow, orange, red, blue, purple, gray, or #rrggbb. */
+                            color: string;
+                            /** @description The least value; without it all below the next. */
+                            from?: number;
+                        }[];
+                        /** @description The heading. */
+                        title?: string;
+                        /** @description The unit of the values. */
+                        unit?: string;
+                        /** @default 12 */
+                        width: number;
+                    }[];
+                    /** @description A variable: the row stands once for each value that is chosen. */
+                    repeat?: string;
+                    /** @description The heading. */
+                    title?: string;
+                }[];
+                tags?: string[];
+                time?: {
+                    /** @description now-1h, or RFC 3339. */
+                    from: string;
+                    /** @description now, or RFC 3339. */
+                    to: string;
+                };
+                /** @description What people call it. */
+                title: string;
+                variables?: {
+                    /** @description Whether all can be chosen at once. */
+                    all?: boolean;
+                    /** @description What queries get for all; a|b without it. */
+                    allValue?: string;
+                    default?: string[];
+                    /** @description Whether the reader does not see it. */
+                    hidden?: boolean;
+                    /** @enum {string} */
+                    kind: "labelValues" | "metricNames" | "query" | "custom" | "interval" | "constant" | "text";
+                    /** @description Of labelValues: the label. */
+                    label?: string;
+                    /** @description Of labelValues: a selector of the series that are asked. */
+                    match?: string;
+                    /** @description Whether several may be chosen; queries get a|b. */
+                    multiple?: boolean;
+                    /** @description The name in queries: $name or ${name}. */
+                    name: string;
+                    /** @description Of query: an instant query. */
+                    query?: string;
+                    /** @description Keeps the values that it matches; its first group is the value. */
+                    regex?: string;
+                    /** @description What people call it. */
+                    title?: string;
+                    values?: {
+                        /** @description What is shown. */
+                        text?: string;
+                        /** @description What queries get. */
+                        value: string;
+                    }[];
+                }[];
+            };
+            status?: Record<string, never>;
+        };
+        "dev.maru.v1alpha1.BoardList": {
+            apiVersion?: string;
+            items: components["schemas"]["dev.maru.v1alpha1.Board"][];
+            kind?: string;
+            metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+        };
         /** @description A document that is made of the project's state. */
         "dev.maru.v1alpha1.Document": {
             apiVersion?: string;
@@ -500,6 +652,7 @@ export interface components {
                     in?: string;
                     install?: string;
                     load?: string;
+                    provenance?: string;
                     scan?: string;
                     slo?: string;
                     survey?: string;
@@ -589,6 +742,7 @@ export interface components {
             metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             spec: {
                 assignee?: string;
+                commits?: string[];
                 requirements?: string[];
                 sprint?: string;
                 /** @enum {string} */

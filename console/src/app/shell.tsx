@@ -84,7 +84,15 @@ export function Shell() {
 
   // One place turns plain links into navigation without reload, so that every part may write <a href>.
   const follow = (event: MouseEvent) => {
-    const link = event.target instanceof Element ? event.target.closest('a') : null;
+    const found = event.target instanceof Element ? event.target.closest<HTMLAnchorElement | SVGAElement>('a') : null;
+    // Marks of drawings are links too.
+    if (found instanceof SVGAElement) {
+      if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      navigate(found.href.baseVal);
+      return;
+    }
+    const link = found;
     if (!link || event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     if (link.target !== '' || link.hasAttribute('download') || link.origin !== window.location.origin) return;

@@ -155,7 +155,12 @@ export interface MatrixFilter {
   change: string;
 }
 
-export function matches(row: MatrixRow, filter: MatrixFilter, gaps: readonly Gap[], change: RowChange | undefined): boolean {
+export function matches(
+  row: MatrixRow,
+  filter: MatrixFilter,
+  gaps: readonly Gap[],
+  change: RowChange | undefined,
+): boolean {
   if (filter.verdict !== '' && (row.verdict ?? 'none') !== filter.verdict) return false;
   if (filter.priority !== '' && row.priority !== filter.priority) return false;
   if (filter.kind !== '' && row.kind !== filter.kind) return false;
@@ -200,7 +205,17 @@ const MEANING: readonly Field[] = ['statement', 'priority', 'criterion', 'parent
 
 export function changedFields(before: MatrixRow, after: MatrixRow): Set<Field> {
   const fields = new Set<Field>();
-  for (const field of ['title', 'statement', 'priority', 'criterion', 'parents', 'design', 'work', 'verdict', 'evidence'] as const) {
+  for (const field of [
+    'title',
+    'statement',
+    'priority',
+    'criterion',
+    'parents',
+    'design',
+    'work',
+    'verdict',
+    'evidence',
+  ] as const) {
     if (!same(before[field], after[field])) fields.add(field);
   }
   if (!same(checks(before), checks(after))) fields.add('checks');

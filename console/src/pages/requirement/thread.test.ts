@@ -41,7 +41,11 @@ test('derivation goes up, down and as far as a change reaches', () => {
 test('a ring ends', () => {
   const tree = new Derivation([requirement('a', 'b'), requirement('b', 'a')]);
   expect(tree.down('a')).toEqual([
-    { name: 'b', requirement: expect.anything(), branches: [{ name: 'a', requirement: expect.anything(), branches: [] }] },
+    {
+      name: 'b',
+      requirement: expect.anything(),
+      branches: [{ name: 'a', requirement: expect.anything(), branches: [] }],
+    },
   ]);
   expect(tree.reach('a')).toEqual(['b']);
 });
@@ -67,6 +71,10 @@ test('approvals, latest first', () => {
       metadata: { name, creationTimestamp: at },
       spec: { of: [{ kind: 'Requirement', name: of }], role: 'customer', decision: 'approved' },
     }) as unknown as Approval;
-  const all = [word('1', '2026-01-01T00:00:00Z', 'r'), word('2', '2026-01-02T00:00:00Z', 'r'), word('3', '2026-01-02T00:00:00Z', 'x')];
+  const all = [
+    word('1', '2026-01-01T00:00:00Z', 'r'),
+    word('2', '2026-01-02T00:00:00Z', 'r'),
+    word('3', '2026-01-02T00:00:00Z', 'x'),
+  ];
   expect(approvalsOf(all, 'r').map((one) => one.metadata.name)).toEqual(['2', '1']);
 });

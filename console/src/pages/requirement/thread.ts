@@ -1,7 +1,7 @@
 // What hangs on a requirement: parents and children, evidence over time, conflicts, approvals.
 import type { Approval, Evidence, Measured, Requirement } from '../../api/maru';
-import { type CheckName, answers } from '../../lib/spine';
 import { toMs } from '../../lib/format';
+import { answers, type CheckName } from '../../lib/spine';
 
 /** A requirement and those above or below it; a ring is cut where it closes. */
 export interface Branch {
