@@ -31,7 +31,8 @@ export const paths = {
     `/workloads/${enc(resourceName(kind))}${query({ namespace })}`,
   object: (kind: Pick<Kind, 'group' | 'plural'>, namespace: string | undefined, name: string, tab?: ObjectTab) =>
     `/workloads/${enc(resourceName(kind))}/${enc(namespace ?? NO_NAMESPACE)}/${enc(name)}${query({ tab })}`,
-  create: (namespace?: string) => `/create${query({ namespace })}`,
+  create: (namespace?: string, kind?: Pick<Kind, 'group' | 'plural'>) =>
+    `/create${query({ namespace, kind: kind && resourceName(kind) })}`,
   logs: (namespace?: string, selector?: string) => `/logs${query({ namespace, selector })}`,
   explore: (expression?: string) => `/metrics/explore${query({ expr: expression })}`,
   boards: () => '/metrics/boards',

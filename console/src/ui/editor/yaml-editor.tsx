@@ -126,8 +126,9 @@ export function YamlEditor(props: YamlEditorProps) {
 
   useEffect(() => {
     const editor = view.current;
-    if (editor === undefined || editor.state.doc.toString() === value) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
+    if (editor === undefined) return;
+    const change = difference(editor.state.doc.toString(), value);
+    if (change !== undefined) editor.dispatch({ changes: change });
   }, [value]);
 
   useEffect(() => {
@@ -141,4 +142,15 @@ export function YamlEditor(props: YamlEditorProps) {
   }, [problems]);
 
   return <div ref={parent} className="maru-editor" />;
+}
+
+/** The one stretch that makes one text of the other: cursor and scrolling stay where they are. */
+function difference(before: string, after: string): { from: number; to: number; insert: string } | undefined {
+  if (before === after) return undefined;
+  let from = 0;
+  const shorter = Math.min(before.length, after.length);
+  while (from < shorter && before[from] === after[from]) from += 1;
+  let same = 0;
+  while (same < shorter - from && before[before.length - 1 - same] === after[after.length - 1 - same]) same += 1;
+  return { from, to: before.length - same, insert: after.slice(from, after.length - same) };
 }

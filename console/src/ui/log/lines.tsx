@@ -113,7 +113,6 @@ function Scroller(
 ) {
   const { follow, setFollow } = props;
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: a scrolling region; wheel and keys only stop following
     <div
       ref={props.ref}
       className={classes.scroller}

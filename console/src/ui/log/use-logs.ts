@@ -172,12 +172,15 @@ class Collector {
   #resume(key: string, begin: () => void, error: ApiError | undefined): void {
     const followed = this.#followed.get(key);
     if (followed === undefined || this.#isEnded) return;
-    if (error !== undefined) return begin();
+    if (error !== undefined) {
+      begin();
+      return;
+    }
     const before = followed.restarts;
     const wait = () => {
       if (this.#isEnded || this.#followed.get(key) !== followed) return;
-      if (followed.restarts !== before) return begin();
-      setTimeout(wait, AGAIN_MS);
+      if (followed.restarts !== before) begin();
+      else setTimeout(wait, AGAIN_MS);
     };
     wait();
   }
