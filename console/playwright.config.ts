@@ -7,6 +7,8 @@ import { STATE } from './e2e/state';
 const browsers = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const system = process.env.MARU_CHROMIUM ?? browsers.find((path) => existsSync(path));
 const link = new URL(process.env.MARU_CONSOLE_URL ?? 'http://console.localhost:7080/');
+// Browsers know that names under `localhost` are this machine; what tests ask besides may not.
+if (link.hostname.endsWith('.localhost')) link.hostname = '127.0.0.1';
 
 export default defineConfig({
   testDir: 'e2e',

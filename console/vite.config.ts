@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
 // `npm run dev` beside a running Maru: requests go there with the cookie of its login link.
-const server = process.env.MARU_CONSOLE_URL ?? 'http://console.localhost:7080';
+const server = process.env.MARU_CONSOLE_URL ?? 'http://127.0.0.1:7080';
 
 export default defineConfig({
   plugins: [react()],

@@ -11,8 +11,8 @@ setup('log in with the link', async ({ browser, baseURL }) => {
   const context = await browser.newContext({ ...(baseURL === undefined ? {} : { baseURL }), ...kept });
   const page = await context.newPage();
   const session = await page.request.get('/console/v1/session');
-  if (!session.ok()) await page.goto(link ?? '/');
-  else await page.goto('/');
+  const { pathname, search } = new URL(link ?? '/', baseURL);
+  await page.goto(session.ok() ? '/' : pathname + search);
   await expect(page.getByRole('main').getByRole('heading', { level: 1 })).toBeVisible();
   await expect(page.getByRole('textbox', { name: /token/i })).toHaveCount(0);
   await context.storageState({ path: STATE });
