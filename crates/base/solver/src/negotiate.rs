@@ -4,7 +4,7 @@ use crate::certificate::{Certificate, Claim};
 use crate::check::check;
 use crate::model::{Bound, Limit, Model, ModelError, Quantity, Scope};
 use crate::search::{Ended, Search, Wanted};
-use crate::solve::{Limits, Outcome, Why, solve, within_tolerance};
+use crate::solve::{Limits, Outcome, Solution, Why, solve, within_tolerance};
 use crate::table::{Aim, Table};
 
 /// No sum is greater: the model was validated.
@@ -89,6 +89,8 @@ pub struct Agreement {
     pub options: Vec<usize>,
     /// What it costs.
     pub cost: i64,
+    /// None is cheaper by more than this; zero: none is cheaper.
+    pub within: i64,
     /// Why none is cheaper, for the model with the new limits.
     pub certificate: Certificate,
 }
@@ -149,7 +151,8 @@ pub fn relax_by_priority(
     }
     Ok(match solve(&relaxed, limits)? {
         Outcome::Feasible(solution) => {
-            Ok(Agreement { changes, options: solution.options, cost: solution.cost, certificate: solution.certificate })
+            let Solution { options, cost, within, certificate } = solution;
+            Ok(Agreement { changes, options, cost, within, certificate })
         }
         Outcome::Infeasible(_) => Err(Why::Refused { doubt: "relaxed bounds are still in conflict".to_owned() }),
         Outcome::Unknown { why, .. } => Err(why),

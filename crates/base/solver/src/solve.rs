@@ -7,7 +7,7 @@ use crate::certificate::{Certificate, Claim};
 use crate::check::check;
 use crate::conflict::Explorer;
 use crate::model::{Model, ModelError};
-use crate::search::{Budget, Ended, Search, Wanted};
+use crate::search::{Budget, Ended, Floor, Search, Wanted};
 use crate::table::{Aim, Table};
 
 /// Tells searches to give up: for callers who have a clock.
@@ -35,7 +35,8 @@ pub struct Limits {
     /// together look at a quarter.
     pub nodes: u64,
     /// When the cheapest is not known after so many nodes, one that is at most this much dearer will do, in millionths
-    /// of its cost; the certificate says so. Zero: only the cheapest will.
+    /// of its cost, or else the cheapest that was found, with what is proven of it; the certificate says how near it is.
+    /// Zero: only the cheapest will.
     pub within_millionths: u32,
     /// How many conflicts are told.
     pub conflicts: usize,
@@ -144,17 +145,18 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
     model.validate()?;
     let table = Table::new(model, Aim::Cost);
     let active = vec![true; table.limits.len()];
+    let cost_of =
+        |selection: &[usize]| model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(selection));
     let ended = Search::new(&table, &active, Wanted::Best).run(&mut limits.budget(), None, None);
-    let (ended, within) = match within_tolerance(ended, limits, table.step, |selection| {
-        model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(selection))
-    }) {
-        // What the root proves may be too little; then the search is told to look for what is much better only.
+    let (ended, within) = match within_tolerance(ended, limits, table.step, cost_of) {
+        // What is proven may be too little; then the search is told to look for what is much better only.
         (Ended::Spent { best: Some(best), floor }, _) if limits.within_millionths > 0 => {
-            let cost = model.sum(crate::Quantity::Cost, &crate::Scope::All, &table.selection(&best));
-            let within = tolerance(cost, limits);
+            let within = tolerance(cost_of(&best), limits);
             let search = Search::new(&table, &active, Wanted::Best).within(within);
             match search.run(&mut limits.budget(), None, Some(&best)) {
-                Ended::Spent { best: later, .. } => (Ended::Spent { best: later.or(Some(best)), floor }, 0),
+                Ended::Spent { best: later, .. } => {
+                    as_near_as_proven(later.unwrap_or(best), floor, table.step, cost_of)
+                }
                 ended => (ended, within),
             }
         }
@@ -192,6 +194,17 @@ pub fn solve(model: &Model, limits: &Limits) -> Result<Outcome, ModelError> {
             cost_at_least: floor.map(|floor| floor.at_least),
             found: found.map(|selection| table.selection(&selection)),
         }),
+    }
+}
+
+/// Takes a selection with what is proven of how near it is to the best, whatever that is.
+fn as_near_as_proven(best: Vec<usize>, floor: Option<Floor>, step: i64, sum: impl Fn(&[usize]) -> i64) -> (Ended, i64) {
+    match floor {
+        Some(floor) if floor.at_least != i64::MAX => {
+            let within = sum(&best).saturating_sub(floor.at_least);
+            (Ended::Found(best, Some(floor.proof)), if within >= step { within } else { 0 })
+        }
+        floor => (Ended::Spent { best: Some(best), floor }, 0),
     }
 }
 

@@ -48,7 +48,7 @@ impl Page {
         }
         self.line("");
         match status.outcome {
-            Some(Feasibility::Infeasible) => self.conflicts(status),
+            Some(Feasibility::Infeasible) => self.conflicts(status, analysis),
             Some(Feasibility::Feasible | Feasibility::Unknown) | None => self.choice(status),
         }
         if let Some(analysis) = analysis {
@@ -92,7 +92,7 @@ impl Page {
         self.table(&header, &rows.collect::<Vec<_>>());
     }
 
-    fn conflicts(&mut self, status: &ArchitectureStatus) {
+    fn conflicts(&mut self, status: &ArchitectureStatus, analysis: Option<&Analysis>) {
         for (at, set) in status.conflicts.iter().enumerate() {
             let minimal = match set.minimal {
                 true => self.say("하나라도 빼면 나머지는 지킬 수 있다", "without any one of them the rest can hold"),
@@ -132,7 +132,19 @@ impl Page {
             let rows: Vec<Vec<String>> = status.by_priority.iter().map(|one| self.relaxation(one, "")).collect();
             self.table(&[("요구사항", "REQUIREMENT"), ("항목", "NUMBER"), ("지금", "NOW"), ("완화", "RELAXED")], &rows);
             let then = self.say("그때 가장 싼 선택", "the cheapest choice then").to_owned();
-            self.line(format!("  {then}: {}\n", status.cost_by_priority));
+            let near = match (analysis.and_then(Analysis::agreement_within), self.language) {
+                (None, _) => String::new(),
+                (Some(within), Language::Ko) => format!(" (이보다 {within} 넘게 싼 선택은 없음)"),
+                (Some(within), Language::En) => format!(" (none is cheaper by more than {within})"),
+            };
+            self.line(format!("  {then}: {}{near}\n", status.cost_by_priority));
+        }
+        let untold = analysis.map_or(0, Analysis::relaxations_untold);
+        if untold > 0 {
+            self.line(match self.language {
+                Language::Ko => format!("완화 {untold}개는 찾지 못했다; 더 오래 찾으려면 --seconds를 쓴다\n"),
+                Language::En => format!("{untold} relaxations were not worked out; --seconds looks longer\n"),
+            });
         }
     }
 
@@ -155,7 +167,15 @@ impl Page {
 
     fn curve(&mut self, analysis: &Analysis) {
         let rows = analysis.tradeoff_rows();
-        let Some(tradeoff) = analysis.tradeoff.as_ref().filter(|_| rows.len() > 1) else { return };
+        let Some(tradeoff) = &analysis.tradeoff else { return };
+        if let Some(why) = &tradeoff.curve.unknown {
+            let title =
+                self.say("가용성의 값을 끝까지 찾지 못했다", "what availability costs was not worked out to the end");
+            self.line(format!("{title}: {why}"));
+        }
+        if rows.len() < 2 {
+            return;
+        }
         let some = if tradeoff.curve.complete { "" } else { self.say(" (일부)", " (some of it)") };
         let title = self.say("가용성의 값", "what availability costs");
         self.line(format!("{title}: {}{some}", tradeoff.requirement));

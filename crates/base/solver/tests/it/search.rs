@@ -82,6 +82,73 @@ proptest! {
     }
 }
 
+/// Eight services; single copies are much cheaper, and the bound lets a fraction of one too many be. Costs are multiples
+/// of 15 but for odd ones.
+pub(crate) fn coarse(seed: u64) -> Model {
+    let mut numbers = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = |end: i64| {
+        numbers ^= numbers << 13;
+        numbers ^= numbers >> 7;
+        numbers ^= numbers << 17;
+        i64::try_from(numbers % end.unsigned_abs()).unwrap()
+    };
+    let choices = (0..8).map(|_| {
+        let class = 2 + below(6);
+        let option =
+            |cost: i64, down: i64, late: i64| Candidate { name: String::new(), cost, metrics: vec![down, late] };
+        let options = vec![
+            option(15 * class, 20_000 + below(9), 900 + 10 * below(40)),
+            option(30 * class, 400 + below(9), 500 + 10 * below(40)),
+            option(30 * class + 15, 400, 300 + 10 * below(40)),
+            option(40 * class + 20, 5, 300 + 10 * below(40)),
+        ];
+        Choice { name: String::new(), options }
+    });
+    let model =
+        Model { metrics: vec!["down".to_owned(), "late".to_owned()], choices: choices.collect(), bounds: Vec::new() };
+    let down = Limit::AtMost(20_000 * (2 + below(4)) + 15_000);
+    let late = Limit::AtMost(8 * (500 + 10 * below(25)));
+    Model { bounds: vec![bound(Quantity::Metric(0), down), bound(Quantity::Metric(1), late)], ..model }
+}
+
+#[test]
+fn coarse_bounds_are_split_by_counting() {
+    let (mut counted, mut rounded, mut solved) = (0, 0, 0);
+    for seed in 0..40 {
+        let model = coarse(seed);
+        let costs = kept(&model).into_iter().filter(|(_, bits)| *bits == 3);
+        let cheapest = costs.map(|(options, _)| model.sum(Quantity::Cost, &Scope::All, &options)).min();
+        match solve(&model, &all()).unwrap() {
+            Outcome::Feasible(solution) => {
+                assert_eq!((Some(solution.cost), solution.within), (cheapest, 0), "{seed}");
+                assert_eq!(check(&model, &solution.certificate), Ok(()));
+                let proof = serde_json::to_string(&solution.certificate.proof).unwrap();
+                counted += usize::from(proof.contains("\"few\""));
+                rounded += usize::from(proof.contains("\"rounded\""));
+                solved += 1;
+            }
+            Outcome::Infeasible(_) => assert_eq!(cheapest, None, "{seed}"),
+            Outcome::Unknown { why, .. } => panic!("{seed}: {why}"),
+        }
+    }
+    assert!(counted > 0 && rounded > 0 && solved > 10, "{counted} counted, {rounded} rounded of {solved}");
+}
+
+#[test]
+fn what_is_not_proven_the_cheapest_says_how_near_it_is() {
+    let near = (0..40).filter(|seed| {
+        let limits = Limits { nodes: 1, within_millionths: 1, ..Limits::default() };
+        let model = coarse(*seed);
+        let Outcome::Feasible(solution) = solve(&model, &limits).unwrap() else { return false };
+        assert_eq!(check(&model, &solution.certificate), Ok(()));
+        let costs = kept(&model).into_iter().filter(|(_, bits)| *bits == 3);
+        let cheapest = costs.map(|(options, _)| model.sum(Quantity::Cost, &Scope::All, &options)).min().unwrap();
+        assert!(solution.cost - cheapest <= solution.within);
+        solution.within > 0
+    });
+    assert!(near.count() > 0);
+}
+
 fn one_choice(values: &[(i64, i64)], bounds: Vec<Bound>) -> Model {
     let options = values
         .iter()

@@ -348,9 +348,12 @@ pub(super) fn latency_nanos(option: &ServiceOption, tail_nano: u64, hops: u64) -
     option.latency.iter().filter_map(enough).min()
 }
 
-/// Reads `p99`, `p999`, `p99.95`: returns the share that is later, in billionths.
+/// Reads `p99`, `p999`, `p99.95`: returns the share that is later, in billionths. `p100` is the longest of all.
 pub(super) fn quantile_tail(text: &str) -> Option<u64> {
     let digits = text.strip_prefix('p')?;
+    if digits == "100" {
+        return Some(0);
+    }
     let (whole, rest) = match digits.split_once('.') {
         Some(parts) => parts,
         None => digits.split_at_checked(2)?,

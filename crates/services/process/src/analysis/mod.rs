@@ -120,6 +120,8 @@ pub struct Analysis {
     pub outcome: Outcome,
     /// What relaxing one bound of a conflict alone can do.
     pub relaxations: Vec<(usize, Relaxation)>,
+    /// How many more members of conflicts there are, which no relaxation was looked for.
+    pub relaxations_left: usize,
     /// What all agree on when the less important gives way.
     pub agreement: Option<Agreement>,
     /// What availability costs, when that was wanted and some requirement asks for availability.
@@ -219,6 +221,7 @@ pub fn analyse(question: &Question, effort: &Effort) -> Result<Analysis, Analysi
     };
     let outcome = solve(&built.model, &limits)?;
     let mut relaxations = Vec::new();
+    let mut left = 0;
     let mut agreement = None;
     if let Outcome::Infeasible(found) = &outcome {
         let mut members: Vec<usize> = found.conflicts.iter().flat_map(|conflict| conflict.bounds.clone()).collect();
@@ -226,6 +229,7 @@ pub fn analyse(question: &Question, effort: &Effort) -> Result<Analysis, Analysi
         members.dedup();
         // Bounds of one requirement on many services come one after the other: the broad ones first.
         members.sort_by_key(|bound| built.asked[*bound].service.is_some());
+        left = members.len().saturating_sub(RELAXED_MAX);
         for bound in members.into_iter().take(RELAXED_MAX) {
             relaxations.push((bound, relax(&built.model, bound, &limits)?));
         }
@@ -241,6 +245,7 @@ pub fn analyse(question: &Question, effort: &Effort) -> Result<Analysis, Analysi
         asked: built.asked,
         outcome,
         relaxations,
+        relaxations_left: left,
         agreement,
         tradeoff,
         not_analysed: built.not_analysed,

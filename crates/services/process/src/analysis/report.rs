@@ -89,6 +89,21 @@ impl Analysis {
         })
     }
 
+    /// Tells how near to the cheapest the choice is that all agree on, when that is not the cheapest for certain.
+    #[must_use]
+    pub fn agreement_within(&self) -> Option<String> {
+        let within = self.agreement.as_ref().map(|agreement| agreement.within)?;
+        (within > 0).then(|| self.value("cost", within))
+    }
+
+    /// Counts the relaxations that should be told and were not found in time, and whether the one by priority is one.
+    #[must_use]
+    pub fn relaxations_untold(&self) -> usize {
+        let by_priority = matches!(self.outcome, Outcome::Infeasible(_)) && self.agreement.is_none();
+        let single = self.relaxations.iter().filter(|(_, one)| matches!(one, Relaxation::Unknown(_))).count();
+        single + self.relaxations_left + usize::from(by_priority)
+    }
+
     /// Returns the points of the curve: availability, cost, and how many services' options differ from the point before.
     #[must_use]
     pub fn tradeoff_rows(&self) -> Vec<[String; 3]> {

@@ -6,7 +6,7 @@ use maru_api::{
     ArchitectureStatus, ChosenOption, ConflictSet, Feasibility, Language, LeftOut, LocalText, RequirementNumber,
     SingleRelaxation,
 };
-use maru_solver::{Conflict, Limit, Outcome, Relaxation, Scope};
+use maru_solver::{Conflict, Limit, Outcome, Relaxation, Scope, Why};
 
 use super::{Analysis, AnalysisError, Question, findings, word};
 
@@ -69,6 +69,17 @@ impl Analysis {
             (Language::En, true) => " (with measured numbers)",
         };
         match &self.outcome {
+            Outcome::Feasible(_) if self.model.bounds.is_empty() => match language {
+                Language::Ko => {
+                    format!("가능: 분석할 요구사항이 없어 모든 선택이 된다; 가장 싼 선택은 {}", status.cost)
+                }
+                Language::En => {
+                    format!(
+                        "feasible: nothing that is asked can be analysed, so any choice will do; the cheapest costs {}",
+                        status.cost
+                    )
+                }
+            },
             Outcome::Feasible(_) => {
                 let (cost, services) = (&status.cost, status.choice.len());
                 match (language, &status.within) {
@@ -98,10 +109,17 @@ impl Analysis {
                     Language::En => format!("infeasible: cannot all hold: {first}{more}{measured}"),
                 }
             }
-            Outcome::Unknown { why, .. } => match language {
-                Language::Ko => format!("알 수 없음: 탐색을 마치지 못함 ({why})"),
-                Language::En => format!("unknown: {why}"),
-            },
+            Outcome::Unknown { why, cost_at_least, .. } => {
+                let least = cost_at_least.map(|least| self.value("cost", least));
+                match (language, least) {
+                    (Language::Ko, None) => format!("알 수 없음: 탐색을 마치지 못함 ({})", why_in_korean(why)),
+                    (Language::Ko, Some(least)) => {
+                        format!("알 수 없음: 탐색을 마치지 못함 ({}); {least}보다 싼 선택은 없음", why_in_korean(why))
+                    }
+                    (Language::En, None) => format!("unknown: {why}"),
+                    (Language::En, Some(least)) => format!("unknown: {why}; no choice costs less than {least}"),
+                }
+            }
         }
     }
 
@@ -256,6 +274,14 @@ impl Analysis {
     #[must_use]
     pub fn conflicts(&self) -> Vec<Vec<String>> {
         self.status().conflicts.into_iter().map(|set| set.requirements).collect()
+    }
+}
+
+fn why_in_korean(why: &Why) -> String {
+    match why {
+        Why::Nodes { nodes } => format!("{nodes}개 지점까지 찾아봄"),
+        Why::Stopped => "시간이 다 됨".to_owned(),
+        other => other.to_string(),
     }
 }
 
