@@ -1,12 +1,16 @@
 // The pages: where they are, what loads them, and what must be there for them to be offered.
 // A page's code is loaded when it is first opened; a room that is not there has no page and no entry.
 import {
+  IconBell,
+  IconCertificate,
   IconChartLine,
   IconCube,
   IconHome,
   IconLayoutDashboard,
+  IconListCheck,
   IconListDetails,
   IconSettings,
+  IconTable,
   IconTopologyStar3,
 } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
@@ -38,10 +42,10 @@ export const navigationTexts = defineTexts(
   },
   {
     home: '홈',
-    spine: '추적',
+    spine: '추적 관리',
     requirements: '요구사항',
     matrix: '추적표',
-    analysis: '충돌',
+    analysis: '충돌 분석',
     gates: '관문과 승인',
     evidence: '증거',
     documents: '문서',
@@ -50,9 +54,9 @@ export const navigationTexts = defineTexts(
     workloads: '워크로드',
     logs: '로그',
     watch: '관측',
-    objectives: '목표',
+    objectives: '서비스 목표',
     explore: '메트릭 탐색',
-    boards: '보드',
+    boards: '대시보드',
     alerts: '경보',
     settings: '설정',
   },
@@ -81,6 +85,27 @@ export const pages: readonly PageEntry[] = [
     routes: [{ path: '/', load: () => import('../pages/home/page') }],
     entry: { section: undefined, label: 'home', href: paths.home(), icon: IconHome },
     needs: always,
+  },
+  {
+    routes: [
+      { path: '/spine/requirements', load: () => import('../pages/requirements/page') },
+      { path: '/spine/requirements/:namespace/:name', load: () => import('../pages/requirement/page') },
+    ],
+    entry: { section: 'spine', label: 'requirements', href: paths.requirements(), icon: IconListCheck },
+    needs: ({ kinds }) => kinds.has('requirements.maru.dev'),
+  },
+  {
+    routes: [{ path: '/spine/matrix', load: () => import('../pages/matrix/page') }],
+    entry: { section: 'spine', label: 'matrix', href: paths.matrix(), icon: IconTable },
+    needs: ({ kinds }) => kinds.has('requirements.maru.dev'),
+  },
+  {
+    routes: [
+      { path: '/spine/evidence', load: () => import('../pages/evidence/page') },
+      { path: '/spine/evidence/:namespace/:name', load: () => import('../pages/evidence/viewer') },
+    ],
+    entry: { section: 'spine', label: 'evidence', href: paths.evidenceList(), icon: IconCertificate },
+    needs: ({ kinds }) => kinds.has('evidence.maru.dev'),
   },
   {
     routes: [{ path: '/topology', load: () => import('../pages/topology/page') }],
@@ -114,6 +139,23 @@ export const pages: readonly PageEntry[] = [
     ],
     entry: { section: 'watch', label: 'boards', href: paths.boards(), icon: IconLayoutDashboard },
     needs: ({ kinds, session }) => session.rooms.prometheus !== undefined && kinds.has('boards.maru.dev'),
+  },
+  {
+    routes: [
+      { path: '/alerts/silences', load: () => import('../pages/alerts/silences') },
+      { path: '/alerts/routing', load: () => import('../pages/alerts/routing') },
+      { path: '/alerts/why/:fingerprint', load: () => import('../pages/alerts/trace') },
+      { path: '/alerts', load: () => import('../pages/alerts/page') },
+    ],
+    entry: { section: 'watch', label: 'alerts', href: paths.alerts(), icon: IconBell },
+    needs: ({ session }) => session.rooms.alertmanager !== undefined,
+  },
+  {
+    routes: [
+      { path: '/alerts/rules', load: () => import('../pages/alerts/rules') },
+      { path: '/alerts/rehearsal', load: () => import('../pages/alerts/rehearsal') },
+    ],
+    needs: ({ session }) => session.rooms.prometheus !== undefined,
   },
   {
     routes: [{ path: '/settings', load: () => import('../pages/settings/page') }],
