@@ -154,7 +154,7 @@ spec!(/// `timeouts` of a rule.
 spec!(/// `GRPCRoute.spec`.
     GrpcRouteSpec { parent_refs: Vec<ParentReference>, hostnames: Vec<String>, rules: Vec<GrpcRule>, });
 spec!(/// One of `GRPCRoute.spec.rules`.
-    GrpcRule { matches: Vec<GrpcMatch>, filters: Vec<HttpFilter>, backend_refs: Vec<BackendRef>, });
+    GrpcRule { name: Option<String>, matches: Vec<GrpcMatch>, filters: Vec<HttpFilter>, backend_refs: Vec<BackendRef>, });
 spec!(/// One of a gRPC rule's `matches`.
     GrpcMatch { method: Option<GrpcMethod>, headers: Vec<ValueMatch>, });
 spec!(/// `method` of a gRPC match.

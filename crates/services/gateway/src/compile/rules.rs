@@ -33,7 +33,10 @@ pub(super) struct Compiled {
 pub(super) struct Compiler<'a, 'b> {
     kind: &'static str,
     namespace: &'a str,
+    /// What requests are counted under.
     label: String,
+    /// How much of the label names the route; a rule's name stands behind it.
+    route_bytes: usize,
     index: &'a mut Index<'b>,
     compiled: Compiled,
 }
@@ -42,7 +45,16 @@ impl<'a, 'b> Compiler<'a, 'b> {
     pub(super) fn new(kind: &'static str, metadata: &'a ObjectMeta, index: &'a mut Index<'b>) -> Self {
         let namespace = text(metadata.namespace.as_ref());
         let label = format!("{}/{namespace}/{}", kind.to_lowercase(), text(metadata.name.as_ref()));
-        Self { kind, namespace, label, index, compiled: Compiled::default() }
+        Self { kind, namespace, route_bytes: label.len(), label, index, compiled: Compiled::default() }
+    }
+
+    /// Has what follows counted under the rule's own name, when it has one.
+    fn enter(&mut self, rule: Option<&String>) {
+        self.label.truncate(self.route_bytes);
+        if let Some(rule) = rule {
+            self.label.push('/');
+            self.label.push_str(rule);
+        }
     }
 
     fn problem(&mut self, message: String) {
@@ -251,6 +263,7 @@ impl<'a, 'b> Compiler<'a, 'b> {
 /// Compiles the rules of an HTTPRoute.
 pub(super) fn http(compiler: &mut Compiler<'_, '_>, rules: &[HttpRule]) -> Compiled {
     for (position, rule) in rules.iter().enumerate() {
+        compiler.enter(rule.name.as_ref());
         let mut action = compiler.action(&rule.filters, &rule.backend_refs);
         let timeouts = rule.timeouts.clone().unwrap_or_default();
         action.request_timeout = timeouts.request.as_deref().and_then(parse_duration);
@@ -270,6 +283,7 @@ pub(super) fn http(compiler: &mut Compiler<'_, '_>, rules: &[HttpRule]) -> Compi
 /// Compiles the rules of a GRPCRoute.
 pub(super) fn grpc(compiler: &mut Compiler<'_, '_>, rules: &[GrpcRule]) -> Compiled {
     for (position, rule) in rules.iter().enumerate() {
+        compiler.enter(rule.name.as_ref());
         let action = Arc::new(compiler.action(&rule.filters, &rule.backend_refs));
         let all = [GrpcMatch::default()];
         let matches = if rule.matches.is_empty() { &all[..] } else { &rule.matches };

@@ -138,6 +138,22 @@ fn routes_attach_where_hosts_and_namespaces_allow() {
 }
 
 #[test]
+fn rules_with_names_are_counted_apart() {
+    let mut inputs = services();
+    add_gateway(&mut inputs, json!([{"name": "web", "port": 8080, "protocol": "HTTP"}]));
+    let backends = json!([{"name": "a", "port": 80}]);
+    let rules = json!([
+        {"name": "place-order", "backendRefs": backends, "matches": [{"path": {"type": "Exact", "value": "/orders"}}]},
+        {"backendRefs": backends},
+    ]);
+    add_http_route(&mut inputs, "shop", json!([]), rules);
+    let plan = plan(&inputs);
+    let label = |path: &str| ask(&plan, 8080, "any.example", path).unwrap().0;
+    assert_eq!(label("/orders"), "httproute/shop/route0/place-order");
+    assert_eq!(label("/"), "httproute/shop/route0");
+}
+
+#[test]
 fn wrong_listeners_say_what_is_wrong() {
     let mut inputs = services();
     add_secret(&mut inputs, "good", "shop.example");
