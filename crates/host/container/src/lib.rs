@@ -33,7 +33,7 @@ mod user;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use cgroup::{Cgroup, CgroupStats, PodCgroup};
+pub use cgroup::{Cgroup, CgroupStats, PodCgroup, Pressure, Stall};
 pub use client::{LogLimits, RuntimeKind, Shim, ShimOptions, StartRequest, stored_states};
 pub use config::{
     Capabilities, ContainerConfig, Device, Mount, MountSource, Namespace, Namespaces, Propagation, Resources, Rlimit,

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::config::Resources;
 use crate::error::CgroupError;
 use layout::{Layout, layout};
-pub use stats::CgroupStats;
+pub use stats::{CgroupStats, Pressure, Stall};
 use stats::{Places, keyed};
 
 /// How long `remove` waits for killed processes to end.

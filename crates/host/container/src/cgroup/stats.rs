@@ -26,6 +26,28 @@ pub struct CgroupStats {
     pub io_read_bytes: u64,
     /// Bytes written to block devices.
     pub io_write_bytes: u64,
+    /// How long its tasks waited; nothing where the kernel does not measure it, as in version 1.
+    pub pressure: Option<Pressure>,
+}
+
+/// How long tasks waited for each resource since the cgroup was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pressure {
+    /// For a processor.
+    pub cpu: Stall,
+    /// For memory.
+    pub memory: Stall,
+    /// For disks.
+    pub io: Stall,
+}
+
+/// How long tasks waited for one resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stall {
+    /// While some task did.
+    pub some: Duration,
+    /// While all did that had work.
+    pub full: Duration,
 }
 
 /// Where the files of one cgroup are, by controller. Version 2 has one directory for all.
@@ -55,6 +77,11 @@ pub(super) fn read(places: &Places<'_>) -> CgroupStats {
             pids: number("pids", "pids.current").unwrap_or(0),
             io_read_bytes: sum_assigned(&io, "rbytes="),
             io_write_bytes: sum_assigned(&io, "wbytes="),
+            pressure: stall(&file("cpu", "cpu.pressure")).map(|cpu| Pressure {
+                cpu,
+                memory: stall(&file("memory", "memory.pressure")).unwrap_or_default(),
+                io: stall(&file("io", "io.pressure")).unwrap_or_default(),
+            }),
         };
     }
     let memory = file("memory", "memory.stat");
@@ -73,6 +100,7 @@ pub(super) fn read(places: &Places<'_>) -> CgroupStats {
         pids: number("pids", "pids.current").unwrap_or(0),
         io_read_bytes: sum_operation(&io, "Read"),
         io_write_bytes: sum_operation(&io, "Write"),
+        pressure: None,
     }
 }
 
@@ -93,6 +121,15 @@ pub(super) fn keyed(text: &str, key: &str) -> u64 {
         line.split_once(' ').filter(|(name, _)| *name == key).and_then(|(_, value)| value.trim().parse().ok())
     };
     text.lines().find_map(value).unwrap_or(0)
+}
+
+/// Reads `some avg10=0.00 avg60=0.00 avg300=0.00 total=12` and the line `full`, in microseconds.
+fn stall(text: &str) -> Option<Stall> {
+    let total = |kind: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
+        line.rsplit_once("total=").and_then(|(_, total)| total.trim().parse().ok()).map(Duration::from_micros)
+    };
+    Some(Stall { some: total("some ")?, full: total("full ").unwrap_or_default() })
 }
 
 /// Sums the values after a prefix in `8:0 rbytes=1 wbytes=2 …`.
@@ -123,6 +160,11 @@ mod tests {
         assert_eq!(keyed("oom 1\noom_kill 3\n", "oom_kill"), 3);
         assert_eq!(keyed("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", "oom_kill"), 2);
         assert_eq!(sum_assigned("8:0 rbytes=10 wbytes=5 rios=1\n8:16 rbytes=1 wbytes=2\n", "rbytes="), 11);
+        let pressure =
+            "some avg10=0.00 avg60=0.12 avg300=0.00 total=1500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=250\n";
+        let (some, full) = (Duration::from_millis(1500), Duration::from_micros(250));
+        assert_eq!(stall(pressure), Some(Stall { some, full }));
+        assert_eq!(stall(""), None);
         assert_eq!(sum_operation("8:0 Read 10\n8:0 Write 5\n8:16 Read 1\nTotal 16\n", "Read"), 11);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use maru_container::{Cgroup, CgroupStats};
+use maru_container::{Cgroup, CgroupStats, Pressure};
 use maru_time::{Timestamp, rfc3339_seconds};
 use serde_json::{Value, json};
 
@@ -149,13 +149,7 @@ pub(super) async fn cadvisor(context: &Arc<Context>, pods: &Pods) -> String {
     let mut family = |name: &str, kind: &str, help: &str, value: &dyn Fn(&CgroupStats) -> f64| {
         out.head(name, kind, help);
         for one in &samples {
-            let labels = [
-                ("container", one.container.as_str()),
-                ("image", one.image.as_str()),
-                ("namespace", one.namespace.as_str()),
-                ("pod", one.pod.as_str()),
-            ];
-            out.sample(name, &labels, value(&one.stats));
+            out.sample(name, &labels(one), value(&one.stats));
         }
     };
     family("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.", &|one| {
@@ -192,7 +186,40 @@ pub(super) async fn cadvisor(context: &Arc<Context>, pods: &Pods) -> String {
     family("container_fs_writes_bytes_total", "counter", "Cumulative count of bytes written", &|one| {
         as_f64(one.io_write_bytes)
     });
+    pressure(&mut out, &samples);
     out.0
+}
+
+/// How long containers waited, where the kernel measures it.
+fn pressure(out: &mut Exposition, samples: &[Sample]) {
+    type Value = fn(&Pressure) -> Duration;
+    let families: [(&str, Value); 6] = [
+        ("container_pressure_cpu_waiting_seconds_total", |one| one.cpu.some),
+        ("container_pressure_cpu_stalled_seconds_total", |one| one.cpu.full),
+        ("container_pressure_memory_waiting_seconds_total", |one| one.memory.some),
+        ("container_pressure_memory_stalled_seconds_total", |one| one.memory.full),
+        ("container_pressure_io_waiting_seconds_total", |one| one.io.some),
+        ("container_pressure_io_stalled_seconds_total", |one| one.io.full),
+    ];
+    if samples.iter().all(|one| one.stats.pressure.is_none()) {
+        return;
+    }
+    for (name, value) in families {
+        out.head(name, "counter", "Time in which tasks of the container waited for the resource.");
+        for one in samples {
+            let Some(pressure) = &one.stats.pressure else { continue };
+            out.sample(name, &labels(one), value(pressure).as_secs_f64());
+        }
+    }
+}
+
+fn labels(one: &Sample) -> [(&str, &str); 4] {
+    [
+        ("container", one.container.as_str()),
+        ("image", one.image.as_str()),
+        ("namespace", one.namespace.as_str()),
+        ("pod", one.pod.as_str()),
+    ]
 }
 
 #[expect(
