@@ -2,7 +2,7 @@
 'use strict';
 const http = require('node:http');
 
-const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.3, 0.5, 1, 2.5, 5];
 
 class HttpError extends Error {
   constructor(status, message) {
@@ -75,25 +75,26 @@ class Service {
   count(method, route, status, seconds) {
     const key = `method="${method}",route="${route}",code="${status}"`;
     this.requests.set(key, (this.requests.get(key) || 0) + 1);
-    const entry = this.durations.get(route) || { buckets: new Array(BUCKETS.length + 1).fill(0), sum: 0 };
+    const labels = `method="${method}",route="${route}"`;
+    const entry = this.durations.get(labels) || { buckets: new Array(BUCKETS.length + 1).fill(0), sum: 0 };
     const index = BUCKETS.findIndex((bound) => seconds <= bound);
     entry.buckets[index < 0 ? BUCKETS.length : index] += 1;
     entry.sum += seconds;
-    this.durations.set(route, entry);
+    this.durations.set(labels, entry);
   }
 
   metrics() {
     const lines = ['# TYPE http_requests_total counter'];
     for (const [labels, value] of this.requests) lines.push(`http_requests_total{${labels}} ${value}`);
     lines.push('# TYPE http_request_duration_seconds histogram');
-    for (const [route, { buckets, sum }] of this.durations) {
+    for (const [labels, { buckets, sum }] of this.durations) {
       let seen = 0;
       buckets.forEach((value, index) => {
         seen += value;
-        lines.push(`http_request_duration_seconds_bucket{route="${route}",le="${BUCKETS[index] ?? '+Inf'}"} ${seen}`);
+        lines.push(`http_request_duration_seconds_bucket{${labels},le="${BUCKETS[index] ?? '+Inf'}"} ${seen}`);
       });
-      lines.push(`http_request_duration_seconds_sum{route="${route}"} ${sum}`);
-      lines.push(`http_request_duration_seconds_count{route="${route}"} ${seen}`);
+      lines.push(`http_request_duration_seconds_sum{${labels}} ${sum}`);
+      lines.push(`http_request_duration_seconds_count{${labels}} ${seen}`);
     }
     return lines.join('\n') + '\n';
   }

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.3, 0.5, 1, 2.5, 5)
 
 
 class HttpError(Exception):
@@ -79,7 +79,7 @@ class Service:
         with self.lock:
             key = (method, route, status)
             self.requests[key] = self.requests.get(key, 0) + 1
-            buckets = self.durations.setdefault(route, [[0] * (len(BUCKETS) + 1), 0.0])
+            buckets = self.durations.setdefault((method, route), [[0] * (len(BUCKETS) + 1), 0.0])
             index = next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
             buckets[0][index] += 1
             buckets[1] += seconds
@@ -90,13 +90,14 @@ class Service:
             for (method, route, status), value in sorted(self.requests.items()):
                 lines.append(f'http_requests_total{{method="{method}",route="{route}",code="{status}"}} {value}')
             lines.append("# TYPE http_request_duration_seconds histogram")
-            for route, (buckets, total) in sorted(self.durations.items()):
+            for (method, route), (buckets, total) in sorted(self.durations.items()):
+                labels = f'method="{method}",route="{route}"'
                 seen = 0
                 for bound, value in zip((*BUCKETS, "+Inf"), buckets):
                     seen += value
-                    lines.append(f'http_request_duration_seconds_bucket{{route="{route}",le="{bound}"}} {seen}')
-                lines.append(f'http_request_duration_seconds_sum{{route="{route}"}} {total:.6f}')
-                lines.append(f'http_request_duration_seconds_count{{route="{route}"}} {seen}')
+                    lines.append(f'http_request_duration_seconds_bucket{{{labels},le="{bound}"}} {seen}')
+                lines.append(f'http_request_duration_seconds_sum{{{labels}}} {total:.6f}')
+                lines.append(f'http_request_duration_seconds_count{{{labels}}} {seen}')
         return "\n".join(lines) + "\n"
 
     def answer(self, method, path, body):
