@@ -51,7 +51,7 @@ down:
 
 # What the tests use besides: clients, peers and a base image.
 test-packages: packages
-	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-alertmanager=prometheus-alertmanager aiosmtpd=python3-aiosmtpd \
+	@tools/packages busybox=busybox-static dig=dnsutils git=git skopeo=skopeo promtool=prometheus prometheus-node-exporter=prometheus-node-exporter prometheus-alertmanager=prometheus-alertmanager aiosmtpd=python3-aiosmtpd \
 	  soffice=libreoffice-writer-nogui soffice=libreoffice-calc-nogui pdftotext=poppler-utils chromium=chromium
 
 check: toolchain console console-check

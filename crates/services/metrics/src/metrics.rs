@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::access::{AccessScope, Caller, Gate};
 use crate::answer::{self, Sink, accepts_gzip};
 use crate::collect::probe::{self, Modules};
-use crate::collect::{Collector, ConfigurationError};
+use crate::collect::{Collector, ConfigurationError, process_metrics};
 use crate::fault::Fault;
 use crate::jobs::Jobs;
 use crate::options::{Limits, MetricsOptions};
@@ -459,6 +459,7 @@ fn work(state: &State, call: Call, name: &str, parameters: &Parameters, sink: &m
             status::refresh_gauges(state);
             sink.set_kind("text/plain; version=0.0.4; charset=utf-8");
             sink.buffer().extend_from_slice(state.registry.render().as_bytes());
+            sink.buffer().extend_from_slice(process_metrics().as_bytes());
             return Ok(());
         }
         Call::Targets => {

@@ -88,7 +88,13 @@ pub fn cluster_targets(
         seen.watch(scope, client, kind, &[], watcher::Config::default());
     }
     let registry = registry.clone();
-    let own = InProcessTarget::new(move |_| std::future::ready(Ok(registry.render())));
+    let own = InProcessTarget::new(move |_| {
+        let registry = registry.clone();
+        async move {
+            let process = tokio::task::spawn_blocking(machine::process).await;
+            process.map(|process| registry.render() + &process).map_err(|_| "reading /proc broke off".to_owned())
+        }
+    });
     let node = InProcessTarget::new(move |_| async {
         tokio::task::spawn_blocking(machine::exposition).await.map_err(|_| "reading /proc broke off".to_owned())
     });

@@ -58,6 +58,47 @@ pub(super) fn exposition() -> String {
     out.finish()
 }
 
+/// Returns what this process uses, under the names that all clients of Prometheus have for it. Blocks for some file reads.
+pub(crate) fn process() -> String {
+    let mut out = Exposition::default();
+    let stat = read("/proc/self/stat");
+    // The command's name, in parentheses, may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+    let field = |place: usize| fields.get(place).and_then(|word| word.trim().parse::<u64>().ok()).map_or(0.0, float);
+    let boot = read("/proc/stat").lines().find_map(|line| line.strip_prefix("btime ")?.parse().ok()).map_or(0.0, float);
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let status = read("/proc/self/status");
+    let kilobytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).map_or(0.0, float) * 1024.0
+    };
+    let limits = read("/proc/self/limits");
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files = files.and_then(|line| line.split_whitespace().next()?.parse().ok()).map_or(0.0, float);
+    for (name, kind, help, value) in [
+        (
+            "process_cpu_seconds_total",
+            "counter",
+            "Total user and system CPU time spent in seconds.",
+            (field(11) + field(12)) / TICKS,
+        ),
+        ("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", kilobytes("VmRSS")),
+        ("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", kilobytes("VmSize")),
+        ("process_open_fds", "gauge", "Number of open file descriptors.", float(open as u64)),
+        ("process_max_fds", "gauge", "Maximum number of open file descriptors.", files),
+        (
+            "process_start_time_seconds",
+            "gauge",
+            "Start time of the process since unix epoch in seconds.",
+            boot + field(19) / TICKS,
+        ),
+    ] {
+        out.head(name, kind, help);
+        out.sample(name, &[], value);
+    }
+    out.finish()
+}
+
 fn processor(out: &mut Exposition) {
     const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
     let stat = read("/proc/stat");
@@ -277,6 +318,19 @@ fn network(out: &mut Exposition) {
 #[cfg(test)]
 mod tests {
     use maru_prom::exposition::{CreatedLines, Dialect, Entry, TextParser};
+
+    #[test]
+    fn this_process_is_measured() {
+        let text = super::process();
+        let value = |name: &str| -> f64 {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.unwrap_or_else(|| panic!("{name}: {text}")).parse().unwrap()
+        };
+        assert!(value("process_resident_memory_bytes") > 1e6);
+        assert!(value("process_open_fds") > 2.0 && value("process_max_fds") >= value("process_open_fds"));
+        // After the machine was started, in this decade.
+        assert!(value("process_start_time_seconds") > 1.7e9);
+    }
 
     #[test]
     fn this_machine_can_be_measured() {

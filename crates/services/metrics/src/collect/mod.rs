@@ -37,6 +37,8 @@ use maru_time::SharedClock;
 use maru_yaml::ParseLimits;
 use serde_json::Value;
 
+pub(crate) use machine::process as process_metrics;
+
 pub use boards::built_in_objects;
 pub use house::{ClusterOptions, cluster_targets, follow_cluster};
 pub use operator::crds;
@@ -75,6 +77,8 @@ pub struct CollectOptions {
     pub file: Option<PathBuf>,
     /// A file with modules of probes, as blackbox_exporter reads it; without one there are built-in modules.
     pub probe_file: Option<PathBuf>,
+    /// The DNS servers that are asked for targets; empty: those of the machine.
+    pub dns_servers: Vec<std::net::SocketAddr>,
     /// Values for `${NAME}` in external labels.
     pub variables: BTreeMap<String, String>,
 }
@@ -88,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) in_process: BTreeMap<String, InProcessTarget>,
     pub(crate) kube: Option<KubeApi>,
     pub(crate) first_at_once: bool,
+    /// Empty: those of the machine.
+    pub(crate) dns_servers: Vec<std::net::SocketAddr>,
     /// Where relative paths of the configuration start.
     folder: Mutex<PathBuf>,
     /// Since when the configuration is in force, in milliseconds since 1970.
@@ -197,6 +203,7 @@ impl Collector {
             kube: options.kube,
             since_ms: AtomicI64::new(0),
             first_at_once: options.first_at_once,
+            dns_servers: options.dns_servers,
             folder: Mutex::default(),
             appenders: Mutex::default(),
             has_written: AtomicBool::new(false),

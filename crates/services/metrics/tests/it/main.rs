@@ -13,6 +13,7 @@ mod remote;
 mod rules;
 mod scrape;
 mod status;
+mod wires;
 mod writes;
 
 use std::sync::Arc;

@@ -14,16 +14,16 @@ use super::*;
 type Answers = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 /// A target that answers with bytes as they are given, by path.
-struct Target {
-    address: String,
-    scope: Scope,
+pub(crate) struct Target {
+    pub(crate) address: String,
+    pub(crate) scope: Scope,
     answers: Answers,
     /// The heads of requests.
-    asked: Arc<Mutex<Vec<String>>>,
+    pub(crate) asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Target {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let scope = Scope::root("target");
@@ -76,15 +76,20 @@ impl Target {
         answers.push((path.to_owned(), answer.into()));
     }
 
-    fn show(&self, path: &str, kind: &str, body: &[u8]) {
+    pub(crate) fn show(&self, path: &str, kind: &str, body: &[u8]) {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
         self.set(path, [head.as_bytes(), body].concat());
     }
 }
 
 /// A server that scrapes by a file in its folder.
-async fn scraping(configuration: &str) -> Running {
+pub(crate) async fn scraping(configuration: &str) -> Running {
+    scraping_with(configuration, |_| {}).await
+}
+
+pub(crate) async fn scraping_with(configuration: &str, change: impl FnOnce(&mut MetricsOptions)) -> Running {
     let running = Running::with(|options| {
+        change(options);
         options.clock = maru_time::system_clock();
         let file = options.directory.parent().unwrap().join("prometheus.yml");
         std::fs::write(&file, configuration).unwrap();
@@ -109,13 +114,13 @@ async fn reload(running: &Running, configuration: &str) -> (u16, String) {
 
 impl Running {
     /// Returns the value of the one series that a query finds now.
-    async fn now(&self, query: &str) -> Option<String> {
+    pub(crate) async fn now(&self, query: &str) -> Option<String> {
         let found = self.data("/api/v1/query", &[("query", query)]).await["result"].clone();
         assert!(found.as_array().unwrap().len() < 2, "{query}: {found}");
         found[0]["value"][1].as_str().map(str::to_owned)
     }
 
-    async fn wait_for(&self, query: &str, value: &str) {
+    pub(crate) async fn wait_for(&self, query: &str, value: &str) {
         wait_until(Duration::from_secs(60), query, || async { self.now(query).await.as_deref() == Some(value) }).await;
     }
 

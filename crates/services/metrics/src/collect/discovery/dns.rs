@@ -1,6 +1,7 @@
 //! Targets in the DNS, and the resolver that asks for them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
@@ -11,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::Output;
+use crate::collect::Shared;
 
 /// How long one server may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,13 +141,23 @@ pub(crate) async fn by_tcp(server: SocketAddr, bytes: &[u8]) -> Result<Message, 
     Message::from_vec(&buffer).map_err(|error| format!("the server {server} answers nonsense: {error}"))
 }
 
-pub(super) async fn run(names: Vec<String>, record: DnsRecord, port: u16, refresh: Duration, mut output: Output) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    names: Vec<String>,
+    record: DnsRecord,
+    port: u16,
+    refresh: Duration,
+    mut output: Output,
+) {
     let mut groups: Vec<TargetGroup> =
         names.iter().map(|name| TargetGroup { source: name.clone(), ..TargetGroup::default() }).collect();
     let mut ticks = tokio::time::interval(refresh);
     loop {
         ticks.tick().await;
-        let resolver = Resolver::of_machine();
+        let resolver = match shared.dns_servers.as_slice() {
+            [] => Resolver::of_machine(),
+            servers => Resolver { servers: servers.to_vec(), search: Vec::new() },
+        };
         for group in &mut groups {
             match targets(&resolver, &group.source, record, port).await {
                 Ok(found) => group.targets = found,

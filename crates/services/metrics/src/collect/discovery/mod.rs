@@ -56,7 +56,7 @@ pub(crate) fn start(scope: &Scope, shared: &Arc<Shared>, discovery: &Discovery, 
             drop(scope.spawn_until_cancelled("http targets", work));
         }
         Discovery::Dns { names, record, port, refresh_interval } => {
-            let work = dns::run(names, record, port, refresh_interval, output);
+            let work = dns::run(shared, names, record, port, refresh_interval, output);
             drop(scope.spawn_until_cancelled("dns targets", work));
         }
         Discovery::Kubernetes(options) => {
