@@ -126,6 +126,15 @@ impl<'v> Fields<'v> {
         }
     }
 
+    /// Names something that only changes looks.
+    pub(super) fn look(&self, name: &str) {
+        self.notes.looks.borrow_mut().insert(name.to_owned());
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'v str> {
+        self.map.into_iter().flat_map(|map| map.keys().map(String::as_str))
+    }
+
     /// Notes all that nobody took.
     pub(super) fn finish(&self) {
         let taken = self.taken.borrow();

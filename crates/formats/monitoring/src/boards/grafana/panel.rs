@@ -13,7 +13,7 @@ use super::style;
 use crate::boards::{Column, Draw, Link, Panel, PanelKind, Query, Reduce, Stack, Threshold};
 
 /// What only says where data are from, and how Grafana keeps a panel.
-const KEPT: [&str; 14] = [
+const KEPT: [&str; 15] = [
     "cacheTimeout",
     "editable",
     "error",
@@ -28,6 +28,7 @@ const KEPT: [&str; 14] = [
     "repeatedByRow",
     "scopedVars",
     "maxPerRow",
+    "minSpan",
 ];
 /// What only changes looks.
 const LOOKS: [&str; 34] = [
@@ -360,7 +361,8 @@ fn defaults(fields: &Fields<'_>, panel: &mut Panel) {
     panel.decimals = defaults.count("decimals");
     panel.min = defaults.number("min");
     panel.max = defaults.number("max");
-    panel.thresholds = style::thresholds(fields, defaults.get("thresholds"));
+    let ends = style::ends(panel);
+    panel.thresholds = style::thresholds(fields, defaults.get("thresholds"), ends);
     panel.mappings = style::mappings(fields, defaults.get("mappings"));
     let name = defaults.text("displayName");
     if !name.is_empty() {
@@ -507,7 +509,25 @@ fn old_fields(fields: &Fields<'_>, panel: &mut Panel) {
         fields.ignore(&["timeRegions"]);
     }
     fields.ignore(&["bars", "stack"]);
+    const SERIES_LOOKS: [&str; 12] = [
+        "$$hashKey",
+        "alias",
+        "bars",
+        "color",
+        "dashLength",
+        "dashes",
+        "fill",
+        "hiddenSeries",
+        "legend",
+        "lines",
+        "linewidth",
+        "zindex",
+    ];
     for one in fields.children("seriesOverrides") {
+        if one.names().all(|name| SERIES_LOOKS.contains(&name)) {
+            fields.look("colours of single series");
+            continue;
+        }
         fields.note(format!("what is said of the series \"{}\" alone is left out", one.text("alias")));
     }
     if let Some(thresholds) = fields.get("thresholds").as_str() {
@@ -536,6 +556,12 @@ fn old_fields(fields: &Fields<'_>, panel: &mut Panel) {
     fields.ignore(&["mode"]);
 }
 
+/// Tells whether what is said of single series only changes how they look.
+fn is_look(id: &str) -> bool {
+    const MEANING: [&str; 4] = ["custom.transform", "custom.hidden", "custom.stacking", "custom.drawStyle"];
+    id == "color" || (id.starts_with("custom.") && !MEANING.contains(&id))
+}
+
 /// What is said of one column alone.
 #[derive(Debug, Default)]
 struct Change {
@@ -553,6 +579,11 @@ fn changes(fields: &Fields<'_>) -> BTreeMap<String, Change> {
     for one in fields.get("fieldConfig")["overrides"].as_array().into_iter().flatten() {
         let (matcher, of) = (one["matcher"]["id"].as_str().unwrap_or_default(), &one["matcher"]["options"]);
         let name = of.as_str().map_or_else(|| of.to_string(), str::to_owned);
+        let ids = || one["properties"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str());
+        if ids().all(is_look) {
+            fields.look("colours of single series");
+            continue;
+        }
         if !is_table || matcher != "byName" {
             fields.note(format!("what is said of \"{name}\" alone ({matcher}) is left out"));
             continue;
@@ -564,7 +595,7 @@ fn changes(fields: &Fields<'_>) -> BTreeMap<String, Change> {
                 "displayName" => value.as_str().unwrap_or_default().clone_into(&mut change.title),
                 "unit" => change.unit = style::unit(fields, value.as_str().unwrap_or_default()),
                 "decimals" => change.decimals = value.as_u64().and_then(|count| u32::try_from(count).ok()),
-                "thresholds" => change.thresholds = style::thresholds(fields, value),
+                "thresholds" => change.thresholds = style::thresholds(fields, value, None),
                 "custom.hidden" => change.is_hidden = value == true,
                 id if id.starts_with("custom.") || id == "color" => {}
                 id => fields.note(format!("\"{id}\" of the column \"{name}\" is left out")),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{Fields, number};
-use crate::boards::{Mapping, Threshold};
+use crate::boards::{Mapping, Panel, Threshold};
 
 /// Grafana's units and ours.
 const UNITS: &[(&str, &str)] = &[
@@ -45,6 +45,7 @@ const UNITS: &[(&str, &str)] = &[
     ("reqps", "requests/s"),
     ("ops", "ops/s"),
     ("cps", "ops/s"),
+    ("eps", "events/s"),
     ("iops", "io/s"),
     ("rps", "reads/s"),
     ("wps", "writes/s"),
@@ -107,18 +108,32 @@ pub(super) fn color(name: &str) -> String {
     word.map_or_else(|| "gray".to_owned(), |word| (*word).to_owned())
 }
 
-/// Reads `thresholds` as they are since version 27: steps, of which the first has no value.
-pub(super) fn thresholds(fields: &Fields<'_>, value: &Value) -> Vec<Threshold> {
-    if value["mode"] == "percentage" {
-        fields.note("thresholds in percent of the axis are left out");
+/// Returns the ends of a panel's axis, where they are known.
+pub(super) fn ends(panel: &Panel) -> Option<(f64, f64)> {
+    let (least, greatest) = match panel.unit.as_str() {
+        "percent" => (Some(0.0), Some(100.0)),
+        "ratio" => (Some(0.0), Some(1.0)),
+        _ => (None, None),
+    };
+    panel.min.or(least).zip(panel.max.or(greatest))
+}
+
+/// Reads `thresholds` as they are since version 27: steps, of which the first has no value. Shares of the axis become values
+/// when its ends are known.
+pub(super) fn thresholds(fields: &Fields<'_>, value: &Value, ends: Option<(f64, f64)>) -> Vec<Threshold> {
+    let steps = value["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_share = value["mode"] == "percentage";
+    if is_share && steps.len() > 1 && ends.is_none() {
+        fields.note("thresholds in percent of an axis whose ends are not known are left out");
         return Vec::new();
     }
-    let steps = value["steps"].as_array().into_iter().flatten();
+    let from = |step: &Value| match ends.filter(|_| is_share) {
+        Some((least, greatest)) => number(&step["value"]).map(|share| least + share / 100.0 * (greatest - least)),
+        None => number(&step["value"]),
+    };
     let mut all: Vec<Threshold> = steps
-        .map(|step| Threshold {
-            from: number(&step["value"]),
-            color: color(step["color"].as_str().unwrap_or_default()),
-        })
+        .iter()
+        .map(|step| Threshold { from: from(step), color: color(step["color"].as_str().unwrap_or_default()) })
         .collect();
     // One step says nothing.
     if all.len() == 1 {

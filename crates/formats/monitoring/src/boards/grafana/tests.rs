@@ -103,7 +103,7 @@ const OLD: &str = r##"{"dashboard": {"title": "Old", "schemaVersion": 14, "rows"
     {"id": 2, "type": "graph", "title": "Lines", "span": 8, "stack": true, "fill": 1, "lines": true, "percentage": true,
      "yaxes": [{"format": "bytes", "min": "0", "logBase": 1}, {"format": "short"}], "legend": {"show": true},
      "thresholds": [{"value": 5, "op": "gt", "colorMode": "critical"}], "alert": {"name": "x"},
-     "seriesOverrides": [{"alias": "/max/", "color": "red"}],
+     "seriesOverrides": [{"alias": "/max/", "stack": false, "transform": "negative-Y"}],
      "targets": [{"expr": "b{x=\"$job\"}", "refId": "A"}, {"refId": "B", "target": "graphite.a"}]}]}]}, "meta": {}}"##;
 
 #[test]
