@@ -104,6 +104,28 @@ fn a_requirement_gets_its_objective_and_the_window_decides_the_verdict() {
     system.wait("the objective to be violated", || objective(&system)["status"]["outcome"] == "Violated");
     system.maru(&["-n", "bank", "slo", "attest", "ledger-availability", "--open"]);
     system.wait("the requirement not to conform", || verdict() == "Nonconforming");
+
+    // On recorded samples the same objective says the same, and its alerts would have fired.
+    let file = system.folder().write("objective.yaml", objective(&system).to_string());
+    let token = system.maru(&["metrics", "token", "create", "--name", "reader", "--scope", "read"]);
+    let token = system.folder().write("token", token);
+    let authority = system.data().join("keys/ca.crt");
+    let told = system.maru(&[
+        "-n",
+        "bank",
+        "slo",
+        "backtest",
+        &file.to_string_lossy(),
+        "--from",
+        "2h",
+        "--url",
+        "https://127.0.0.1:9090",
+        "--token-file",
+        &token.to_string_lossy(),
+        "--ca-certificate",
+        &authority.to_string_lossy(),
+    ]);
+    assert!(told.contains("Violated") && told.contains("SLOBurnsFast: fired 1 times"), "{told}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use maru_api::{API_VERSION, Span};
 use maru_assurance::{SentenceContext, from_sentence};
 use maru_monitoring::openslo::{Import, Names, compile, read_documents, read_spec};
 use maru_process::WindowChoice;
-use maru_time::system_clock;
+use maru_time::{Timestamp, system_clock};
 use serde_json::{Value, json};
 
 use crate::arguments::GlobalArguments;
@@ -135,7 +135,8 @@ pub(crate) async fn run(global: &GlobalArguments, command: SloCommand, report: R
 }
 
 async fn backtest(global: &GlobalArguments, arguments: &BacktestArguments, report: Report) -> anyhow::Result<u8> {
-    let to = crate::rules::moment("to", &arguments.to, system_clock().now())?;
+    let now = Timestamp::from_second(system_clock().now().as_second())?;
+    let to = crate::rules::moment("to", &arguments.to, now)?;
     let from = crate::rules::moment("from", &arguments.from, to)?;
     let objectives = objectives(&arguments.file)?;
     let source = Source::open(&Paths::new(&global.data), &arguments.source).await?;
@@ -149,7 +150,12 @@ async fn backtest(global: &GlobalArguments, arguments: &BacktestArguments, repor
     for (name, found) in &told {
         for target in &found.targets {
             report.line(format_args!("{name} {} (target {:.4} %)", target.name, target.target * 100.0));
-            for window in &target.windows {
+            let is_empty = |window: &&Value| window["total"] == 0 && window["open"] == false;
+            let empty = target.windows.iter().filter(is_empty).count();
+            if empty > 0 {
+                report.line(format_args!("  {empty} windows in which nothing was measured"));
+            }
+            for window in target.windows.iter().filter(|window| !is_empty(window)) {
                 let text = |name: &str| window[name].as_str().unwrap_or_default();
                 let end = if window["open"] == true { "open" } else { "closed" };
                 let budget = window["budgetLeft"].as_f64();
