@@ -80,6 +80,7 @@ function Routes() {
       createBrowserRouter([
         {
           Component: Shell,
+          hydrateFallbackElement: <Loading />,
           children: [
             ...pages
               .filter((page) => page.needs({ kinds, session }))
