@@ -3,6 +3,7 @@
 //! What a board cannot hold is named in its notes; what only changes looks is named there in one line.
 //! Source: Grafana documentation, "Dashboard JSON model" and "Variables"; schema versions 14 to 41.
 
+mod columns;
 mod fields;
 mod panel;
 mod style;
