@@ -53,6 +53,7 @@ fn the_shop_answers_through_the_gateway_and_the_second_demo_keeps_what_is_there(
     assert_eq!(status, 200, "{page}");
     let pods = system.maru(&["get", "pods", "-n", "shop"]);
     assert!(!pods.contains("CrashLoop") && pods.matches("Running").count() >= 7, "{pods}");
+    crate::console_pages::walk(&system);
     let second = system.try_maru(&demo);
     let steps = String::from_utf8_lossy(&second.stderr);
     assert!(second.status.success() && steps.contains("keep maru/") && !steps.contains("build maru/"), "{steps}");

@@ -3,6 +3,10 @@
 mod analysis;
 mod clients;
 mod collect;
+#[expect(clippy::print_stdout, reason = "says what was measured")]
+mod console;
+#[expect(clippy::print_stdout, reason = "a test that is left out says so")]
+mod console_pages;
 mod demo;
 mod faults;
 mod gates;

@@ -20,6 +20,9 @@ use crate::socket::{self, Upgrade};
 use crate::telemetry::Telemetry;
 use crate::{forward, login};
 
+/// More wait for nothing: they are refused, and pages ask again.
+const REQUESTS_MAX: usize = 256;
+
 /// How a room's own tokens are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoomAccess {
@@ -27,6 +30,8 @@ pub enum RoomAccess {
     Reads,
     /// `get` for reads, `post` for changes, `delete` for what is below `/-/`.
     ByMethod,
+    /// The handler looks at the identity in a request's extensions, and asks the API as that one.
+    Own,
 }
 
 /// Another room that the page speaks to.
@@ -38,7 +43,7 @@ pub struct Room {
     pub prefix: String,
     /// Answers for it and asks for no token.
     pub handler: Handler,
-    /// The path that roles name to give access to it.
+    /// The path that roles name to give access to it; not looked at for a room with checks of its own.
     pub role_path: String,
     /// Which verbs its requests need.
     pub access: RoomAccess,
@@ -99,6 +104,8 @@ pub(crate) struct State {
     pub(crate) instance: String,
     pub(crate) scope: Scope,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// Requests at a time that are no streams. The API server leaves it to callers in its process to bound themselves.
+    pub(crate) requests: tokio::sync::Semaphore,
     hosts: Vec<String>,
     assets: Assets,
 }
@@ -142,6 +149,7 @@ impl Console {
             instance: options.instance,
             scope,
             telemetry,
+            requests: tokio::sync::Semaphore::new(REQUESTS_MAX),
             hosts: options.hosts,
             assets: options.assets.map_or(Assets::Built, Assets::Folder),
         };
@@ -252,8 +260,16 @@ async fn answer(state: &Arc<State>, route: Route<'_>, request: Request<Body>) ->
                 upgrade.refuse(&state.scope, socket::CLOSE_SESSION, "nobody is logged in")
             }
             (None, _) => return Err(Refusal::no_session()),
-            (Some(session), Route::Room(room)) => forward::room(state, &session, room, request).await?,
-            (Some(session), _) => forward::api(state, &session, request).await?,
+            (Some(session), route) => {
+                let Ok(_permit) = state.requests.try_acquire() else {
+                    let message = "the console is answering as many requests as it can; try again";
+                    return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, message));
+                };
+                match route {
+                    Route::Room(room) => forward::room(state, &session, room, request).await?,
+                    _ => forward::api(state, &session, request).await?,
+                }
+            }
         },
     };
     guard::seal(response.headers_mut(), None);

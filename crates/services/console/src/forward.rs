@@ -240,8 +240,9 @@ pub(crate) async fn room(
     let (parts, body) = request.into_parts();
     let inner = parts.uri.path().strip_prefix(&room.prefix).unwrap_or_default();
     let inner = if inner.is_empty() { "/" } else { inner };
-    let verb = room.access.verb(&parts.method, inner);
-    if !access::may(&state.api, session, &room.role_path, verb).await {
+    if let Some(verb) = room.access.verb(&parts.method, inner)
+        && !access::may(&state.api, session, &room.role_path, verb).await
+    {
         let user = &session.identity.user;
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
@@ -255,13 +256,14 @@ pub(crate) async fn room(
 }
 
 impl RoomAccess {
-    /// The verb that the room's own tokens need for a request.
-    fn verb(self, method: &Method, path: &str) -> &'static str {
+    /// The verb that the room's own tokens need for a request; none when the room decides itself.
+    pub(crate) fn verb(self, method: &Method, path: &str) -> Option<&'static str> {
         match self {
-            Self::Reads => "get",
-            Self::ByMethod if path.starts_with("/-/") && !matches!(path, "/-/healthy" | "/-/ready") => "delete",
-            Self::ByMethod if matches!(*method, Method::GET | Method::HEAD) => "get",
-            Self::ByMethod => "post",
+            Self::Reads => Some("get"),
+            Self::ByMethod if path.starts_with("/-/") && !matches!(path, "/-/healthy" | "/-/ready") => Some("delete"),
+            Self::ByMethod if matches!(*method, Method::GET | Method::HEAD) => Some("get"),
+            Self::ByMethod => Some("post"),
+            Self::Own => None,
         }
     }
 }
@@ -331,9 +333,10 @@ mod tests {
     #[test]
     fn changes_of_a_room_need_more_than_reads() {
         let verb = |method, path| RoomAccess::ByMethod.verb(&method, path);
-        assert_eq!(verb(Method::GET, "/api/v2/silences"), "get");
-        assert_eq!(verb(Method::POST, "/api/v2/silences"), "post");
-        assert_eq!(verb(Method::POST, "/-/reload"), "delete");
-        assert_eq!(RoomAccess::Reads.verb(&Method::POST, "/api/v1/query"), "get");
+        assert_eq!(verb(Method::GET, "/api/v2/silences"), Some("get"));
+        assert_eq!(verb(Method::POST, "/api/v2/silences"), Some("post"));
+        assert_eq!(verb(Method::POST, "/-/reload"), Some("delete"));
+        assert_eq!(RoomAccess::Reads.verb(&Method::POST, "/api/v1/query"), Some("get"));
+        assert_eq!(RoomAccess::Own.verb(&Method::POST, "/analysis"), None);
     }
 }

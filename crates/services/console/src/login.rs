@@ -174,7 +174,11 @@ fn expired(state: &State) -> Response<Body> {
 async fn about(state: &State, session: &Session) -> Value {
     let mut rooms = serde_json::Map::new();
     for room in &state.rooms {
-        if access::may(&state.api, session, &room.role_path, "get").await {
+        let may = match room.access.verb(&Method::GET, "/") {
+            Some(verb) => access::may(&state.api, session, &room.role_path, verb).await,
+            None => true,
+        };
+        if may {
             rooms.insert(room.name.clone(), room.prefix.clone().into());
         }
     }

@@ -5,9 +5,9 @@
 //! recorded who asked.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LENGTH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use maru_client::Client;
 use maru_http::{Body, full};
 use maru_time::Timestamp;
@@ -140,7 +140,7 @@ pub(crate) async fn record(
     if !response.status().is_success() {
         return Ok(response);
     }
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let content = answer::read(body, BODY_BYTES_MAX).await;
     let content: Bytes = content.map_err(|error| Refusal::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
     let secret: Value = serde_json::from_slice(&content).unwrap_or_default();
@@ -169,6 +169,7 @@ pub(crate) async fn record(
     match recorded {
         Ok(()) => {
             tracing::info!(namespace, name, user, session = id, "the values of a secret were shown");
+            parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(Response::from_parts(parts, full(content)))
         }
         Err(error) => {

@@ -292,12 +292,15 @@ pub(crate) async fn closed(socket: &mut Socket) -> (u16, String) {
 }
 
 async fn next(socket: &mut Socket) -> Message {
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a message in time").unwrap().unwrap();
-        if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
-            return message;
+    let message = async {
+        loop {
+            let message = socket.next().await.unwrap().unwrap();
+            if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
+                return message;
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, message).await.expect("a message in time")
 }
 
 /// Lets a user look at things, as the role `view` does.
