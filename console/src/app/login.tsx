@@ -18,7 +18,7 @@ const texts = defineTexts(
   },
   {
     title: 'Maru 로그인',
-    link: 'Maru가 시작할 때 출력한 링크를 여세요. 새 링크는 Maru가 실행 중인 컴퓨터에서 만듭니다:',
+    link: 'Maru가 시작할 때 출력한 링크로 접속하세요. 새 링크는 Maru가 실행 중인 컴퓨터에서 만들 수 있습니다:',
     or: '또는 서비스 어카운트 토큰과 같은 API 토큰으로 로그인하세요:',
     token: '토큰',
     submit: '로그인',

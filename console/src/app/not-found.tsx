@@ -12,7 +12,7 @@ const texts = defineTexts(
     home: 'Go home',
   },
   {
-    title: '페이지가 없습니다',
+    title: '페이지를 찾을 수 없습니다',
     what: (path: string) => `“${path}”은(는) 이 Maru에 없는 페이지입니다. 해당 기능이 실행 중이 아닐 수 있습니다.`,
     home: '홈으로',
   },

@@ -59,8 +59,8 @@ const texts = defineTexts(
     menu: '탐색 메뉴',
     search: '검색 또는 명령',
     language: 'View in English',
-    dark: '어두운 화면',
-    light: '밝은 화면',
+    dark: '다크 모드',
+    light: '라이트 모드',
     account: '계정',
     logout: '로그아웃',
     settings: '설정',
@@ -80,7 +80,7 @@ export function Shell() {
   const scheme = useComputedColorScheme('light');
   const { setColorScheme } = useMantineColorScheme();
   const offered = pages.filter((page) => page.needs({ kinds, session })).flatMap((page) => page.entry ?? []);
-  const sections = [...new Set(offered.map((entry) => entry.section))];
+  const groups = runs(offered);
 
   // One place turns plain links into navigation without reload, so that every part may write <a href>.
   const follow = (event: MouseEvent) => {
@@ -189,26 +189,24 @@ export function Shell() {
         </AppShell.Header>
         <AppShell.Navbar aria-label={t.menu}>
           <ScrollArea p="xs" type="auto">
-            {sections.map((section) => (
-              <Box key={section ?? ''} mb="xs">
-                {section !== undefined && (
+            {groups.map((entries) => (
+              <Box key={entries[0]?.href} mb="xs">
+                {entries[0]?.section !== undefined && (
                   <Text size="xs" fw={700} c="dimmed" px="xs" mt="xs" mb={2}>
-                    {names[section]}
+                    {names[entries[0].section]}
                   </Text>
                 )}
-                {offered
-                  .filter((entry) => entry.section === section)
-                  .map((entry) => (
-                    <NavLink
-                      key={entry.href}
-                      href={entry.href}
-                      label={names[entry.label as TextName]}
-                      leftSection={<entry.icon size={16} />}
-                      active={isHere(entry.href, location.pathname)}
-                      aria-current={isHere(entry.href, location.pathname) ? 'page' : undefined}
-                      py={5}
-                    />
-                  ))}
+                {entries.map((entry) => (
+                  <NavLink
+                    key={entry.href}
+                    href={entry.href}
+                    label={names[entry.label as TextName]}
+                    leftSection={<entry.icon size={16} />}
+                    active={isHere(entry.href, location.pathname)}
+                    aria-current={isHere(entry.href, location.pathname) ? 'page' : undefined}
+                    py={5}
+                  />
+                ))}
               </Box>
             ))}
           </ScrollArea>
@@ -225,6 +223,17 @@ export function Shell() {
       <Palette />
     </div>
   );
+}
+
+/** Entries that stand beside each other and belong together; settings, the last, stand alone. */
+function runs<T extends { section: unknown }>(entries: readonly T[]): T[][] {
+  const all: T[][] = [];
+  for (const entry of entries) {
+    const last = all.at(-1);
+    if (last !== undefined && last[0]?.section === entry.section) last.push(entry);
+    else all.push([entry]);
+  }
+  return all;
 }
 
 function isHere(href: string, pathname: string): boolean {

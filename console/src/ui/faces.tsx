@@ -20,7 +20,7 @@ const texts = defineTexts(
     loading: '불러오는 중…',
     retry: '다시 시도',
     failed: '불러오지 못했습니다',
-    forbidden: '볼 권한이 없습니다',
+    forbidden: '조회 권한이 없습니다',
     forbiddenHow: '관리자에게 이 작업을 허용하는 역할을 요청하세요. 서버의 응답:',
     unreachable: '서버가 응답하지 않습니다',
     unreachableHow: '자동으로 다시 시도합니다. Maru가 실행 중인지 확인하세요:',

@@ -11,6 +11,7 @@ import {
 } from '@tabler/icons-react';
 import { useTexts } from '../../i18n/texts';
 import { toneColor } from '../../ui/status';
+import { useSpineWord } from '../../ui/verdict';
 import { When } from '../../ui/when';
 import classes from './home.module.css';
 import type { Activity, ActivityKind } from './model';
@@ -53,8 +54,9 @@ export function ActivityPanel(props: { items: readonly Activity[] }) {
 
 function News(props: { item: Activity }) {
   const t = useTexts(texts);
+  const word = useSpineWord();
   const { item } = props;
-  const { icon: Mark, color, word } = MARKS[item.kind];
+  const { icon: Mark, color, word: what } = MARKS[item.kind];
   return (
     <li className={classes.news}>
       <span className={classes.mark}>
@@ -75,7 +77,7 @@ function News(props: { item: Activity }) {
         </div>
         <div className={classes.small}>
           <span className={classes.reason} style={{ fontSize: 'inherit' }}>
-            {[t[word], item.namespace, item.detail].filter(Boolean).join(' · ')}
+            {[t[what], item.namespace, ...item.details.map(word)].filter(Boolean).join(' · ')}
             {item.count > 1 && ` ×${item.count}`}
           </span>
         </div>

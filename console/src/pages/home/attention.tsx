@@ -17,6 +17,7 @@ import { useState } from 'react';
 import { useStageTitle } from '../../i18n/stages';
 import { type LocalText, useLocalText, useTexts } from '../../i18n/texts';
 import { toneColor } from '../../ui/status';
+import { useSpineWord } from '../../ui/verdict';
 import { When } from '../../ui/when';
 import classes from './home.module.css';
 import { ATTENTION_ORDER, type Attention, type AttentionKind } from './model';
@@ -121,6 +122,7 @@ function Item(props: { item: Attention }) {
   const t = useTexts(texts);
   const local = useLocalText();
   const { item } = props;
+  const word = useSpineWord();
   const stageTitle = useStageTitle();
   const Mark = MARKS[item.kind];
   const name = item.kind === 'gate' ? stageTitle(item.name) : item.name;
@@ -134,7 +136,7 @@ function Item(props: { item: Attention }) {
         <a href={item.href} className={classes.name}>
           {title === '' ? name : `${name} ${title}`}
         </a>
-        <div className={classes.reason}>{reason(t, item, local)}</div>
+        <div className={classes.reason}>{reason(t, item, local, word)}</div>
         <div className={classes.small}>
           {[t[WORDS[item.kind]], item.namespace].filter(Boolean).join(' · ')}
           {item.since !== undefined && (
@@ -145,16 +147,21 @@ function Item(props: { item: Attention }) {
           )}
         </div>
       </div>
-      <Button component="a" href={item.href} size="compact-sm" variant="default" className={classes.help ?? ''}>
+      <Button component="a" href={item.href} size="compact-xs" variant="default" className={classes.help ?? ''}>
         {t[item.help]}
       </Button>
     </li>
   );
 }
 
-function reason(t: (typeof texts)['en'], item: Attention, local: (text: LocalText | undefined) => string): string {
+function reason(
+  t: (typeof texts)['en'],
+  item: Attention,
+  local: (text: LocalText | undefined) => string,
+  word: (word: string) => string,
+): string {
   const text = local(item.reason);
   if (item.kind === 'suspect') return t.suspectReason(text);
-  if (item.kind === 'evidence' && item.tone === 'stale') return t.evidenceReason(text);
+  if (item.kind === 'evidence' && item.tone === 'stale') return t.evidenceReason(text.split(' ').map(word).join(' · '));
   return text;
 }

@@ -141,7 +141,7 @@ test('evidence is expired only when nothing newer has replaced it', () => {
   const next = evidence('b', '2026-11-20T00:00:00Z', '2026-11-30T00:00:00Z');
   expect(attention({ ...empty, evidence: [old, next] }, NOW)).toEqual([]);
   expect(attention({ ...empty, evidence: [old] }, NOW).map((one) => [one.kind, one.reason])).toEqual([
-    ['evidence', 'slo-window · prod'],
+    ['evidence', 'slo prod'],
   ]);
 });
 

@@ -3,6 +3,7 @@ import type { Approval, Evidence, Project, Requirement, ServiceLevelObjective } 
 import type { Condition, KubernetesObject } from '../../api/types';
 import type { LocalText } from '../../i18n/texts';
 import { toMs } from '../../lib/format';
+import { evidenceKind } from '../../lib/spine';
 import { type ObjectTab, paths } from '../../paths';
 import type { Tone } from '../../ui/status';
 
@@ -382,7 +383,7 @@ function expired(evidence: readonly Evidence[], now: number): Attention[] {
         title: undefined,
         reason: broken
           ? (one.status?.reason ?? '')
-          : [predicate(one.spec.predicateType), one.spec.environment].filter(Boolean).join(' · '),
+          : words(evidenceKind(one.spec.predicateType), one.spec.environment).join(' '),
         since: one.spec.validUntil,
         help: 'renewEvidence',
         href: paths.evidence(namespace, name),
@@ -391,10 +392,8 @@ function expired(evidence: readonly Evidence[], now: number): Attention[] {
   });
 }
 
-/** The last words of a predicate's type: `test-result`. */
-export function predicate(type: string): string {
-  const parts = type.split('/').filter((part) => part !== '' && !/^v\d/.test(part));
-  return parts.at(-1) ?? type;
+function words(...all: (string | undefined)[]): string[] {
+  return all.filter((one) => one !== undefined && one !== '') as string[];
 }
 
 export interface Counts {
@@ -462,7 +461,8 @@ export interface Activity {
   /** The object's kind and name: `deployment shop`. */
   object: string;
   namespace: string | undefined;
-  detail: string;
+  /** Words of the spine among them are shown in the reader's language. */
+  details: readonly string[];
   count: number;
   href: string | undefined;
 }
@@ -499,7 +499,7 @@ export function activity(history: History, max: number): Activity[] {
       at: toMs(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? event.metadata.creationTimestamp) ?? 0,
       object: `${kind ?? ''} ${name}`.trim(),
       namespace,
-      detail: [event.reason, event.message].filter(Boolean).join(': '),
+      details: [[event.reason, event.message].filter(Boolean).join(': ')],
       count: event.count ?? 1,
       href: history.hrefOf(apiVersion, kind, namespace, name),
     });
@@ -512,7 +512,7 @@ export function activity(history: History, max: number): Activity[] {
       at: toMs(one.spec.at ?? creationTimestamp) ?? 0,
       object: one.spec.of.map((what) => `${what.kind} ${what.name}`).join(', '),
       namespace,
-      detail: [one.spec.role, one.spec.by].filter(Boolean).join(' · '),
+      details: words(one.spec.role, one.spec.by),
       count: 1,
       href: paths.gates(namespace),
     });
@@ -520,16 +520,14 @@ export function activity(history: History, max: number): Activity[] {
   for (const one of history.evidence) {
     const { namespace = '', name, creationTimestamp, uid } = one.metadata;
     // An approval is a record too; it is told as what it is.
-    if (predicate(one.spec.predicateType) === 'approval') continue;
+    if (evidenceKind(one.spec.predicateType) === 'approval') continue;
     all.push({
       key: uid,
       kind: 'evidence',
       at: toMs(creationTimestamp) ?? 0,
       object: one.spec.name || name,
       namespace,
-      detail: [predicate(one.spec.predicateType), one.spec.environment, one.spec.result?.outcome]
-        .filter(Boolean)
-        .join(' · '),
+      details: words(evidenceKind(one.spec.predicateType), one.spec.environment, one.spec.result?.outcome),
       count: 1,
       href: paths.evidence(namespace, name),
     });
@@ -544,7 +542,7 @@ export function activity(history: History, max: number): Activity[] {
       at: toMs(one.metadata.creationTimestamp) ?? 0,
       object: `${owner.kind} ${owner.name}`,
       namespace: one.metadata.namespace,
-      detail: `#${revision}`,
+      details: [`#${revision}`],
       count: 1,
       href: paths.object({ group: 'apps', plural: 'deployments' }, one.metadata.namespace, owner.name, 'history'),
     });
@@ -557,7 +555,7 @@ export function activity(history: History, max: number): Activity[] {
       at: toMs(creationTimestamp) ?? 0,
       object: name,
       namespace,
-      detail: '',
+      details: [],
       count: 1,
       href: paths.gates(namespace),
     });

@@ -38,7 +38,6 @@ export function StageLine(props: { project: Project; named: boolean }) {
             title={titleOf(stage)}
           >
             <div className={classes.bar} />
-            <span className={classes.stagename}>{titleOf(stage)}</span>
             <VisuallyHidden>{`${titleOf(stage)}: ${words[state]}`}</VisuallyHidden>
           </li>
         ))}
@@ -51,20 +50,22 @@ export function StageLine(props: { project: Project; named: boolean }) {
         ) : (
           <>
             <Text size="sm" style={{ overflowWrap: 'anywhere' }}>
+              <Text span fw={600} inherit>
+                {titleOf(gate.stage)}
+              </Text>{' '}
+              <Text span c="dimmed" inherit>
+                {t.place(all.findIndex((one) => one.stage === gate.stage) + 1, all.length)}
+              </Text>
               <IconLock
                 size={14}
                 color={toneColor('warn')}
                 aria-hidden
-                style={{ verticalAlign: '-2px', marginRight: 4 }}
+                style={{ verticalAlign: '-2px', margin: '0 4px 0 12px' }}
               />
-              <Text span fw={600} inherit>
-                {`${t.next}: ${titleOf(gate.stage)} (${t[gate.side]})`}
-              </Text>
-              {gate.blockers.length > 0 && ` · ${t.blocked(gate.blockers.length)}`}
-              {`: ${first ? first.error || local(first.message) : gate.reason}`}
-              {first?.count !== undefined && first.count > 0 && ` (${first.count})`}
+              {t.closed(t[gate.side], gate.blockers.length)} {first ? first.error || local(first.message) : gate.reason}
+              {first?.count !== undefined && first.count > 1 && ` (${first.count})`}
             </Text>
-            <Button component="a" href={paths.gates(namespace)} size="compact-sm" variant="light">
+            <Button component="a" href={paths.gates(namespace)} size="compact-xs" variant="default">
               {t.openGate}
             </Button>
           </>

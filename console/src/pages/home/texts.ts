@@ -29,10 +29,11 @@ export const texts = defineTexts(
     current: 'now',
     done: 'done',
     ahead: 'later',
-    next: 'Next gate',
+    place: (n: number, all: number) => `stage ${n} of ${all}`,
     entry: 'entry',
     exit: 'exit',
-    blocked: (n: number) => (n === 1 ? 'One thing blocks it' : `${n} things block it`),
+    closed: (side: string, n: number) =>
+      n === 1 ? `One thing blocks its ${side}:` : `${n} things block its ${side}. First:`,
     allDone: 'All gates are open.',
     hidden: (kinds: string) => `Your role does not show ${kinds}; Home leaves them out.`,
     // What kinds of trouble are called.
@@ -110,10 +111,11 @@ export const texts = defineTexts(
     current: '진행 중',
     done: '완료',
     ahead: '예정',
-    next: '다음 관문',
+    place: (n: number, all: number) => `${all}단계 중 ${n}단계`,
     entry: '진입',
     exit: '종료',
-    blocked: (n: number) => `미충족 조건 ${n}건`,
+    closed: (side: string, n: number) =>
+      n === 1 ? `${side} 관문의 미충족 조건:` : `${side} 관문의 미충족 조건 ${n}건, 그중 첫째:`,
     allDone: '모든 관문이 열려 있습니다.',
     hidden: (kinds: string) => `조회 권한이 없어 표시하지 않는 항목: ${kinds}`,
     kindNonconforming: '부적합',

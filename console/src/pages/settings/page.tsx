@@ -5,6 +5,7 @@ import { endSession, logout, type SessionRecord, sessionsQuery, useSession } fro
 import { setPreferences, usePreferences } from '../../i18n/preferences';
 import { defineTexts, useTexts } from '../../i18n/texts';
 import { useFormat } from '../../i18n/use-format';
+import { agentName } from '../../lib/agent';
 import { type Column, DataTable } from '../../ui/data-table';
 import { Failed, Loading } from '../../ui/faces';
 import { Page } from '../../ui/page';
@@ -34,15 +35,15 @@ const texts = defineTexts(
     title: '설정',
     look: '화면',
     language: '언어',
-    scheme: '색상',
-    auto: '시스템 설정',
-    light: '밝게',
-    dark: '어둡게',
+    scheme: '테마',
+    auto: '시스템 설정 따름',
+    light: '라이트',
+    dark: '다크',
     zone: '시간대',
     local: (zone: string) => `브라우저 시간대 (${zone})`,
-    sessions: '로그인한 곳',
+    sessions: '로그인 세션',
     agent: '브라우저',
-    created: '시작',
+    created: '로그인',
     expires: '만료',
     here: '현재 세션',
     end: '종료',
@@ -69,31 +70,35 @@ export function Component() {
             {t.look}
           </Title>
           <Stack align="flex-start">
-            <Text size="sm" fw={500} id="language">
-              {t.language}
-            </Text>
-            <SegmentedControl
-              aria-labelledby="language"
-              value={language}
-              onChange={(value) => setPreferences({ language: value === 'ko' ? 'ko' : 'en' })}
-              data={[
-                { value: 'en', label: 'English' },
-                { value: 'ko', label: '한국어' },
-              ]}
-            />
-            <Text size="sm" fw={500} id="scheme">
-              {t.scheme}
-            </Text>
-            <SegmentedControl
-              aria-labelledby="scheme"
-              value={colorScheme}
-              onChange={(value) => setColorScheme(value as typeof colorScheme)}
-              data={[
-                { value: 'auto', label: t.auto },
-                { value: 'light', label: t.light },
-                { value: 'dark', label: t.dark },
-              ]}
-            />
+            <div>
+              <Text size="sm" fw={500} mb={4} id="language">
+                {t.language}
+              </Text>
+              <SegmentedControl
+                aria-labelledby="language"
+                value={language}
+                onChange={(value) => setPreferences({ language: value === 'ko' ? 'ko' : 'en' })}
+                data={[
+                  { value: 'en', label: 'English' },
+                  { value: 'ko', label: '한국어' },
+                ]}
+              />
+            </div>
+            <div>
+              <Text size="sm" fw={500} mb={4} id="scheme">
+                {t.scheme}
+              </Text>
+              <SegmentedControl
+                aria-labelledby="scheme"
+                value={colorScheme}
+                onChange={(value) => setColorScheme(value as typeof colorScheme)}
+                data={[
+                  { value: 'auto', label: t.auto },
+                  { value: 'light', label: t.light },
+                  { value: 'dark', label: t.dark },
+                ]}
+              />
+            </div>
             <Select
               label={t.zone}
               searchable
@@ -132,7 +137,13 @@ function Sessions() {
   if (sessions.isPending) return <Loading />;
   if (sessions.isError) return <Failed error={sessions.error} retry={() => void sessions.refetch()} />;
   const columns: Column<SessionRecord>[] = [
-    { id: 'agent', title: t.agent, cell: (row) => row.agent ?? '—', value: (row) => row.agent, width: '2fr' },
+    {
+      id: 'agent',
+      title: t.agent,
+      cell: (row) => <span title={row.agent}>{agentName(row.agent ?? '—')}</span>,
+      value: (row) => row.agent,
+      width: '1.5fr',
+    },
     { id: 'created', title: t.created, cell: (row) => <When time={row.created} />, value: (row) => row.created },
     { id: 'expires', title: t.expires, cell: (row) => format.dateTime(row.expires), value: (row) => row.expires },
     {
