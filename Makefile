@@ -62,8 +62,8 @@ check: toolchain console console-check
 	@tools/texts
 
 unit: test-packages console
-	python=$$(tools/python-readers); oracles=$$(tools/python-oracles); \
-	  env $${python:+MARU_PYTHON=$$python} $${oracles:+MARU_ORACLES=$$oracles MARU_ORACLES_MODELS=1000} \
+	python=$$(tools/python-readers); oracles=$$(tools/python-oracles); sarif=$$(tools/sarif-schema); \
+	  env $${python:+MARU_PYTHON=$$python} $${sarif:+MARU_SARIF_SCHEMA=$$sarif} $${oracles:+MARU_ORACLES=$$oracles MARU_ORACLES_MODELS=1000} \
 	  $(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
 
 system: test-packages console

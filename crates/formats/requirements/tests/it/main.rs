@@ -1,5 +1,7 @@
 //! Folders of items, as people and other programs write them.
 
+mod schema;
+
 use maru_requirements::{
     FILE_BYTES_MAX, Graph, ItemError, Items, Language, LintContext, LocalText, Priority, item_from_value, lint,
     parse_sentences, read_folder, sarif,
