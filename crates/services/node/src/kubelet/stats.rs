@@ -192,7 +192,7 @@ pub(super) async fn cadvisor(context: &Arc<Context>, pods: &Pods) -> String {
 
 /// How long containers waited, where the kernel measures it.
 fn pressure(out: &mut Exposition, samples: &[Sample]) {
-    type Value = fn(&Pressure) -> Duration;
+    type Value = fn(&Pressure) -> std::time::Duration;
     let families: [(&str, Value); 6] = [
         ("container_pressure_cpu_waiting_seconds_total", |one| one.cpu.some),
         ("container_pressure_cpu_stalled_seconds_total", |one| one.cpu.full),
