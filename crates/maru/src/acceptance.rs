@@ -104,6 +104,7 @@ pub(crate) async fn run(
     let files = FILES.map(|name| folder.join(name));
     let mut manifests = maru_cli::read_manifests(&files)?;
     crate::import::add_history(&mut manifests, folder).await;
+    manifests.extend(crate::import::models_beside(&folder.join("requirements"), NAMESPACE)?);
     maru_cli::apply_documents(manifests, context).await?;
     let shop = Shop::new(gateway)?;
     let ledger = Ledger::open(&paths.evidence())?;

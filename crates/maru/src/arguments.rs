@@ -197,6 +197,12 @@ pub(crate) struct AttestArguments {
     /// How long it counts, such as 30d
     #[arg(long, value_name = "TIME")]
     pub(crate) valid_for: Option<String>,
+    /// The commit that was measured, as git names it
+    #[arg(long, value_name = "ID")]
+    pub(crate) commit: Option<String>,
+    /// What the tool was told: its script or its configuration; the record has its digest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) parameters: Option<PathBuf>,
     /// The public key (PEM) of whoever signed a provenance; may be given several times; without it, it decides nothing
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Vec<PathBuf>,

@@ -74,7 +74,7 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
         of_baseline(&desk, name, language, &formats).await?.documents
     } else {
         let desk = crate::spine::desk(global, report).await?;
-        let material = Material { models, ..Material::gather(&desk, language).await? };
+        let material = with_models(Material::gather(&desk, language).await?, models);
         let files = render(&material, language, &formats, day)?;
         if arguments.evidence {
             let folder = folder.join("evidence");
@@ -93,6 +93,11 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: ExportArguments, re
     Ok(0)
 }
 
+/// Shows these models instead of those of the project, when there are any.
+fn with_models(material: Material, models: Vec<Model>) -> Material {
+    if models.is_empty() { material } else { Material { models, ..material } }
+}
+
 /// Writes all of a project into one archive.
 async fn whole(
     global: &GlobalArguments,
@@ -108,7 +113,7 @@ async fn whole(
         of_baseline(&desk, name, language, formats).await?
     } else {
         let models = models(arguments.models.as_deref(), arguments.models.is_some())?;
-        let material = Material { models, ..Material::gather(&desk, language).await? };
+        let material = with_models(Material::gather(&desk, language).await?, models);
         Parts { documents: render(&material, language, formats, day)?, ..Parts::default() }
     };
     let count = parts.documents.len();
@@ -195,7 +200,7 @@ pub(crate) async fn documents(
     formats: &[Format],
     now: Timestamp,
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let material = Material { models, ..Material::gather(desk, language).await? };
+    let material = with_models(Material::gather(desk, language).await?, models);
     write_all(&render(&material, language, formats, today(now)?)?, folder)
 }
 

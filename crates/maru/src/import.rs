@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use kube::api::{Api, DeleteParams, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
 use maru_cli::{Manifest, apply_documents};
-use maru_requirements::{Item, read_folder};
+use maru_requirements::{Item, decode, read_folder};
 use maru_time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::arguments::GlobalArguments;
+use crate::model::MODELS_FOLDER;
 use crate::report::Report;
 use crate::requirements::{DEFAULT_FOLDER, commit_times, folder_files};
 
@@ -55,6 +56,8 @@ pub(crate) async fn run(global: &GlobalArguments, arguments: &ImportArguments, r
             }
         })
         .collect();
+    let models = models_beside(&arguments.folder, &global.namespace)?;
+    let manifests = manifests.into_iter().chain(models).collect();
     let context = crate::client::connect(global, report).await?;
     let applied = apply_documents(manifests, &context).await?;
     for one in &applied {
@@ -100,6 +103,38 @@ pub(crate) async fn add_history(manifests: &mut [Manifest], folder: &Path) {
             manifest.object["metadata"]["annotations"][HISTORY] = json!(history);
         }
     }
+}
+
+/// Returns the models beside the requirements as objects, so that baselines and documents have them.
+pub(crate) fn models_beside(requirements: &Path, namespace: &str) -> anyhow::Result<Vec<Manifest>> {
+    let folder =
+        [requirements.join(MODELS_FOLDER), requirements.join("../models")].into_iter().find(|one| one.is_dir());
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    let looked = crate::model::look(&folder, None)?;
+    if let Some(error) = looked.errors.first() {
+        bail!("nothing was applied: a model cannot be read: {error}");
+    }
+    let mut manifests = Vec::new();
+    for path in crate::model::files(&folder)? {
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read \"{}\"", path.display()))?;
+        let (text, _) = decode(&bytes).map_err(|(line, why)| anyhow::anyhow!("{}:{line}: {why}", path.display()))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let object = json!({
+            "apiVersion": "maru.dev/v1alpha1", "kind": "Model",
+            "metadata": {"name": object_name(&file), "namespace": namespace},
+            "spec": {"file": file, "text": text},
+        });
+        manifests.push(Manifest { path, document: 1, object });
+    }
+    Ok(manifests)
+}
+
+/// The name of a file's object: without the ending, and where that is no name of an object, told apart by a digest.
+fn object_name(file: &str) -> String {
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = stem.bytes().all(letter) && !stem.starts_with('-') && !stem.ends_with('-') && !stem.is_empty();
+    if is_name { stem.to_owned() } else { format!("model-{}", maru_ids::short_hash(file, 10)) }
 }
 
 fn object_of(item: &Item, namespace: &str, commits: &[i64]) -> Value {

@@ -108,7 +108,7 @@ pub(crate) fn look(place: &Path, known: Option<&BTreeSet<String>>) -> anyhow::Re
     Ok(looked)
 }
 
-fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if place.is_file() {
         return Ok(vec![place.to_owned()]);
     }

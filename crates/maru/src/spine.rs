@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use maru_api::{Evidence, Language, Requirement, Subject, SubjectKind, Verdict, WorkItem, WorkItemSpec};
+use maru_api::{Digest, Evidence, Language, Requirement, Subject, SubjectKind, Verdict, WorkItem, WorkItemSpec};
 use maru_cli::table;
 use maru_evidence::readers::Format;
 use maru_process::{Attestation, BLOB_BYTES_MAX, Checked, Desk, Ledger, Need};
@@ -319,6 +319,14 @@ async fn attest(global: &GlobalArguments, arguments: AttestArguments, report: Re
     let content = read_report(&arguments.report)?;
     let images = arguments.image.iter().map(|text| read_image(text)).collect::<anyhow::Result<_>>()?;
     let valid_for = arguments.valid_for.as_deref().map(str::parse).transpose()?;
+    let parameters = arguments.parameters.as_deref().map(read_report).transpose()?;
+    let commit = arguments.commit.map(|id| id.to_lowercase());
+    anyhow::ensure!(
+        commit
+            .as_ref()
+            .is_none_or(|id| (7..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit())),
+        "--commit wants an id of git, as \"git rev-parse HEAD\" prints it"
+    );
     let keys = arguments.key.iter().map(|path| read_foreign_key(path)).collect::<anyhow::Result<_>>()?;
     let wanted = Attestation {
         requirements: arguments.requirement,
@@ -326,6 +334,8 @@ async fn attest(global: &GlobalArguments, arguments: AttestArguments, report: Re
         images,
         name: arguments.name,
         valid_for,
+        commit,
+        parameters: parameters.map(|content| Digest::of(&content)),
         keys,
         ..Attestation::new(format_of(arguments.kind.as_deref(), &content)?, content)
     };

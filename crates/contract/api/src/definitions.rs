@@ -35,6 +35,7 @@ pub fn crds() -> Vec<Value> {
         approval(),
         baseline(),
         document(),
+        model(),
         work_item(),
         environment(),
     ];
@@ -616,6 +617,18 @@ fn document() -> Definition {
             ("Made", ".status.at", "string", false),
             ("Reason", ".status.reason", "string", false),
         ],
+    }
+}
+
+fn model() -> Definition {
+    Definition {
+        kind: "Model",
+        plural: "models",
+        short: &[],
+        description: "A conceptual model as text: what documents and baselines show.",
+        spec: object(&["file", "text"], json!({"file": text(), "text": text()})),
+        status: open_object(),
+        columns: &[("File", ".spec.file", "string", false)],
     }
 }
 

@@ -779,6 +779,21 @@ kind! {
     Document = DocumentSpec, "documents", DocumentStatus
 }
 
+/// A conceptual model as text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelSpec {
+    /// The file's name: its ending says whether it is one diagram, or Markdown with some.
+    pub file: String,
+    /// The text, with its front matter.
+    pub text: String,
+}
+
+kind! {
+    /// A conceptual model as text.
+    Model = ModelSpec, "models", Value
+}
+
 /// Something to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

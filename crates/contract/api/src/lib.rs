@@ -30,9 +30,10 @@ pub use kinds::{
     Approval, ApprovalSpec, ApprovalStatus, Approved, Architecture, ArchitectureSpec, Baseline, BaselineItem,
     BaselineSpec, BaselineStatus, Blocker, Call, Change, ChangeKind, Context, Culprit, Decision, Document,
     DocumentFile, DocumentSpec, DocumentStatus, DocumentType, Environment, EnvironmentSpec, EnvironmentStatus,
-    Evidence, EvidenceSpec, EvidenceStatus, Gate, GateResult, GateSide, GateSpec, Measured, Origin, Producer, Project,
-    ProjectEnvironment, ProjectPolicy, ProjectSpec, ProjectStatus, Relation, Service, ServiceLevelObjective,
-    ServiceLevelObjectiveSpec, ServiceOption, Subject, SubjectKind, Term, Window, WorkItem, WorkItemSpec,
+    Evidence, EvidenceSpec, EvidenceStatus, Gate, GateResult, GateSide, GateSpec, Measured, Model, ModelSpec, Origin,
+    Producer, Project, ProjectEnvironment, ProjectPolicy, ProjectSpec, ProjectStatus, Relation, Service,
+    ServiceLevelObjective, ServiceLevelObjectiveSpec, ServiceOption, Subject, SubjectKind, Term, Window, WorkItem,
+    WorkItemSpec,
 };
 pub use maru_requirements::{
     Amount, Language, LocalText, Money, Per, Priority, QuantityError, Rate, Ratio, Source, Span, canonical_json,

@@ -107,6 +107,7 @@ const SPINE: &[&str] = &[
     "gates",
     "glossaries",
     "methods",
+    "models",
     "projects",
     "requirements",
     "servicelevelobjectives",

@@ -195,7 +195,7 @@ impl Phrase {
             Self::Table => ("표", "Table"),
             Self::Figure => ("그림", "Figure"),
             Self::PictureElsewhere => {
-                ("(그림은 HTML과 DOCX 문서에 있습니다.)", "(The picture is in the HTML and DOCX documents.)")
+                ("(그림은 HTML, DOCX, PDF 문서에 있습니다.)", "(The picture is in the HTML, DOCX and PDF documents.)")
             }
             Self::RequirementsDefinition => ("요구사항 정의서", "Requirements definition"),
             Self::TraceabilityMatrix => ("요구사항 추적표", "Requirements traceability matrix"),

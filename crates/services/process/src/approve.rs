@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use maru_api::{
-    Approval, ApprovalSpec, ApprovalStatus, Decision, Digest, Outcome, Spec as _, Window, canonical_json,
-    fingerprint_of,
-};
+use maru_api::{Approval, ApprovalSpec, ApprovalStatus, Decision, Digest, Outcome, Spec as _, Window, canonical_json};
 use maru_evidence::readers::{self, Circumstances, Format};
 use maru_evidence::{Draft, EvidenceKind};
 use maru_time::{Timestamp, rfc3339_seconds};
@@ -44,7 +41,7 @@ pub(crate) fn words(room: &Room, now: Timestamp) -> Vec<Word> {
         };
         for subject in &one.spec.subjects {
             let Some((kind, name)) = object_of(subject) else { continue };
-            let current = room.find(kind, name).and_then(|object| fingerprint_of(object).ok());
+            let current = room.find(kind, name).and_then(|object| room.fingerprint(object));
             let word = Word {
                 role: one.spec.name.clone(),
                 by: by.to_owned(),

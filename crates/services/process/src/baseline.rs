@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use maru_api::{
     ApprovalSpec, ArchitectureSpec, BaselineItem, BaselineSpec, BaselineStatus, Change, ChangeKind, Decision, Digest,
-    GlossarySpec, LocalText, Measured, MethodSpec, Outcome, Producer, ProjectSpec, RequirementSpec,
+    GlossarySpec, LocalText, Measured, MethodSpec, ModelSpec, Outcome, Producer, ProjectSpec, RequirementSpec,
     ServiceLevelObjectiveSpec, Spec as _, Window, WorkItemSpec, canonical_json, fingerprint_of,
 };
 use maru_evidence::{Draft, EvidenceKind};
@@ -28,10 +28,11 @@ const IMPACTS_MAX: usize = 50;
 /// Items that an envelope lists; the content always has all.
 const SUBJECTS_MAX: usize = 10_000;
 /// The kinds that a baseline holds.
-pub(crate) const HELD: [(&str, &str); 6] = [
+pub(crate) const HELD: [(&str, &str); 7] = [
     (ArchitectureSpec::KIND, ArchitectureSpec::PLURAL),
     (GlossarySpec::KIND, GlossarySpec::PLURAL),
     (MethodSpec::KIND, MethodSpec::PLURAL),
+    (ModelSpec::KIND, ModelSpec::PLURAL),
     (ProjectSpec::KIND, ProjectSpec::PLURAL),
     (RequirementSpec::KIND, RequirementSpec::PLURAL),
     (ServiceLevelObjectiveSpec::KIND, ServiceLevelObjectiveSpec::PLURAL),
@@ -126,22 +127,29 @@ fn children_of<'a>(requirements: impl Iterator<Item = &'a Value>) -> BTreeMap<St
 impl Snapshot {
     /// Returns what objects of a project come to; other kinds than those that baselines hold are passed over.
     #[must_use]
-    pub fn of<'a>(objects: impl Iterator<Item = &'a Value> + Clone) -> Self {
-        let mut items: Vec<BaselineItem> = objects
-            .clone()
-            .filter_map(|object| {
-                let kind = object
-                    .get("kind")
-                    .and_then(Value::as_str)
-                    .filter(|kind| HELD.iter().any(|(own, _)| own == kind))?;
-                let fingerprint = fingerprint_of(object).ok()?;
-                Some(BaselineItem { kind: kind.to_owned(), name: name_of(object).to_owned(), fingerprint })
-            })
-            .collect();
+    pub fn of<'a>(objects: impl Iterator<Item = &'a Value>) -> Self {
+        Self::with(objects.map(|object| (object, fingerprint_of(object).ok())))
+    }
+
+    /// The same of the objects that a look has.
+    pub(crate) fn of_room(room: &Room) -> Self {
+        let held = HELD.iter().flat_map(|(kind, _)| room.of_kind(kind));
+        Self::with(held.map(|object| (&**object, room.fingerprint(object))))
+    }
+
+    fn with<'a>(objects: impl Iterator<Item = (&'a Value, Option<Digest>)>) -> Self {
+        let (mut items, mut requirements) = (Vec::new(), Vec::new());
+        for (object, fingerprint) in objects {
+            let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+            if kind == RequirementSpec::KIND {
+                requirements.push(object);
+            }
+            if let Some(fingerprint) = fingerprint.filter(|_| HELD.iter().any(|(own, _)| *own == kind)) {
+                items.push(BaselineItem { kind: kind.to_owned(), name: name_of(object).to_owned(), fingerprint });
+            }
+        }
         items.sort_by(|left, right| (&left.kind, &left.name).cmp(&(&right.kind, &right.name)));
-        let requirements =
-            objects.filter(|object| object.get("kind").and_then(Value::as_str) == Some(RequirementSpec::KIND));
-        Self { items, children: children_of(requirements) }
+        Self { items, children: children_of(requirements.into_iter()) }
     }
 
     /// Returns the digest of all fingerprints: what an approval of a baseline is about.
@@ -270,7 +278,7 @@ pub(crate) fn plan(object: &Value, room: &Room, with: &Circumstances<'_>) -> Ste
         return known.spec.raw.map_or(Step::Nothing, settle);
     }
     let project = room.project_spec();
-    let snapshot = Snapshot::of(room.objects.values().flatten().map(|object| &**object));
+    let snapshot = Snapshot::of_room(room);
     let mut wanted = BaselineStatus {
         fingerprint: Some(snapshot.fingerprint()),
         requirements: snapshot.requirements(),
@@ -475,7 +483,7 @@ pub(crate) fn draft(content: &Content, parameters: Digest) -> (Draft, Vec<u8>) {
 
 /// Returns what a project changed since its last baseline, as its status lists it.
 pub(crate) fn changes_since(last: &Last, room: &Room) -> (u64, Vec<Change>) {
-    let now = Snapshot::of(room.objects.values().flatten().map(|object| &**object));
+    let now = Snapshot::of_room(room);
     listed(last.content.snapshot().changes_to(&now))
 }
 

@@ -45,6 +45,10 @@ pub struct Attestation {
     pub name: Option<String>,
     /// How long it counts.
     pub valid_for: Option<Span>,
+    /// The commit that was measured, as git names it.
+    pub commit: Option<String>,
+    /// The digest of what the tool was told: its script, its configuration.
+    pub parameters: Option<Digest>,
     /// Public keys of whoever signed what is inside of the report: what they did not sign does not count.
     pub keys: Vec<ForeignKey>,
 }
@@ -61,6 +65,8 @@ impl Attestation {
             images: Vec::new(),
             name: None,
             valid_for: None,
+            commit: None,
+            parameters: None,
             keys: Vec::new(),
         }
     }
@@ -465,6 +471,9 @@ fn draft(
 ) -> Draft {
     let is_allocated = |name: &String| part.about.iter().any(|one| one.spec.allocated_to.contains(name));
     let mut subjects: Vec<Subject> = part.about.iter().map(|one| subject_of(one)).collect();
+    let commit =
+        |id: &String| Subject { kind: SubjectKind::Commit, name: id.clone(), digest: Digest::of(id.as_bytes()) };
+    subjects.extend(wanted.commit.iter().map(commit));
     match report.kind {
         EvidenceKind::Approval => {}
         // It says itself what was built: where that runs, it is about the component.
@@ -499,7 +508,7 @@ fn draft(
         name: Some(part.name.clone()),
         subjects,
         environment: wanted.environment.clone(),
-        parameters: None,
+        parameters: wanted.parameters,
         window,
         valid_until: wanted.valid_for.map(until),
         confidence: asked,

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 
 use maru_api::{
     BaselineSpec, BaselineStatus, Digest, DocumentFile, DocumentSpec, DocumentStatus, DocumentType, GlossarySpec,
-    LocalText, ProjectSpec, RequirementSpec, Spec as _, WorkItemSpec, canonical_json,
+    LocalText, ModelSpec, ProjectSpec, RequirementSpec, Spec as _, WorkItemSpec, canonical_json,
 };
 use maru_documents::{Date, Format};
 use maru_time::{Timestamp, rfc3339_seconds};
@@ -88,7 +88,7 @@ pub(crate) fn plan(object: &Value, room: &Room, now: Timestamp) -> Step {
             }
         },
         None => {
-            let kinds = [GlossarySpec::KIND, RequirementSpec::KIND, WorkItemSpec::KIND];
+            let kinds = [GlossarySpec::KIND, ModelSpec::KIND, RequirementSpec::KIND, WorkItemSpec::KIND];
             let objects = kinds.into_iter().flat_map(|kind| room.of_kind(kind));
             Source::Now(objects.map(|object| (**object).clone()).collect())
         }

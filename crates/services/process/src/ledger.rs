@@ -30,7 +30,7 @@ pub enum LedgerError {
     Project(String),
     /// It belongs to somebody else, or is on another machine.
     #[error(
-        "the evidence itself is in \"{}\" on the machine that Maru runs on, and only root may use it ({why}); run this there with sudo, or ask for an export: \"maru evidence export\"",
+        "what signs evidence is in \"{}\" on the machine that Maru runs on, and only root may use it ({why}); run this there with sudo",
         folder.display()
     )]
     Absent {

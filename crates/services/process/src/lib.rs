@@ -33,7 +33,7 @@ mod whole;
 
 pub use analysis::{
     Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,
-    Tradeoff, Wish, analyse, decide, findings, questions, readings, status_of_error, what_word,
+    Tradeoff, Wish, analyse, answers, decide, findings, questions, readings, status_of_error, what_word,
 };
 pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use contents::contents;

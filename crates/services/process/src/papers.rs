@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use maru_api::{
-    Digest, GlossarySpec, GlossaryTerm, Language, LocalText, Priority, ProjectSpec, Requirement, RequirementSpec,
-    Spec as _, SubjectKind, Verdict, WorkItem, WorkItemSpec,
+    Digest, GlossarySpec, GlossaryTerm, Language, LocalText, ModelSpec, Priority, ProjectSpec, Requirement,
+    RequirementSpec, Spec as _, SubjectKind, Verdict, WorkItem, WorkItemSpec,
 };
 use maru_documents as documents;
 use maru_evidence::{EvidenceKind, Statement};
-use maru_models::Model;
+use maru_models::{Model, read_models};
 use maru_time::{Timestamp, rfc3339_seconds};
 
 use crate::baseline::{Content, project_of};
@@ -49,6 +49,8 @@ pub struct Material {
     pub author: String,
     /// The conceptual models.
     pub models: Vec<Model>,
+    /// Files with models that cannot be read, and why.
+    pub unread: Vec<(String, String)>,
     /// What is done for requirements.
     pub work: Vec<WorkItem>,
 }
@@ -66,7 +68,8 @@ impl Material {
         let statements = standing(desk.ledger(), &project, &requirements)?;
         let glossary = desk.glossary().await?;
         let work = desk.list::<WorkItemSpec>().await?;
-        let material = Self { project, requirements, statements, glossary, work, ..Self::default() };
+        let (models, unread) = models_of(desk.list::<ModelSpec>().await?.into_iter().map(|one| one.spec));
+        let material = Self { project, requirements, statements, glossary, work, models, unread, ..Self::default() };
         Ok(material.described(&described, language))
     }
 
@@ -86,9 +89,11 @@ impl Material {
     /// Gathers what objects of now say. Blocks on the disk.
     pub(crate) fn of_objects(ledger: &Ledger, project: &str, objects: Vec<Value>) -> Result<Self, LedgerError> {
         let (glossary, work) = (terms_of(&objects), all_of(&objects, WorkItemSpec::KIND));
+        let (models, unread) = models_of(all_of(&objects, ModelSpec::KIND).into_iter().map(|one: ModelText| one.spec));
         let requirements: Vec<Requirement> = all_of(&objects, RequirementSpec::KIND);
         let statements = standing(ledger, project, &requirements)?;
-        Ok(Self { project: project.to_owned(), requirements, statements, glossary, work, ..Self::default() })
+        let project = project.to_owned();
+        Ok(Self { project, requirements, statements, glossary, work, models, unread, ..Self::default() })
     }
 
     /// Gathers what a baseline holds: the same at any later time. Blocks on the disk.
@@ -106,8 +111,12 @@ impl Material {
         };
         let statements = statements_of(ledger, &content.project, &requirements)?;
         let statements = statements.into_iter().map(read).collect::<Result<_, _>>()?;
+        let texts = content.objects.get(ModelSpec::KIND).map(|all| all_of(all, ModelSpec::KIND)).unwrap_or_default();
+        let (models, unread) = models_of(texts.into_iter().map(|one: ModelText| one.spec));
         let material = Self {
             project: content.project.clone(),
+            models,
+            unread,
             requirements,
             statements,
             glossary: content.objects.get(GlossarySpec::KIND).map(|all| terms_of(all)).unwrap_or_default(),
@@ -145,6 +154,24 @@ impl Material {
 fn all_of<T: DeserializeOwned>(objects: &[Value], kind: &str) -> Vec<T> {
     let own = objects.iter().filter(|one| one.get("kind").and_then(Value::as_str) == Some(kind));
     own.filter_map(|object| T::deserialize(object).ok()).collect()
+}
+
+/// A `Model` object; `Model` alone is one that was read.
+type ModelText = maru_api::Model;
+
+/// Reads the texts of models.
+fn models_of(texts: impl Iterator<Item = ModelSpec>) -> (Vec<Model>, Vec<(String, String)>) {
+    let (mut models, mut unread) = (Vec::new(), Vec::new());
+    for text in texts {
+        match read_models(&text.file, &text.text) {
+            Ok(found) => models.extend(found),
+            Err(problems) => {
+                let first = problems.first().map(|one| format!("{}:{}: {}", one.line, one.column, one.message));
+                unread.push((text.file, first.unwrap_or_default()));
+            }
+        }
+    }
+    (models, unread)
 }
 
 /// Returns the terms of glossaries among objects.

@@ -72,7 +72,12 @@ impl Paper<'_> {
             name: model.name.clone(),
             reason: word(self.language, "요구사항과 이어지지 않음", "names no requirement").to_owned(),
         };
-        lonely.map(orphan).collect()
+        let unread = self.material.unread.iter().map(|(file, why)| documents::Orphan {
+            kind: word(self.language, "모델", "model").to_owned(),
+            name: file.clone(),
+            reason: format!("{}: {why}", word(self.language, "읽을 수 없음", "it cannot be read")),
+        });
+        lonely.map(orphan).chain(unread).collect()
     }
 }
 

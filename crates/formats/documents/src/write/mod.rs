@@ -9,6 +9,7 @@ mod hwpx_parts;
 mod pdf;
 mod xlsx;
 mod xlsx_parts;
+mod xlsx_pictures;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

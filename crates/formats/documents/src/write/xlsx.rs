@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::docx_parts::core_properties;
 use super::xlsx_parts::{self as parts, Listed, Look, Strings, quoted, style_index};
+use super::xlsx_pictures::{self as pictures, Picture};
 use crate::DocumentError;
 use crate::content::{Block, Cell, CellRole, Document, ListKind, Orientation, ParagraphStyle, Run, Slot, Table, Tone};
 use crate::outline::{Cursor, ListCounter, Outline, foot};
@@ -29,6 +30,8 @@ const SHEET_CHARACTERS: u32 = 200;
 /// What a row is high at most.
 const ROW_POINTS_MAX: usize = 409;
 const POINTS_PER_LINE: usize = 14;
+/// What a row of one line is high.
+const ROW_POINTS: usize = 16;
 
 #[derive(Default)]
 struct Sheet {
@@ -47,6 +50,13 @@ struct Line {
     height: Option<usize>,
 }
 
+impl Line {
+    /// A row below a picture.
+    fn blank() -> Self {
+        Self { cells: Vec::new(), height: Some(ROW_POINTS) }
+    }
+}
+
 enum Value {
     Text(String),
     Number(f64),
@@ -58,25 +68,30 @@ struct Writer<'a> {
     names: BTreeSet<String>,
     long: Vec<(String, String)>,
     long_name: String,
+    pictures: Vec<Picture<'a>>,
 }
 
 /// Returns the document as XLSX.
 pub(super) fn write(document: &Document) -> Result<Vec<u8>, DocumentError> {
-    let mut writer = Writer { document, names: BTreeSet::new(), long: Vec::new(), long_name: String::new() };
+    let mut writer =
+        Writer { document, names: BTreeSet::new(), long: Vec::new(), long_name: String::new(), pictures: Vec::new() };
     let mut sheets = writer.sheets()?;
     if !writer.long.is_empty() {
         sheets.push(writer.long_sheet());
     }
     let mut strings = Strings::default();
     let mut zip = Zip::default();
-    zip.add("[Content_Types].xml", parts::content_types(sheets.len()).as_bytes())?;
+    zip.add("[Content_Types].xml", parts::content_types(sheets.len(), !writer.pictures.is_empty()).as_bytes())?;
     zip.add("_rels/.rels", parts::package_relationships().as_bytes())?;
     zip.add("docProps/core.xml", core_properties(document).as_bytes())?;
     zip.add("xl/_rels/workbook.xml.rels", parts::workbook_relationships(sheets.len()).as_bytes())?;
     let written: Vec<String> = sheets
         .iter()
         .enumerate()
-        .map(|(index, sheet)| sheet.part(document, index == 0, &mut strings))
+        .map(|(index, sheet)| {
+            let has_pictures = index == 0 && !writer.pictures.is_empty();
+            sheet.part(document, index == 0, has_pictures, &mut strings)
+        })
         .collect::<Result<_, _>>()?;
     zip.add("xl/sharedStrings.xml", strings.part().as_bytes())?;
     zip.add("xl/styles.xml", parts::styles().as_bytes())?;
@@ -88,6 +103,7 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, DocumentError> {
     for (index, part) in written.iter().enumerate() {
         zip.add(&format!("xl/worksheets/sheet{}.xml", index + 1), part.as_bytes())?;
     }
+    pictures::add(&mut zip, &writer.pictures)?;
     zip.finish()
 }
 
@@ -146,6 +162,13 @@ impl<'a> Writer<'a> {
                     };
                     self.line(first, &text, Look::Text);
                 }
+            }
+            Block::Image(image) if image.metafile.is_some() => {
+                self.pictures.push(Picture { row: first.rows.len(), image });
+                first.rows.extend((0..pictures::rows_of(image, ROW_POINTS)).map(|_| Line::blank()));
+                let caption = cursor.figure(image.caption.as_deref());
+                self.line(first, &caption.unwrap_or_else(|| image.description.clone()), Look::Note);
+                first.rows.push(Line::default());
             }
             Block::Image(image) => {
                 let caption = cursor.figure(image.caption.as_deref());
@@ -374,7 +397,13 @@ impl Sheet {
         self.filter.then_some(range)
     }
 
-    fn part(&self, document: &Document, first: bool, strings: &mut Strings) -> Result<String, DocumentError> {
+    fn part(
+        &self,
+        document: &Document,
+        first: bool,
+        has_pictures: bool,
+        strings: &mut Strings,
+    ) -> Result<String, DocumentError> {
         if self.rows.len() > ROWS_MAX {
             return Err(DocumentError::TooLarge { what: "a worksheet's number of rows", limit: 1_048_576 });
         }
@@ -421,6 +450,10 @@ impl Sheet {
         // A foot holds at most 255 units, and "&" begins its codes.
         let words: String = foot(document).replace('&', "&&").chars().take(200).collect();
         xml.leaf("oddFooter", &[], &format!("&L{} &R&P / &N", words.trim_end_matches('&')));
+        xml.close();
+        if has_pictures {
+            xml.empty("drawing", &[("xmlns:r", &parts::R), ("r:id", &"rId1")]);
+        }
         Ok(xml.finish())
     }
 

@@ -8,7 +8,7 @@ use super::docx_parts::relationships;
 use crate::xml::Xml;
 
 pub(super) const S: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
-const R: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+pub(super) const R: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 const SHEET: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml";
 
 /// How a cell looks: the order is that of `cellXfs`.
@@ -91,13 +91,18 @@ fn escape_escapes(text: &str) -> String {
     out
 }
 
-pub(super) fn content_types(sheets: usize) -> String {
+pub(super) fn content_types(sheets: usize, has_pictures: bool) -> String {
     let mut xml = Xml::new();
     xml.open("Types", &[("xmlns", &"http://schemas.openxmlformats.org/package/2006/content-types")]);
     for (extension, kind) in
         [("rels", "application/vnd.openxmlformats-package.relationships+xml"), ("xml", "application/xml")]
     {
         xml.empty("Default", &[("Extension", &extension), ("ContentType", &kind)]);
+    }
+    if has_pictures {
+        xml.empty("Default", &[("Extension", &"emf"), ("ContentType", &"image/x-emf")]);
+        let kind = "application/vnd.openxmlformats-officedocument.drawing+xml";
+        xml.empty("Override", &[("PartName", &"/xl/drawings/drawing1.xml"), ("ContentType", &kind)]);
     }
     let properties = "application/vnd.openxmlformats-package.core-properties+xml";
     xml.empty("Override", &[("PartName", &"/docProps/core.xml"), ("ContentType", &properties)]);

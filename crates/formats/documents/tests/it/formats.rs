@@ -1,8 +1,8 @@
 //! What is in the files.
 
 use maru_documents::{
-    Block, Cell, Document, DocumentError, Format, Heading, Language, List, ListItem, ListKind, Metadata, Numbering,
-    Orientation, RequirementsDefinition, Row, Run, Table, write,
+    Block, Cell, Document, DocumentError, Format, Heading, Image, Language, List, ListItem, ListKind, Metadata,
+    Numbering, Orientation, RequirementsDefinition, Row, Run, Table, write,
 };
 
 use crate::sample;
@@ -104,6 +104,33 @@ fn html_needs_nothing_else_and_runs_nothing() {
         assert!(html.contains(&format!("id=\"{link}\"")), "{link}");
     }
     assert!(html.contains("<a href=\"#h9\">nfr-001</a>") || html.contains(">nfr-001</a>"));
+}
+
+#[test]
+fn worksheets_have_the_pictures_that_are_metafiles() {
+    let image = |metafile: Option<Vec<u8>>| {
+        Block::Image(Image {
+            svg: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"4\" height=\"2\"/>".to_owned(),
+            metafile,
+            description: "두 상자 & 화살표".to_owned(),
+            caption: Some("흐름".to_owned()),
+            width_mm: 80,
+            height_mm: 40,
+        })
+    };
+    let plain = write(&document(vec![image(None)]), Format::Xlsx).unwrap();
+    assert!(!unzip(&plain).0.iter().any(|name| name.contains("drawing")));
+    let drawn = write(&document(vec![image(Some(vec![1, 2])), image(Some(vec![3]))]), Format::Xlsx).unwrap();
+    let (names, contents) = unzip(&drawn);
+    assert_eq!(contents["xl/media/image2.emf"], [3]);
+    let drawing = part(&drawn, "xl/drawings/drawing1.xml");
+    assert!(drawing.contains("두 상자 &amp; 화살표") && drawing.contains("cx=\"2880000\""), "{drawing}");
+    // 40 mm are eight rows of 16 points; the second picture begins below the first one's caption.
+    let rows: Vec<&str> = drawing.split("<xdr:row>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+    assert_eq!(rows, ["1", "11"]);
+    assert!(part(&drawn, "xl/worksheets/sheet1.xml").contains("<drawing xmlns:r="));
+    assert!(part(&drawn, "[Content_Types].xml").contains("image/x-emf"));
+    assert!(names.contains(&"xl/drawings/_rels/drawing1.xml.rels".to_owned()));
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn millionths(value: i64) -> String {
 }
 
 /// Changes one limit of a criterion; returns what was written.
-fn change(
+pub(super) fn change(
     name: &str,
     spec: &RequirementSpec,
     field: &'static str,

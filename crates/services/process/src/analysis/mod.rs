@@ -4,6 +4,7 @@
 //! numbers in the place of estimates; the statuses that follow; decisions.
 //! Never: guesses a number that an option does not have: the requirement is then told as not analysed, with the reason.
 
+mod answers;
 mod availability;
 mod bounds;
 mod calls;
@@ -27,6 +28,7 @@ use maru_solver::{
 };
 use serde_json::json;
 
+pub use answers::answers;
 pub use bounds::{Asked, NotAnalysed};
 pub use decision::{Decided, DecisionError, Reasons, Wish, decide};
 pub use findings::findings;

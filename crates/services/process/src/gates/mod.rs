@@ -3,6 +3,8 @@
 //! It looks after verdicts were written, never before: whatever it knows of evidence and verdicts stands in objects.
 
 mod judge;
+#[cfg(test)]
+mod speed;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

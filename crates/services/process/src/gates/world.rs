@@ -1,13 +1,13 @@
 //! The objects that gates look at, as the API server has them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kube::api::{Api, DynamicObject};
 use maru_api::{
     ApprovalSpec, ArchitectureSpec, BaselineSpec, Digest, DocumentSpec, EnvironmentSpec, EvidenceSpec, GateSpec,
-    GlossarySpec, MethodSpec, ProjectSpec, RequirementSpec, ServiceLevelObjectiveSpec, Spec, Subject, SubjectKind,
-    WorkItemSpec,
+    GlossarySpec, MethodSpec, ModelSpec, ProjectSpec, RequirementSpec, ServiceLevelObjectiveSpec, Spec, Subject,
+    SubjectKind, WorkItemSpec, fingerprint_of,
 };
 use maru_client::Client;
 use maru_evidence::EvidenceKind;
@@ -63,7 +63,7 @@ impl Noted {
     }
 }
 
-fn note(object: &DynamicObject) -> Option<Noted> {
+pub(super) fn note(object: &DynamicObject) -> Option<Noted> {
     let spec: EvidenceSpec = serde_json::from_value(object.data.get("spec")?.clone()).ok()?;
     let status = object.data.get("status");
     Some(Noted {
@@ -102,12 +102,41 @@ struct Kind {
 pub(super) struct World {
     kinds: Vec<Kind>,
     evidence: (Arc<Followed<Noted>>, All<Noted>),
+    fingerprints: Arc<Fingerprints>,
+}
+
+/// The fingerprints of objects, taken once for each that came from the server: looks come often, objects change seldom.
+#[derive(Debug, Default)]
+pub(crate) struct Fingerprints(Mutex<HashMap<usize, (Arc<Value>, Option<Digest>)>>);
+
+impl Fingerprints {
+    fn of(&self, object: &Arc<Value>) -> Option<Digest> {
+        // As long as it is kept here, nothing else has its address.
+        let place = Arc::as_ptr(object).addr();
+        let known = |all: &HashMap<usize, (Arc<Value>, Option<Digest>)>| all.get(&place).map(|(_, digest)| *digest);
+        if let Some(digest) = known(&self.all()) {
+            return digest;
+        }
+        let digest = fingerprint_of(object).ok();
+        self.all().insert(place, (Arc::clone(object), digest));
+        digest
+    }
+
+    /// Forgets what nobody else has any more.
+    fn forget(&self) {
+        self.all().retain(|_, (object, _)| Arc::strong_count(object) > 1);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<usize, (Arc<Value>, Option<Digest>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The objects of one project.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Room {
     pub(crate) project: String,
+    pub(crate) fingerprints: Arc<Fingerprints>,
     /// By kind; every kind of ours but evidence is there.
     pub(crate) objects: BTreeMap<String, Vec<Arc<Value>>>,
     pub(crate) evidence: Vec<Arc<Noted>>,
@@ -134,6 +163,7 @@ impl World {
             GateSpec,
             GlossarySpec,
             MethodSpec,
+            ModelSpec,
             ProjectSpec,
             RequirementSpec,
             ServiceLevelObjectiveSpec,
@@ -142,7 +172,7 @@ impl World {
         let evidence: Arc<Followed<Noted>> = Arc::default();
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource::<EvidenceSpec>());
         drop(scope.spawn_until_cancelled("evidence", follow(api, Arc::clone(&evidence), Arc::clone(changed), note)));
-        Self { kinds, evidence: (evidence, All::default()) }
+        Self { kinds, evidence: (evidence, All::default()), fingerprints: Arc::default() }
     }
 
     /// Judging by half of the objects would close gates that are open.
@@ -156,6 +186,7 @@ impl World {
         for kind in &mut self.kinds {
             keys.extend(kind.followed.take(&mut kind.all));
         }
+        self.fingerprints.forget();
         keys.into_iter().map(|(namespace, _)| namespace).collect()
     }
 
@@ -170,6 +201,7 @@ impl World {
         let of = |kind: &Kind| (kind.name.to_owned(), within(&kind.all, project).cloned().collect());
         Room {
             project: project.to_owned(),
+            fingerprints: Arc::clone(&self.fingerprints),
             objects: self.kinds.iter().map(of).collect(),
             evidence: within(&self.evidence.1, project).cloned().collect(),
         }
@@ -188,6 +220,11 @@ impl Room {
 
     pub(crate) fn find(&self, kind: &str, name: &str) -> Option<&Arc<Value>> {
         self.of_kind(kind).iter().find(|object| name_of(object) == name)
+    }
+
+    /// Returns the fingerprint of one of its objects; none when it cannot be taken.
+    pub(crate) fn fingerprint(&self, object: &Arc<Value>) -> Option<Digest> {
+        self.fingerprints.of(object)
     }
 
     /// Returns the project's object; the first by name when there are several.
