@@ -7,15 +7,14 @@ use std::sync::Arc;
 use http::StatusCode;
 use maru_prom::Labels;
 use maru_time::Timestamp;
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::{Value as Json, json};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 
 use super::requests::{Query, millis};
 use super::{Answer, Reply};
 use crate::alert::{Alert, Fingerprint};
 use crate::engine::Engine;
-use crate::message::labels_json;
 use crate::service::Shared;
 
 /// Most labels of an alert, and most bytes of all of them.
@@ -231,24 +230,70 @@ impl Quiet {
     }
 }
 
-fn alert_json(fingerprint: Fingerprint, alert: &Alert, receivers: &[&str], quiet: &Quiet) -> Json {
-    let receivers: Vec<Json> = receivers.iter().map(|name| json!({"name": name})).collect();
-    json!({
-        "annotations": labels_json(&alert.annotations),
-        "endsAt": millis(alert.ends_at),
-        "fingerprint": fingerprint.to_string(),
-        "receivers": receivers,
-        "startsAt": millis(alert.starts_at),
-        "status": {
-            "inhibitedBy": quiet.inhibited_by,
-            "mutedBy": quiet.muted_by,
-            "silencedBy": quiet.silenced_by,
-            "state": if quiet.is_quiet() { "suppressed" } else { "active" },
+/// An alert as it is told. It borrows what it can: lists are long.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    annotations: Pairwise<'a>,
+    ends_at: String,
+    fingerprint: String,
+    receivers: Vec<Receiver<'a>>,
+    starts_at: String,
+    status: Status,
+    updated_at: String,
+    #[serde(rename = "generatorURL")]
+    generator_url: &'a str,
+    labels: Pairwise<'a>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Receiver<'a> {
+    name: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    inhibited_by: Vec<String>,
+    muted_by: Vec<String>,
+    silenced_by: Vec<String>,
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct ToldGroup<'a> {
+    alerts: Vec<Told<'a>>,
+    labels: Pairwise<'a>,
+    receiver: Receiver<'a>,
+}
+
+/// Labels as an object.
+#[derive(Debug)]
+struct Pairwise<'a>(&'a Labels);
+
+impl Serialize for Pairwise<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
+    }
+}
+
+fn told<'a>(fingerprint: Fingerprint, alert: &'a Alert, receivers: &[&'a str], quiet: Quiet) -> Told<'a> {
+    Told {
+        annotations: Pairwise(&alert.annotations),
+        ends_at: millis(alert.ends_at),
+        fingerprint: fingerprint.to_string(),
+        receivers: receivers.iter().map(|name| Receiver { name }).collect(),
+        starts_at: millis(alert.starts_at),
+        updated_at: millis(alert.updated_at),
+        generator_url: &alert.generator_url,
+        labels: Pairwise(&alert.labels),
+        status: Status {
+            state: if quiet.is_quiet() { "suppressed" } else { "active" },
+            inhibited_by: quiet.inhibited_by,
+            muted_by: quiet.muted_by,
+            silenced_by: quiet.silenced_by,
         },
-        "updatedAt": millis(alert.updated_at),
-        "generatorURL": &*alert.generator_url,
-        "labels": labels_json(&alert.labels),
-    })
+    }
 }
 
 /// Lists the alerts that fire.
@@ -270,10 +315,10 @@ pub(super) fn list(shared: &Arc<Shared>, query: &Query) -> Answer {
         }
         let quiet = Quiet::of(&engine, alert, &routes, now);
         if quiet.is_shown(&shown) && (shown.unprocessed || shown.active || quiet.is_quiet()) {
-            list.push(alert_json(fingerprint, alert, &receivers, &quiet));
+            list.push(told(fingerprint, alert, &receivers, quiet));
         }
     }
-    Ok(Reply::json(&Json::Array(list)))
+    Ok(Reply::serialized(&list))
 }
 
 /// Lists the groups with their alerts.
@@ -282,7 +327,7 @@ pub(super) fn groups(shared: &Arc<Shared>, query: &Query) -> Answer {
     let now = shared.now();
     let engine = shared.engine();
     let plan = &engine.plan;
-    let mut found: BTreeMap<(Labels, &str), Vec<Json>> = BTreeMap::new();
+    let mut found: BTreeMap<(&Labels, &str), Vec<Told<'_>>> = BTreeMap::new();
     for group in engine.groups() {
         let name = plan.receivers[plan.routes[group.route].receiver].name.as_str();
         if receiver.as_ref().is_some_and(|wanted| !wanted.matches(name)) {
@@ -300,15 +345,13 @@ pub(super) fn groups(shared: &Arc<Shared>, query: &Query) -> Answer {
             let routes = plan.routes_of(&alert.labels);
             let receivers: Vec<&str> =
                 routes.iter().map(|route| plan.receivers[plan.routes[*route].receiver].name.as_str()).collect();
-            let alert = alert_json(*fingerprint, alert, &receivers, &quiet);
-            found.entry((group.labels.clone(), name)).or_default().push(alert);
+            let alert = told(*fingerprint, alert, &receivers, quiet);
+            found.entry((&group.labels, name)).or_default().push(alert);
         }
     }
-    let list: Vec<Json> = found
+    let list: Vec<ToldGroup<'_>> = found
         .into_iter()
-        .map(|((labels, name), alerts)| {
-            json!({"alerts": alerts, "labels": labels_json(&labels), "receiver": {"name": name}})
-        })
+        .map(|((labels, name), alerts)| ToldGroup { alerts, labels: Pairwise(labels), receiver: Receiver { name } })
         .collect();
-    Ok(Reply::json(&Json::Array(list)))
+    Ok(Reply::serialized(&list))
 }

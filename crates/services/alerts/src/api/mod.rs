@@ -33,6 +33,13 @@ impl Reply {
         Self::json_with(StatusCode::OK, value)
     }
 
+    /// Answers with what is serialized without a tree in between.
+    fn serialized(value: &impl serde::Serialize) -> Self {
+        let mut body = serde_json::to_vec(value).unwrap_or_default();
+        body.push(b'\n');
+        Self { status: StatusCode::OK, kind: "application/json", body }
+    }
+
     fn json_with(status: StatusCode, value: &Json) -> Self {
         Self { status, kind: "application/json", body: format!("{value}\n").into_bytes() }
     }

@@ -94,5 +94,5 @@ impl Filter {
 
 /// Writes a time with milliseconds, as the API does.
 pub(super) fn millis(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    format!("{at:.3}")
 }
