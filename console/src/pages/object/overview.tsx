@@ -153,8 +153,8 @@ function Conditions(props: { conditions: readonly Condition[] }) {
           <tbody>
             {props.conditions.map((condition) => (
               <tr key={condition.type}>
-                <td>{condition.type}</td>
-                <td>
+                <td className={classes.tight}>{condition.type}</td>
+                <td className={classes.tight}>
                   <StatusBadge tone={conditionTone(condition)} label={condition.status} />
                 </td>
                 <td>{condition.reason}</td>
@@ -274,7 +274,7 @@ function Labels(props: { values: Record<string, string> | undefined; none: strin
     <div className={classes.labels}>
       {entries.map(([key, value]) => (
         <span key={key} className={classes.label} title={`${key}=${value}`}>
-          {key}={value.length > 200 ? `${value.slice(0, 200)}…` : value}
+          {key}={value.length > 90 ? `${value.slice(0, 90)}…` : value}
         </span>
       ))}
     </div>

@@ -98,7 +98,11 @@ interface Base {
 }
 
 function toBase(object: AnyObject, withManaged: boolean): Base {
-  return { object, text: writeYaml(withManaged ? object : withoutManagedFields(object)) };
+  const shown = withManaged ? object : withoutManagedFields(object);
+  const { apiVersion, kind, metadata, ...body } = shown;
+  const { name, namespace, labels, annotations, ...rest } = metadata;
+  const first = { name, namespace, labels, annotations };
+  return { object, text: writeYaml({ apiVersion, kind, metadata: { ...first, ...rest }, ...body }) };
 }
 
 function ObjectYaml(props: {

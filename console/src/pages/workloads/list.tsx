@@ -204,6 +204,7 @@ function makeColumns(
 function makeColumn(kind: Kind, column: TableColumn, index: number): Column<TableRow> {
   const isName = column.format === 'name' || index === 0;
   const isNumber = column.type === 'integer' || column.type === 'number';
+  const isState = ['Status', 'Phase', 'State'].includes(column.name);
   const shared = { id: column.name.toLowerCase(), title: column.name };
   if (column.name === 'Age') {
     return {
@@ -216,17 +217,19 @@ function makeColumn(kind: Kind, column: TableColumn, index: number): Column<Tabl
   const text = (row: TableRow) => write(row.cells[index]);
   return {
     ...shared,
-    width: isName ? 'minmax(12rem, 2.4fr)' : isNumber ? '6.5rem' : 'minmax(5.5rem, 1fr)',
+    width: isName
+      ? 'minmax(12rem, 2.4fr)'
+      : isState
+        ? 'minmax(10.5rem, 1.2fr)'
+        : isNumber
+          ? '6.5rem'
+          : 'minmax(5.5rem, 1fr)',
     value: (row) => {
       const cell = row.cells[index];
       return typeof cell === 'number' ? cell : text(row);
     },
     cell: (row) =>
-      ['Status', 'Phase', 'State'].includes(column.name) ? (
-        <State kind={kind} row={row} text={text(row)} />
-      ) : (
-        <span title={text(row)}>{text(row)}</span>
-      ),
+      isState ? <State kind={kind} row={row} text={text(row)} /> : <span title={text(row)}>{text(row)}</span>,
     ...(isNumber ? { align: 'right' as const } : {}),
   };
 }

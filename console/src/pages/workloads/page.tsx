@@ -95,11 +95,7 @@ export function Component() {
                     <Anchor href={paths.kind(kind, namespace || undefined)} size="sm" title={resourceName(kind)}>
                       {kind.kind}
                     </Anchor>
-                    {group === 'custom' && (
-                      <Text span size="xs" c="dimmed" ml={6}>
-                        {kind.group}
-                      </Text>
-                    )}
+                    {group === 'custom' && <span className={classes.api}>{kind.group}</span>}
                     <Count count={counts.get(resourceName(kind))} hidden={t.hidden} />
                   </li>
                 ))}

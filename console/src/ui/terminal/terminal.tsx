@@ -67,7 +67,7 @@ export function Terminal(props: { target: LogSource; command: readonly string[];
     });
     const fit = new FitAddon();
     terminal.loadAddon(fit);
-    terminal.open(parent.current);
+    openStrictly(terminal, parent.current);
     fit.fit();
     setState('connecting');
     const session = openExec({ namespace, pod, container }, command.split('\u0000'), {
@@ -132,27 +132,37 @@ export function Terminal(props: { target: LogSource; command: readonly string[];
   );
 }
 
-/**
- * The page's document, except that what it creates passes the content security policy: style elements carry the nonce,
- * and styles are set by property instead of by attribute.
- */
-function strictDocument(): Document {
-  const nonce = pageNonce();
-  const create = (name: string, options?: ElementCreationOptions): HTMLElement => {
-    const element = document.createElement(name, options);
-    if (element instanceof HTMLStyleElement) element.nonce = nonce;
-    const setAttribute = element.setAttribute.bind(element);
-    element.setAttribute = (attribute: string, value: string) => {
-      if (attribute === 'style') element.style.cssText = value;
-      else setAttribute(attribute, value);
-    };
-    return element;
+/** Makes elements that pass the content security policy: style elements carry the nonce, styles are set by property. */
+function createStrictly(name: string, options?: ElementCreationOptions): HTMLElement {
+  const element = Document.prototype.createElement.call(document, name, options);
+  if (element instanceof HTMLStyleElement) element.nonce = pageNonce();
+  const setAttribute = element.setAttribute.bind(element);
+  element.setAttribute = (attribute: string, value: string) => {
+    if (attribute === 'style') element.style.cssText = value;
+    else setAttribute(attribute, value);
   };
+  return element;
+}
+
+/** The page's document, except for what it creates. */
+function strictDocument(): Document {
   return new Proxy(document, {
     get: (target, property) => {
-      if (property === 'createElement') return create;
+      if (property === 'createElement') return createStrictly;
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
+}
+
+/** Opens a terminal; xterm 6 takes its scroll bar's style element from the page's own document whatever it is told. */
+function openStrictly(terminal: Xterm, parent: HTMLElement): void {
+  const own = document as { createElement: unknown };
+  own.createElement = createStrictly;
+  try {
+    terminal.open(parent);
+  } finally {
+    // What the document inherits is seen again.
+    Reflect.deleteProperty(document, 'createElement');
+  }
 }
