@@ -57,6 +57,10 @@ test('the line is drawn in the unit that was measured', () => {
 test('measures keep the digits that matter', () => {
   expect(measuredText(0.99951, 'ratio')).toBe('99.951 %');
   expect(measuredText(0.9, 'ratio')).toBe('90 %');
+  expect(measuredText(0.96336, 'ratio', 'down')).toBe('96.33 %');
+  expect(measuredText(0.96961, 'ratio', 'up')).toBe('96.97 %');
+  expect(measuredText(0.999, 'ratio', 'down')).toBe('99.9 %');
+  expect(measuredText(1, 'ratio', 'up')).toBe('100 %');
   expect(measuredText(0.0831, 'seconds')).toBe('83.1 ms');
   expect(measuredText(720, 'seconds')).toBe('12 min');
   expect(measuredText(50, 'perSecond')).toBe('50 /s');

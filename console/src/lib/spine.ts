@@ -18,6 +18,11 @@ export const MEANS = [
 ] as const;
 export type Means = (typeof MEANS)[number];
 
+/** Whether checks ask for evidence of this kind; others are of the chain itself. */
+export function isMeans(kind: string): kind is Means {
+  return (MEANS as readonly string[]).includes(kind);
+}
+
 export interface CheckName {
   means: Means;
   /** The objective, the suite, the role, the scenario. */
@@ -180,13 +185,18 @@ function amount(criterion: Criterion, value: string | number): string {
   return share === undefined ? String(value) : `${percentText(share)} %`;
 }
 
-/** What was measured in its unit: `99.95 %`, `83 ms`, `120 /s`. */
-export function measuredText(value: number | undefined, unit: string | undefined): string {
+export type Rounding = 'nearest' | 'down' | 'up';
+
+/** What was measured in its unit: `99.95 %`, `83 ms`, `120 /s`. Bounds of shares are rounded outwards, so that they stay true. */
+export function measuredText(
+  value: number | undefined,
+  unit: string | undefined,
+  rounding: Rounding = 'nearest',
+): string {
   if (value === undefined) return '';
   switch (unit) {
     case 'ratio':
-      // Digits by the distance to the whole: 99.995 % is not 100 %.
-      return `${trimZeros((value * 100).toFixed(digitsOfShare(value)))} %`;
+      return `${shareText(value, rounding)} %`;
     case 'seconds':
       return secondsText(value);
     case 'perSecond':
@@ -194,6 +204,21 @@ export function measuredText(value: number | undefined, unit: string | undefined
     default:
       return `${trim(value)}${unit ? ` ${unit}` : ''}`;
   }
+}
+
+/** Digits by the distance to the whole: 99.995 % is not 100 %. */
+function shareText(value: number, rounding: Rounding): string {
+  const scale = 10 ** digitsOfShare(value);
+  const exact = value * 100 * scale;
+  const near = Math.round(exact);
+  // What is a whole number of digits but for the noise of floats stays that number.
+  const rounded =
+    Math.abs(exact - near) < 1e-6 || rounding === 'nearest'
+      ? near
+      : rounding === 'down'
+        ? Math.floor(exact)
+        : Math.ceil(exact);
+  return trimZeros((rounded / scale).toFixed(5));
 }
 
 function digitsOfShare(value: number): number {

@@ -28,7 +28,11 @@ export function Interval(props: { measured: Measured; bound?: Bound | undefined;
   const place = scale(marks, unit === 'ratio', width);
   const color = toneColor(outcomeTone(measured.outcome));
   const line = bound && place(bound.value);
-  const label = t.label(measuredText(value ?? low, unit), measuredText(low, unit), measuredText(high, unit));
+  const label = t.label(
+    measuredText(value ?? low, unit),
+    measuredText(low, unit, 'down'),
+    measuredText(high, unit, 'up'),
+  );
   const asked = bound && `${bound.side === 'atLeast' ? '≥' : '≤'} ${measuredText(bound.value, unit)}`;
   return (
     <svg

@@ -119,7 +119,7 @@ function List(props: { project: string }) {
       ),
     [all.items, kind, outcome, environment, stands],
   );
-  const columns = useColumns();
+  const columns = useColumns(all.items.some((one) => one.spec.validUntil !== undefined));
   if (all.status === 'loading') return <Loading />;
   if (all.status === 'failed') return <Failed error={all.error} />;
   if (all.items.length === 0) return <Nothing project={props.project} />;
@@ -180,11 +180,16 @@ function List(props: { project: string }) {
           </>
         }
       />
+      {rows.length === 0 && (
+        <Text p="md" c="dimmed" role="status">
+          {t.none}
+        </Text>
+      )}
     </>
   );
 }
 
-function useColumns(): Column<Evidence>[] {
+function useColumns(withExpiry: boolean): Column<Evidence>[] {
   const t = useTexts(texts);
   const word = useSpineWord();
   return useMemo(() => {
@@ -193,11 +198,11 @@ function useColumns(): Column<Evidence>[] {
         .filter((one) => one.kind === 'requirement')
         .map((one) => one.name)
         .join(', ') || row.spec.subjects.map((one) => one.name).join(', ');
-    return [
+    const columns: Column<Evidence>[] = [
       {
         id: 'name',
         title: t.name,
-        width: 'minmax(11rem, 1.4fr)',
+        width: 'minmax(10rem, 1.4fr)',
         value: (row) => `${row.spec.name ?? ''} ${row.metadata.name}`,
         cell: (row) => (
           <span title={row.metadata.name}>
@@ -213,7 +218,7 @@ function useColumns(): Column<Evidence>[] {
       {
         id: 'sequence',
         title: t.sequence,
-        width: '4rem',
+        width: '3.8rem',
         align: 'right',
         value: (row) => row.status?.sequence,
         cell: (row) => row.status?.sequence ?? '—',
@@ -221,37 +226,37 @@ function useColumns(): Column<Evidence>[] {
       {
         id: 'kind',
         title: t.kind,
-        width: '7rem',
+        width: '6.2rem',
         value: (row) => word(evidenceKind(row.spec.predicateType)),
         cell: (row) => word(evidenceKind(row.spec.predicateType)),
       },
       {
         id: 'outcome',
         title: t.outcome,
-        width: '8.5rem',
+        width: '7.6rem',
         value: (row) => row.spec.result.outcome,
         cell: (row) => <OutcomeBadge outcome={row.spec.result.outcome} />,
       },
       {
         id: 'value',
         title: t.value,
-        width: '6.5rem',
+        width: '5.6rem',
         align: 'right',
         value: (row) => row.spec.result.value,
         cell: (row) => measuredText(row.spec.result.value, row.spec.result.unit) || '—',
       },
-      { id: 'about', title: t.about, width: 'minmax(9rem, 1.6fr)', value: about, cell: about },
+      { id: 'about', title: t.about, width: 'minmax(7rem, 1.6fr)', value: about, cell: about },
       {
         id: 'environment',
         title: t.environment,
-        width: '6.5rem',
+        width: '6.8rem',
         value: (row) => row.spec.environment,
         cell: (row) => row.spec.environment ?? '—',
       },
       {
         id: 'measured',
         title: t.measured,
-        width: '9rem',
+        width: '7.8rem',
         value: (row) => toMs(row.spec.window.to),
         cell: (row) => <When time={row.spec.window.to} />,
       },
@@ -269,8 +274,9 @@ function useColumns(): Column<Evidence>[] {
         value: standing,
         cell: (row) => <Stands evidence={row} />,
       },
-    ] satisfies Column<Evidence>[];
-  }, [t, word]);
+    ];
+    return columns.filter((column) => withExpiry || column.id !== 'until');
+  }, [t, word, withExpiry]);
 }
 
 function Until(props: { time: string | undefined }) {

@@ -219,11 +219,11 @@ function Result(props: { evidence: Evidence; recorded: Recorded | undefined }) {
           </Text>
           <div>
             <Interval measured={result} bound={bound} width={240} />
-            {result.low !== undefined && result.high !== undefined && (
+            {result.low !== undefined && result.high !== undefined && result.confidence !== undefined && (
               <Text size="xs" c="dimmed">
                 {t.interval(
-                  measuredText(result.low, result.unit),
-                  measuredText(result.high, result.unit),
+                  measuredText(result.low, result.unit, 'down'),
+                  measuredText(result.high, result.unit, 'up'),
                   format.number((result.confidence ?? 0) * 100, 1),
                 )}
               </Text>
@@ -320,7 +320,9 @@ function Subjects(props: { evidence: Evidence }) {
 
 function Cases(props: { cases: NonNullable<Recorded['cases']> }) {
   const t = useTexts(texts);
-  type Case = (typeof props.cases)[number];
+  // Two cases may have one name.
+  const rows = useMemo(() => props.cases.map((one, index) => ({ ...one, index })), [props.cases]);
+  type Case = (typeof rows)[number];
   const columns: Column<Case>[] = [
     { id: 'name', title: t.case, width: '2fr', value: (row) => row.name, cell: (row) => row.name },
     {
@@ -334,7 +336,7 @@ function Cases(props: { cases: NonNullable<Recorded['cases']> }) {
   ];
   return (
     <Section title={t.cases} count={props.cases.length}>
-      <DataTable label={t.cases} columns={columns} rows={props.cases} rowKey={(row) => row.name} height="22rem" />
+      <DataTable label={t.cases} columns={columns} rows={rows} rowKey={(row) => String(row.index)} height="22rem" />
     </Section>
   );
 }

@@ -148,7 +148,7 @@ function Matrix(props: { project: string }) {
       {older.isLoading || newer.isLoading ? (
         <Loading />
       ) : (
-        <Rows rows={rows} changes={diff?.changes} project={project} />
+        <Rows rows={rows} changes={diff?.changes} project={project} hasWork={!isComparing || to === NOW} />
       )}
     </>
   );
@@ -240,6 +240,8 @@ function Rows(props: {
   rows: readonly MatrixRow[];
   changes: ReadonlyMap<string, RowChange> | undefined;
   project: string;
+  /** Baselines hold no work items. */
+  hasWork: boolean;
 }) {
   const t = useTexts(texts);
   const word = useSpineWord();
@@ -251,13 +253,14 @@ function Rows(props: {
   const [gap, setGap] = useUrlState('gap');
   const [change, setChange] = useUrlState('change');
   const [opened, setOpened] = useState<RowChange>();
-  const { rows, changes, project } = props;
+  const { rows, changes, project, hasWork } = props;
   // Expiry is looked at when rows change, not each second: five thousand rows stand still.
   const gaps = useMemo(() => {
     const parents = parentNames(rows);
     const now = Date.now();
-    return new Map(rows.map((row) => [row.name, gapsOf(row, parents.has(row.name), now)]));
-  }, [rows]);
+    const of = (row: MatrixRow) => gapsOf(row, parents.has(row.name), now).filter((one) => hasWork || one !== 'work');
+    return new Map(rows.map((row) => [row.name, of(row)]));
+  }, [rows, hasWork]);
   const shown = useMemo(() => {
     const filter: MatrixFilter = { text, verdict, priority, kind, gap, change: changes ? change : '' };
     return rows.filter((row) => matches(row, filter, gaps.get(row.name) ?? NO_GAPS, changes?.get(row.name)));
@@ -267,7 +270,7 @@ function Rows(props: {
   const isFiltered = [verdict, priority, kind, gap, change, text].some((one) => one !== '');
   return (
     <>
-      <Group gap="sm" align="flex-start">
+      <Group gap="0 0.75rem" align="flex-start">
         {changes && (
           <CountStrip
             label={t.changes}
@@ -285,7 +288,12 @@ function Rows(props: {
           label={t.coverage}
           chosen={gap}
           onChoose={setGap}
-          counts={GAPS.map((one) => ({ id: one, label: t[GAP_TEXTS[one]], count: count(one), tone: 'warn' as const }))}
+          counts={GAPS.filter((one) => hasWork || one !== 'work').map((one) => ({
+            id: one,
+            label: t[GAP_TEXTS[one]],
+            count: count(one),
+            tone: 'warn' as const,
+          }))}
         />
       </Group>
       <DataTable
@@ -337,6 +345,11 @@ function Rows(props: {
           </>
         }
       />
+      {shown.length === 0 && (
+        <Text p="md" c="dimmed" role="status">
+          {t.none}
+        </Text>
+      )}
       <ChangeDrawer change={opened} project={project} close={() => setOpened(undefined)} />
     </>
   );
@@ -369,7 +382,7 @@ function useColumns(
       {
         id: 'name',
         title: t.requirement,
-        width: 'minmax(14rem, 2fr)',
+        width: 'minmax(10rem, 2fr)',
         value: (row) => row.name,
         cell: (row) => (
           <span className={changes?.get(row.name)?.kind === 'removed' ? classes.removed : undefined}>
@@ -383,7 +396,7 @@ function useColumns(
       {
         id: 'verdict',
         title: t.verdict,
-        width: '9.5rem',
+        width: '8.6rem',
         value: (row) => row.verdict ?? 'none',
         cell: (row) => (
           <span className={changed(row, 'verdict')}>
@@ -394,7 +407,7 @@ function useColumns(
       {
         id: 'priority',
         title: t.priority,
-        width: '5.2rem',
+        width: '5rem',
         value: (row) => ['must', 'should', 'could', 'wont'].indexOf(row.priority),
         cell: (row) => (
           <span className={changed(row, 'priority')}>
@@ -405,42 +418,42 @@ function useColumns(
       {
         id: 'design',
         title: t.design,
-        width: 'minmax(7rem, 1fr)',
+        width: 'minmax(6rem, 1fr)',
         value: (row) => row.design.join(' '),
         cell: (row) => <Names names={row.design} className={changed(row, 'design')} />,
       },
       {
         id: 'work',
         title: t.work,
-        width: 'minmax(5rem, 0.7fr)',
+        width: 'minmax(4.4rem, 0.7fr)',
         value: (row) => row.work.join(' '),
         cell: (row) => <Names names={row.work} className={undefined} />,
       },
       {
         id: 'tests',
         title: t.tests,
-        width: 'minmax(9rem, 1.4fr)',
+        width: 'minmax(7rem, 1.4fr)',
         value: (row) => row.tests.map((one) => one.label).join(' '),
         cell: (row) => <Marks marks={row.tests} className={changed(row, 'checks')} />,
       },
       {
         id: 'slos',
         title: t.slos,
-        width: 'minmax(8rem, 1.1fr)',
+        width: 'minmax(6.4rem, 1.1fr)',
         value: (row) => row.slos.map((one) => one.label).join(' '),
         cell: (row) => <Marks marks={row.slos} className={changed(row, 'checks')} />,
       },
       {
         id: 'others',
         title: t.others,
-        width: 'minmax(8rem, 1.1fr)',
+        width: 'minmax(6.6rem, 1.1fr)',
         value: (row) => row.others.map((one) => one.label).join(' '),
         cell: (row) => <Marks marks={row.others} className={changed(row, 'checks')} withMeans={word} />,
       },
       {
         id: 'evidence',
         title: t.evidence,
-        width: 'minmax(7rem, 0.8fr)',
+        width: 'minmax(6rem, 0.8fr)',
         value: (row) => row.measured,
         cell: (row) => {
           const [first] = row.evidence;
@@ -454,6 +467,11 @@ function useColumns(
       },
     ];
     if (changes) {
+      // Work is not part of a baseline; a change of priority is told in the change itself.
+      for (const id of ['work', 'priority']) {
+        const at = columns.findIndex((column) => column.id === id);
+        columns.splice(at, 1);
+      }
       columns.splice(1, 0, {
         id: 'change',
         title: t.change,

@@ -55,6 +55,7 @@ export const texts = defineTexts(
     details: (name: string) => `What changed in ${name}`,
     show: 'Show',
     clear: 'Clear all filters',
+    none: 'No requirement is like this.',
     emptyTitle: 'Nothing to trace yet',
     empty:
       'The matrix shows each requirement with the components, the work and the checks that fulfil it, and what evidence says.',
@@ -117,6 +118,7 @@ export const texts = defineTexts(
     details: (name) => `${name} 변경 내용`,
     show: '보기',
     clear: '필터 모두 지우기',
+    none: '조건에 맞는 요구사항이 없습니다.',
     emptyTitle: '아직 추적할 것이 없습니다',
     empty: '추적표는 요구사항마다 구성 요소, 작업, 검증 항목과 증거의 결과를 보여 줍니다.',
     toRequirements: '요구사항',

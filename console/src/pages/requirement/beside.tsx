@@ -2,7 +2,7 @@
 import { Anchor, Group, Text } from '@mantine/core';
 import type { Architecture, Evidence, Requirement, WorkItem } from '../../api/maru';
 import { useLocalText, useTexts } from '../../i18n/texts';
-import { shortDigest } from '../../lib/spine';
+import { evidenceKind, isMeans, shortDigest } from '../../lib/spine';
 import { paths } from '../../paths';
 import { Copy } from '../../ui/copy';
 import { Facts, Section } from '../../ui/section';
@@ -171,13 +171,15 @@ export function Impact(props: {
   const local = useLocalText();
   const { metadata, status } = props.requirement;
   const reached = props.derivation.reach(metadata.name);
-  const lost = props.evidence.filter((one) =>
-    one.spec.subjects.some(
-      (subject) =>
-        subject.kind === 'requirement' &&
-        subject.name === metadata.name &&
-        (subject.digest ?? subject.fingerprint) === status?.fingerprint,
-    ),
+  const lost = props.evidence.filter(
+    (one) =>
+      isMeans(evidenceKind(one.spec.predicateType)) &&
+      one.spec.subjects.some(
+        (subject) =>
+          subject.kind === 'requirement' &&
+          subject.name === metadata.name &&
+          (subject.digest ?? subject.fingerprint) === status?.fingerprint,
+      ),
   ).length;
   return (
     <Section title={t.impact} count={reached.length} id="impact">

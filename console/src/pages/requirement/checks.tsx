@@ -123,10 +123,10 @@ function CheckRow(props: {
             </Text>
             <Interval measured={result} bound={bound} width={150} />
             <Text span size="xs" c="dimmed" className={classes.number}>
-              {result.low !== undefined && result.high !== undefined
+              {result.low !== undefined && result.high !== undefined && result.confidence !== undefined
                 ? t.interval(
-                    measuredText(result.low, result.unit),
-                    measuredText(result.high, result.unit),
+                    measuredText(result.low, result.unit, 'down'),
+                    measuredText(result.high, result.unit, 'up'),
                     format.number((result.confidence ?? 0) * 100, 1),
                   )
                 : ''}

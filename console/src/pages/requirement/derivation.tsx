@@ -1,5 +1,5 @@
 // From what it derives, what derives from it, and links that want a review.
-import { Alert, Button, Group, Stack, Text } from '@mantine/core';
+import { Alert, Anchor, Button, Group, Stack, Text } from '@mantine/core';
 import { IconLink } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useCan } from '../../api/access';
@@ -169,7 +169,7 @@ function Suspects(props: { requirement: Requirement }) {
           return (
             <Group key={suspect.name} justify="space-between" gap="xs">
               <Text size="sm">
-                <a href={paths.requirement(namespace, suspect.name)}>{suspect.name}</a>:{' '}
+                <Anchor href={paths.requirement(namespace, suspect.name)}>{suspect.name}</Anchor>:{' '}
                 {current === undefined ? t.missing : t.suspectWhat}
               </Text>
               {current !== undefined && mayPatch === true && (

@@ -24,9 +24,10 @@ export function History(props: { requirement: Requirement; evidence: readonly Ev
   const now = useNow();
   const { spec, status, metadata } = props.requirement;
   const lanes = (spec.verify ?? [])
-    .map((check) => {
+    .map((check, index) => {
       const name = checkName(check);
-      const points = history(props.evidence, metadata.name, status?.fingerprint, name);
+      const came = status?.checks?.find((one) => one.check === index);
+      const points = history(props.evidence, metadata.name, status?.fingerprint, name, came);
       return { label: `${word(name.means)} ${checkLabel(name)}`, points: points.slice(-POINTS_MAX) };
     })
     .filter((lane) => lane.points.length > 0);
@@ -127,12 +128,12 @@ function Lane(props: {
           <title>{`${t.asked}: ${bound.side === 'atLeast' ? '≥' : '≤'} ${measuredText(bound.value, points.at(-1)?.measured.unit)}`}</title>
         </line>
       )}
-      {points.map(({ at, measured, evidence, current }) => {
-        const color = toneColor(outcomeTone(measured.outcome));
+      {points.map(({ at, measured, evidence, outcome, current }) => {
+        const color = toneColor(outcomeTone(outcome));
         const center = measured.value === undefined ? HEIGHT_PX / 2 : y(measured.value);
         const told = [
           format.dateTime(at),
-          word(measured.outcome),
+          outcome === undefined ? '' : word(outcome),
           measuredText(measured.value, measured.unit),
           current ? '' : t.older,
         ]
@@ -156,14 +157,14 @@ function Lane(props: {
                 strokeWidth={2}
               />
             )}
-            {measured.outcome === 'Violated' ? (
+            {outcome === 'Violated' ? (
               <rect x={place(at)} y={center - 4} width={8} height={8} fill={color} transform="translate(-4 0)" />
             ) : (
               <circle
                 cx={place(at)}
                 cy={center}
                 r={4.5}
-                fill={measured.outcome === 'Met' ? color : 'var(--maru-panel)'}
+                fill={outcome === 'Met' ? color : 'var(--maru-panel)'}
                 stroke={color}
                 strokeWidth={1.5}
               />

@@ -102,8 +102,15 @@ function Budget(props: { judged: Judged; hoursLeft: number | undefined }) {
   const t = useTexts(texts);
   const format = useFormat();
   const { budgetLeft, good, total } = props.judged;
-  const left = budgetLeft ?? 1;
-  const color = left <= 0 ? 'var(--maru-bad)' : left < 0.25 ? 'var(--maru-warn)' : 'var(--maru-good)';
+  const left = budgetLeft ?? 0;
+  const color =
+    budgetLeft === undefined
+      ? 'var(--maru-unknown)'
+      : left <= 0
+        ? 'var(--maru-bad)'
+        : left < 0.25
+          ? 'var(--maru-warn)'
+          : 'var(--maru-good)';
   return (
     <>
       <Group gap={8} justify="space-between">

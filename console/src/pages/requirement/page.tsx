@@ -159,7 +159,7 @@ function Stops(props: { requirement: Requirement; work: readonly WorkItem[] }) {
     {
       id: 'statement',
       name: t.statement,
-      value: spec.criterion ? word(spec.criterion.indicator) : lint.length > 0 ? `${t.findings} ${lint.length}` : '✓',
+      value: spec.criterion ? word(spec.criterion.indicator) : lint.length > 0 ? t.findingCount(lint.length) : '✓',
       tone: lint.some((one) => one.severity === 'error') ? 'bad' : lint.length > 0 ? 'warn' : 'good',
     },
     {

@@ -118,26 +118,29 @@ function Findings(props: { findings: readonly LintFinding[]; project: string | u
           <li key={`${one.rule} ${one.place} ${index}`}>
             <Group gap={6} wrap="nowrap" align="flex-start">
               <Icon size={16} color={color} style={{ flex: 'none', marginTop: 3 }} aria-label={one.severity} />
-              <div>
-                <Text size="sm">
-                  {local(one.message)}{' '}
-                  <Text span inherit c="dimmed">
-                    {phrase === '' ? field : `“${phrase}”`}
+              <div style={{ flex: 1, minWidth: 0 }}>
+                <Group justify="space-between" gap={8} wrap="nowrap" align="baseline">
+                  <Text size="sm">
+                    {local(one.message)}{' '}
+                    <Text span inherit c="dimmed">
+                      {phrase === '' ? field : `“${phrase}”`}
+                    </Text>
                   </Text>
-                </Text>
+                  <Anchor
+                    size="xs"
+                    ff="monospace"
+                    style={{ flex: 'none' }}
+                    title={t.allWith(one.rule)}
+                    href={`${paths.requirements(props.project)}${props.project ? '&' : '?'}lint=${encodeURIComponent(one.rule)}`}
+                  >
+                    {one.rule}
+                  </Anchor>
+                </Group>
                 {one.fix !== undefined && (
-                  <Text size="sm" c="dimmed">
+                  <Text size="xs" c="dimmed">
                     {t.fix}: {local(one.fix)}
                   </Text>
                 )}
-                <Anchor
-                  size="xs"
-                  ff="monospace"
-                  title={t.allWith(one.rule)}
-                  href={`${paths.requirements(props.project)}${props.project ? '&' : '?'}lint=${encodeURIComponent(one.rule)}`}
-                >
-                  {one.rule}
-                </Anchor>
               </div>
             </Group>
           </li>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Approval, Evidence, Requirement } from '../../api/maru';
+import type { Approval, CheckStatus, Evidence, Requirement } from '../../api/maru';
 import { approvalsOf, Derivation, evidenceOf, history } from './thread';
 
 const requirement = (name: string, ...parents: string[]) =>
@@ -77,4 +77,23 @@ test('approvals, latest first', () => {
     word('3', '2026-01-02T00:00:00Z', 'x'),
   ];
   expect(approvalsOf(all, 'r').map((one) => one.metadata.name)).toEqual(['2', '1']);
+});
+
+test('of a suite that failed, only what the controller says of the cases counts', () => {
+  const suite = {
+    metadata: { name: 's' },
+    spec: {
+      envelope: 'sha256:e',
+      predicateType: 'https://in-toto.io/attestation/test-result/v0.1',
+      name: 'shop',
+      subjects: [{ kind: 'requirement', name: 'fr-1', digest: 'sha256:f' }],
+      window: { from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' },
+      result: { outcome: 'Violated' },
+    },
+  } as unknown as Evidence;
+  const outcome = (cases: { cases?: string }, came?: CheckStatus) =>
+    history([suite], 'fr-1', 'sha256:f', { means: 'test', name: 'shop', ...cases }, came)[0]?.outcome;
+  expect(outcome({})).toBe('Violated');
+  expect(outcome({ cases: 'cart/*' })).toBeUndefined();
+  expect(outcome({ cases: 'cart/*' }, { check: 0, outcome: 'Met', evidence: 'sha256:e' })).toBe('Met');
 });

@@ -1,5 +1,5 @@
 // What hangs on a requirement: parents and children, evidence over time, conflicts, approvals.
-import type { Approval, Evidence, Measured, Requirement } from '../../api/maru';
+import type { Approval, CheckStatus, Evidence, Measured, Outcome, Requirement } from '../../api/maru';
 import { toMs } from '../../lib/format';
 import { answers, type CheckName } from '../../lib/spine';
 
@@ -75,6 +75,8 @@ export interface Point {
   at: number;
   measured: Measured;
   evidence: Evidence;
+  /** What it says of this check; absent where a suite failed and only some of its cases count. */
+  outcome: Outcome | undefined;
   /** Whether it was made for the requirement as it is now. */
   current: boolean;
 }
@@ -92,6 +94,7 @@ export function history(
   name: string,
   fingerprint: string | undefined,
   check: CheckName,
+  came?: CheckStatus,
 ): Point[] {
   const points: Point[] = [];
   for (const one of evidence) {
@@ -100,7 +103,10 @@ export function history(
     const subject = one.spec.subjects.find((own) => own.kind === 'requirement' && own.name === name);
     if (!subject) continue;
     const madeFor = subject.digest ?? subject.fingerprint;
-    points.push({ at, measured: one.spec.result, evidence: one, current: madeFor === fingerprint });
+    const measured = one.spec.result;
+    const isPart = check.cases !== undefined && measured.outcome !== 'Met';
+    const outcome = came?.evidence === one.spec.envelope ? came.outcome : isPart ? undefined : measured.outcome;
+    points.push({ at, measured, evidence: one, outcome, current: madeFor === fingerprint });
   }
   return points.toSorted((a, b) => a.at - b.at);
 }

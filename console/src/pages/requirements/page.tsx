@@ -39,6 +39,7 @@ const texts = defineTexts(
     clean: 'Nothing found',
     matrix: 'Matrix',
     clear: 'Clear all filters',
+    none: 'No requirement is like this.',
     emptyTitle: 'No requirements yet',
     empty:
       'A requirement says what the system must do or be, and how that is checked. Its verdict follows from evidence.',
@@ -68,6 +69,7 @@ const texts = defineTexts(
     clean: '지적 없음',
     matrix: '추적표',
     clear: '필터 모두 지우기',
+    none: '조건에 맞는 요구사항이 없습니다.',
     emptyTitle: '아직 요구사항이 없습니다',
     empty: '요구사항은 시스템이 무엇을 해야 하는지, 그것을 어떻게 검증하는지 적은 것입니다. 판정은 증거에서 나옵니다.',
     first: '첫 요구사항 작성',
@@ -91,7 +93,8 @@ export function Component() {
   const all = useObjects<Requirement>(kinds.find('requirements.maru.dev'), { namespace: project || undefined });
   const filter: RequirementFilter = useMemo(() => ({ verdict, kind, priority, lint }), [verdict, kind, priority, lint]);
   const rows = useMemo(() => all.items.filter((one) => isShown(one, filter)), [all.items, filter]);
-  const columns = useColumns(project === '');
+  const namespaces = useMemo(() => new Set(all.items.map((one) => one.metadata.namespace)).size, [all.items]);
+  const columns = useColumns(namespaces > 1);
 
   const counts = useMemo(() => countVerdicts(all.items), [all.items]);
   const isFiltered = [verdict, kind, priority, lint].some((one) => one !== '');
@@ -185,6 +188,11 @@ export function Component() {
               </>
             }
           />
+          {rows.length === 0 && (
+            <Text p="md" c="dimmed" role="status">
+              {t.none}
+            </Text>
+          )}
         </>
       )}
     </Page>
@@ -205,7 +213,7 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
       {
         id: 'name',
         title: t.name,
-        width: 'minmax(15rem, 2.2fr)',
+        width: 'minmax(12rem, 2.2fr)',
         value: (row) => `${row.metadata.name} ${local(row.spec.title)}`,
         cell: (row) => (
           <>
@@ -219,14 +227,14 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
       {
         id: 'verdict',
         title: t.verdict,
-        width: '9.5rem',
+        width: '8.6rem',
         value: (row) => row.status?.verdict ?? 'none',
         cell: (row) => <VerdictBadge verdict={row.status?.verdict} />,
       },
       {
         id: 'why',
         title: t.why,
-        width: 'minmax(12rem, 3fr)',
+        width: 'minmax(9rem, 3fr)',
         value: reason,
         cell: (row) => (
           <Text span inherit c="dimmed" title={reason(row)}>
@@ -234,18 +242,18 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
           </Text>
         ),
       },
-      { id: 'class', title: t.class, width: '8.5rem', value: classOf, cell: classOf },
+      { id: 'class', title: t.class, width: '7rem', value: classOf, cell: classOf },
       {
         id: 'priority',
         title: t.priority,
-        width: '5.5rem',
+        width: '5rem',
         value: (row) => PRIORITIES.indexOf(row.spec.priority),
         cell: (row) => <PriorityMark priority={row.spec.priority} />,
       },
       {
         id: 'checks',
         title: t.checks,
-        width: '5rem',
+        width: '4.8rem',
         align: 'right',
         value: (row) => row.spec.verify?.length ?? 0,
         cell: (row) => {
@@ -257,14 +265,14 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
       {
         id: 'components',
         title: t.components,
-        width: 'minmax(7rem, 1fr)',
+        width: 'minmax(6.6rem, 1fr)',
         value: (row) => row.spec.allocatedTo?.join(', '),
         cell: (row) => row.spec.allocatedTo?.join(', ') ?? '—',
       },
       {
         id: 'findings',
         title: t.findings,
-        width: '6rem',
+        width: '5rem',
         value: (row) =>
           (row.status?.lint?.length ?? 0) + (row.status?.suspect?.length ?? 0) + (row.status?.conflicts?.length ?? 0),
         cell: (row) => <Findings row={row} />,
@@ -274,7 +282,7 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
       columns.splice(1, 0, {
         id: 'project',
         title: t.project,
-        width: '6rem',
+        width: '5.5rem',
         value: (row) => row.metadata.namespace,
         cell: (row) => row.metadata.namespace,
       });
