@@ -11,6 +11,7 @@ import {
   IconListDetails,
   IconSettings,
   IconTable,
+  IconTargetArrow,
   IconTopologyStar3,
 } from '@tabler/icons-react';
 import type { ComponentType } from 'react';
@@ -126,6 +127,14 @@ export const pages: readonly PageEntry[] = [
     routes: [{ path: '/logs', load: () => import('../pages/logs/page') }],
     entry: { section: 'system', label: 'logs', href: paths.logs(), icon: IconListDetails },
     needs: ({ kinds }) => kinds.has('pods.'),
+  },
+  {
+    routes: [
+      { path: '/objectives', load: () => import('../pages/objectives/page') },
+      { path: '/objectives/:namespace/:name', load: () => import('../pages/objectives/objective') },
+    ],
+    entry: { section: 'watch', label: 'objectives', href: paths.objectives(), icon: IconTargetArrow },
+    needs: ({ kinds }) => kinds.has('servicelevelobjectives.maru.dev'),
   },
   {
     routes: [{ path: '/metrics/explore', load: () => import('../pages/explore/page') }],

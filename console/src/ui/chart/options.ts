@@ -200,6 +200,8 @@ export function valueRange(
   const least = Math.min(low ?? Number.POSITIVE_INFINITY, ...near);
   const most = Math.max(high ?? Number.NEGATIVE_INFINITY, ...near);
   if (!Number.isFinite(least) || !Number.isFinite(most)) return [wanted.min ?? 0, wanted.max ?? 1];
+  // A line of zeros lies at the bottom, not below a hundred.
+  if (least === 0 && most === 0) return [wanted.min ?? 0, wanted.max ?? 1];
   const part = { pad: 0.1, soft: 0, mode: 3 as const };
   const [bottom, top] = uPlot.rangeNum(least, most, { min: part, max: part });
   const from = wanted.min ?? bottom ?? 0;
@@ -261,7 +263,7 @@ function drawMark(plot: uPlot, mark: DrawnMark, ratio: number): void {
   }
   if (from >= left) {
     const x = Math.round(from) + 0.5;
-    ctx.strokeStyle = mark.color;
+    ctx.strokeStyle = faded(mark.color, 0.55);
     ctx.lineWidth = ratio;
     ctx.setLineDash([3 * ratio, 3 * ratio]);
     ctx.beginPath();
