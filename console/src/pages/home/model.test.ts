@@ -12,6 +12,7 @@ const empty: World = {
   workloads: [],
   nodes: [],
   alerts: [],
+  events: [],
 };
 
 const metadata = (name: string, creationTimestamp = '2026-11-22T09:00:00Z') => ({

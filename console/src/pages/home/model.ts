@@ -56,7 +56,7 @@ export interface FiringAlert {
 }
 
 export interface ApiEvent extends KubernetesObject {
-  involvedObject: { kind?: string; namespace?: string; name?: string; apiVersion?: string };
+  involvedObject: { kind?: string; namespace?: string; name?: string; uid?: string; apiVersion?: string };
   type?: string;
   reason?: string;
   message?: string;
@@ -131,6 +131,8 @@ export interface World {
   workloads: readonly { plural: string; items: readonly Workload[] }[];
   nodes: readonly Workload[];
   alerts: readonly FiringAlert[];
+  /** Warnings tell more than conditions do. */
+  events: readonly ApiEvent[];
 }
 
 const POD = { group: '', plural: 'pods' };
@@ -145,9 +147,10 @@ function of(object: KubernetesObject) {
 
 /** Everything that wants a person, the most urgent first. */
 export function attention(world: World, now: number): Attention[] {
+  const warnings = lastWarnings(world.events);
   const all: Attention[] = [
     ...world.alerts.map(alertAttention),
-    ...world.pods.flatMap((pod) => podAttention(pod, now) ?? []),
+    ...world.pods.flatMap((pod) => podAttention(pod, warnings, now) ?? []),
     ...world.nodes.flatMap((node) => nodeAttention(node) ?? []),
     ...world.workloads.flatMap(({ plural, items }) => items.flatMap((one) => rolloutAttention(plural, one) ?? [])),
     ...world.requirements.flatMap(requirementAttention),
@@ -207,10 +210,10 @@ function labelText(labels: Record<string, string>): string {
 }
 
 /** Why a pod does not do its work; nothing when it does, or ends. */
-function podAttention(pod: Pod, now: number): Attention | undefined {
+function podAttention(pod: Pod, warnings: ReadonlyMap<string, string>, now: number): Attention | undefined {
   if (pod.metadata.deletionTimestamp !== undefined) return undefined;
   const { namespace, name, creationTimestamp } = pod.metadata;
-  const trouble = podTrouble(pod, now);
+  const trouble = podTrouble(pod, warnings.get(pod.metadata.uid), now);
   if (trouble === undefined) return undefined;
   const { reason, since, tab } = trouble;
   return {
@@ -225,7 +228,11 @@ function podAttention(pod: Pod, now: number): Attention | undefined {
   };
 }
 
-function podTrouble(pod: Pod, now: number): { reason: string; since?: string | undefined; tab: ObjectTab } | undefined {
+function podTrouble(
+  pod: Pod,
+  warning: string | undefined,
+  now: number,
+): { reason: string; since?: string | undefined; tab: ObjectTab } | undefined {
   const { status } = pod;
   const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
   for (const container of containers) {
@@ -264,10 +271,27 @@ function podTrouble(pod: Pod, now: number): { reason: string; since?: string | u
   }
   const ready = condition('Ready');
   if (status?.phase === 'Running' && ready && olderThan(ready.lastTransitionTime, UNREADY_MS, now)) {
-    const reason = [ready.reason, ready.message].filter(Boolean).join(' · ');
+    const reason = warning ?? [ready.reason, ready.message].filter(Boolean).join(' · ');
     return { reason, since: ready.lastTransitionTime, tab: 'logs' };
   }
   return undefined;
+}
+
+/** What was last wrong with each object, by its uid. */
+function lastWarnings(events: readonly ApiEvent[]): Map<string, string> {
+  const last = new Map<string, { at: number; text: string }>();
+  for (const event of events) {
+    const { uid } = event.involvedObject;
+    if (event.type !== 'Warning' || uid === undefined) continue;
+    const at = eventTime(event);
+    if (at >= (last.get(uid)?.at ?? 0))
+      last.set(uid, { at, text: [event.reason, event.message].filter(Boolean).join(': ') });
+  }
+  return new Map([...last].map(([uid, { text }]) => [uid, text]));
+}
+
+function eventTime(event: ApiEvent): number {
+  return toMs(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? event.metadata.creationTimestamp) ?? 0;
 }
 
 function olderThan(time: string | undefined, ageMs: number, now: number): boolean {
@@ -472,6 +496,19 @@ function isNews(event: ApiEvent): boolean {
   return event.type === 'Warning' || (event.involvedObject.kind !== 'Pod' && event.involvedObject.kind !== 'Node');
 }
 
+/** The same thing with the same object again and again is told once, with how often. */
+function newestOfEach(events: readonly ApiEvent[]): ApiEvent[] {
+  const newest = new Map<string, ApiEvent>();
+  for (const event of events) {
+    const { kind, namespace, name } = event.involvedObject;
+    const key = [kind, namespace, name, event.reason].join('\n');
+    const known = newest.get(key);
+    const count = (event.count ?? 1) + (known?.count ?? (known ? 1 : 0));
+    newest.set(key, { ...(known && eventTime(known) > eventTime(event) ? known : event), count });
+  }
+  return [...newest.values()];
+}
+
 export interface History {
   events: readonly ApiEvent[];
   approvals: readonly Approval[];
@@ -490,13 +527,12 @@ export interface History {
 /** What happened, the newest first. */
 export function activity(history: History, max: number): Activity[] {
   const all: Activity[] = [];
-  for (const event of history.events) {
-    if (!isNews(event)) continue;
+  for (const event of newestOfEach(history.events.filter(isNews))) {
     const { kind, name = '', namespace, apiVersion } = event.involvedObject;
     all.push({
       key: event.metadata.uid,
       kind: event.type === 'Warning' ? 'warning' : 'event',
-      at: toMs(event.lastTimestamp ?? event.eventTime ?? event.firstTimestamp ?? event.metadata.creationTimestamp) ?? 0,
+      at: eventTime(event),
       object: `${kind ?? ''} ${name}`.trim(),
       namespace,
       details: [[event.reason, event.message].filter(Boolean).join(': ')],

@@ -34,7 +34,7 @@ import {
 import { StageLine } from './stage-line';
 import { texts } from './texts';
 
-const NEWS_MAX = 40;
+const NEWS_MAX = 25;
 const ALERTS_EVERY_MS = 10_000;
 const SYSTEM = new Set(['kube-system', 'kube-public', 'kube-node-lease', 'maru-system', 'default']);
 

@@ -6,7 +6,6 @@ import {
   type Edge,
   EdgeLabelRenderer,
   type EdgeProps,
-  getBezierPath,
   Handle,
   MarkerType,
   type Node,
@@ -20,7 +19,7 @@ import { useMemo } from 'react';
 import { useTexts } from '../../i18n/texts';
 import { useFormat } from '../../i18n/use-format';
 import { toneColor } from '../../ui/status';
-import { NODE_HEIGHT, NODE_WIDTH, place } from './layout';
+import { NODE_HEIGHT, NODE_WIDTH, place, type Route, softPath } from './layout';
 import {
   type CallEdge,
   type CallState,
@@ -34,7 +33,7 @@ import { texts } from './texts';
 import classes from './topology.module.css';
 
 type BoxNode = Node<{ node: ServiceNode }, 'box'>;
-type LineEdge = Edge<{ edge: CallEdge }, 'line'>;
+type LineEdge = Edge<{ edge: CallEdge; route: Route | undefined }, 'line'>;
 
 const boxes = { box: Box };
 const lines = { line: Line };
@@ -53,19 +52,19 @@ export function Graph(props: { topology: Topology; namespace: string; chosen: st
   const scheme = useComputedColorScheme('light');
   const sayRed = useSayRed();
   const { topology, chosen } = props;
+  const layout = useMemo(() => place(topology), [topology]);
   const nodes = useMemo((): BoxNode[] => {
-    const places = place(topology);
     return topology.nodes.map((node) => ({
       id: node.id,
       type: 'box',
-      position: places.get(node.id) ?? { x: 0, y: 0 },
+      position: layout.nodes.get(node.id) ?? { x: 0, y: 0 },
       data: { node },
       width: NODE_WIDTH,
       height: NODE_HEIGHT,
       selected: node.id === chosen,
       ariaLabel: [nodeName(t, node), sayRed(node.red)].filter(Boolean).join(', '),
     }));
-  }, [topology, chosen, t, sayRed]);
+  }, [topology, layout, chosen, t, sayRed]);
   const edges = useMemo(
     (): LineEdge[] =>
       topology.edges.map((edge) => ({
@@ -73,7 +72,7 @@ export function Graph(props: { topology: Topology; namespace: string; chosen: st
         source: edge.from,
         target: edge.to,
         type: 'line',
-        data: { edge },
+        data: { edge, route: layout.edges.get(edge.id) },
         selected: edge.id === chosen,
         focusable: true,
         ariaLabel: [
@@ -85,12 +84,12 @@ export function Graph(props: { topology: Topology; namespace: string; chosen: st
           .join(', '),
         markerEnd: { type: MarkerType.ArrowClosed, color: STROKES[edge.state].color, width: 16, height: 16 },
       })),
-    [topology, chosen, t, sayRed],
+    [topology, layout, chosen, t, sayRed],
   );
   return (
     <section className={classes.canvas} aria-label={t.graphLabel(props.namespace)}>
       <ReactFlow
-        key={props.namespace}
+        key={topology.nodes.map((node) => node.id).join()}
         nodes={nodes}
         edges={edges}
         nodeTypes={boxes}
@@ -194,18 +193,21 @@ function Box(props: NodeProps<BoxNode>) {
 
 function Line(props: EdgeProps<LineEdge>) {
   const t = useTexts(texts);
+  const format = useFormat();
   const sayRed = useSayRed();
-  const [path, x, y] = getBezierPath(props);
-  const edge = props.data?.edge;
-  if (edge === undefined) return null;
+  const { edge, route } = props.data ?? {};
+  if (edge === undefined || route === undefined) return null;
   const stroke = STROKES[edge.state];
-  const words = sayRed(edge.red) || (edge.connections === undefined ? '' : t.connections(edge.connections));
+  const red = edge.red && { ...edge.red, errors: undefined };
+  const words = sayRed(red) || (edge.connections === undefined ? '' : t.connections(edge.connections));
+  const failing =
+    edge.red?.errors !== undefined && edge.red.errors > 0 ? `${t.errors} ${format.percent(edge.red.errors, 1)}` : '';
   const marked = edge.state === 'drawn' || edge.state === 'seen';
   return (
     <>
       <BaseEdge
         id={props.id}
-        path={path}
+        path={softPath(route.points)}
         interactionWidth={16}
         {...(props.markerEnd && { markerEnd: props.markerEnd })}
         style={{
@@ -220,12 +222,13 @@ function Line(props: EdgeProps<LineEdge>) {
             className={classes.label}
             aria-hidden
             style={{
-              transform: `translate(-50%, -50%) translate(${x}px, ${y}px)`,
+              transform: `translate(-50%, -50%) translate(${route.label.x}px, ${route.label.y}px)`,
               borderColor: marked ? stroke.color : undefined,
             }}
           >
             {marked && <div style={{ color: stroke.color, fontWeight: 600 }}>{t[edge.state]}</div>}
             {words}
+            {failing !== '' && <div style={{ color: toneColor('bad') }}>{failing}</div>}
           </div>
         </EdgeLabelRenderer>
       )}
