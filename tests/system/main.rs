@@ -8,6 +8,7 @@ mod console;
 #[expect(clippy::print_stdout, reason = "a test that is left out says so")]
 mod console_pages;
 mod demo;
+mod document;
 mod faults;
 mod gates;
 mod images;
