@@ -119,6 +119,15 @@ function useKeys(): void {
       };
       const modified = event.ctrlKey || event.metaKey;
       if (modified && !event.altKey && !event.shiftKey && letterOf(event) === 'k') return act(() => openPalette());
+      if (
+        dialog?.kind === 'palette' &&
+        event.key.length === 1 &&
+        !modified &&
+        !document.getElementById('palette-list')
+      ) {
+        // Typed while the dialog is on its way: it finds this in its field.
+        return act(() => openPalette((dialog?.kind === 'palette' ? dialog.query : '') + event.key));
+      }
       if (modified || event.altKey || isTyping(event.target) || dialog !== undefined) return;
       // What lies under a dialog does not hear keys.
       if (document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]')) return;

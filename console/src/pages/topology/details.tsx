@@ -4,8 +4,9 @@ import { useSession } from '../../api/session';
 import { useLocalText, useTexts } from '../../i18n/texts';
 import { paths } from '../../paths';
 import { StatusBadge } from '../../ui/status';
+import { OutcomeBadge, VerdictBadge } from '../../ui/verdict';
 import { nodeName, useSayRed } from './graph';
-import { type CallEdge, type ServiceNode, type Topology, worstOutcome, worstVerdict } from './model';
+import type { CallEdge, ServiceNode, Topology } from './model';
 import { CALL_TONES } from './tables';
 import { texts } from './texts';
 import classes from './topology.module.css';
@@ -94,7 +95,7 @@ function NodeDetails(props: { node: ServiceNode }) {
                 <Anchor inherit href={paths.requirement(one.metadata.namespace ?? '', one.metadata.name)}>
                   {one.metadata.name} {local(one.spec.title)}
                 </Anchor>{' '}
-                <StatusBadge tone={worstVerdict([one]) ?? 'unknown'} label={one.status?.verdict ?? '—'} />
+                <VerdictBadge verdict={one.status?.verdict} />
               </List.Item>
             ))}
           </List>
@@ -111,7 +112,7 @@ function NodeDetails(props: { node: ServiceNode }) {
                 <Anchor inherit href={paths.objective(one.metadata.namespace ?? '', one.metadata.name)}>
                   {one.metadata.name}
                 </Anchor>{' '}
-                <StatusBadge tone={worstOutcome([one]) ?? 'unknown'} label={one.status?.outcome ?? '—'} />
+                <OutcomeBadge outcome={one.status?.outcome} />
               </List.Item>
             ))}
           </List>

@@ -2,9 +2,9 @@
 import dagre from '@dagrejs/dagre';
 import type { Topology } from './model';
 
-export const NODE_WIDTH = 190;
+export const NODE_WIDTH = 168;
 export const NODE_HEIGHT = 76;
-const LABEL_WIDTH = 130;
+const LABEL_WIDTH = 96;
 const LABEL_HEIGHT = 34;
 
 export interface Point {
@@ -24,7 +24,7 @@ export interface Layout {
 
 export function place(topology: Topology): Layout {
   const graph = new dagre.graphlib.Graph({ directed: true });
-  graph.setGraph({ rankdir: 'LR', nodesep: 30, ranksep: 40, edgesep: 24 });
+  graph.setGraph({ rankdir: 'LR', nodesep: 30, ranksep: 26, edgesep: 24 });
   for (const node of topology.nodes) graph.setNode(node.id, { width: NODE_WIDTH, height: NODE_HEIGHT });
   for (const edge of topology.edges) {
     graph.setEdge(edge.from, edge.to, { width: LABEL_WIDTH, height: LABEL_HEIGHT, labelpos: 'c' });
