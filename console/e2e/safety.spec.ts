@@ -1,0 +1,288 @@
+// What others write is text and nothing else; nothing is offered that the API refuses; a lost connection comes back; sessions end; lists of
+// thousands stay quick.
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Locator, Page } from '@playwright/test';
+import { type Api, expect, loginAs, seriousFindings, settled, test } from './support';
+
+const SPINE = 'maru.dev/v1alpha1';
+/** HTML, SVG and Markdown that would leave a trace if any of it were obeyed. */
+const HOSTILE = [
+  '<img src=x onerror="window.trace=1">',
+  '<svg onload="window.trace=2"></svg>',
+  '<script>window.trace=3</script>',
+  '[click](javascript:window.trace=4)',
+  '![x](http://attacker.invalid/x.png)',
+].join(' ');
+
+async function expectNoTrace(page: Page): Promise<void> {
+  expect(await page.evaluate(() => (window as { trace?: number }).trace)).toBeUndefined();
+  await expect(page.locator('img[src="x"], script:not([src]), a[href^="javascript:"]')).toHaveCount(0);
+}
+
+test('names, labels, annotations and statements are text', async ({ page, api }) => {
+  const elsewhere: string[] = [];
+  page.on('request', (request) => {
+    if (new URL(request.url()).hostname === 'attacker.invalid') elsewhere.push(request.url());
+  });
+  const namespace = await api.namespace('hostile');
+  const annotations = { 'example.org/note': HOSTILE };
+  await api.create({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'hostile', namespace, annotations },
+    data: { 'a.html': HOSTILE },
+  });
+  await api.create({
+    apiVersion: SPINE,
+    kind: 'Project',
+    metadata: { name: 'hostile', namespace },
+    spec: { title: HOSTILE },
+  });
+  await api.create({
+    apiVersion: SPINE,
+    kind: 'Requirement',
+    metadata: { name: 'fr-001', namespace, annotations },
+    spec: {
+      title: HOSTILE,
+      statement: { en: HOSTILE, ko: HOSTILE },
+      priority: 'must',
+      source: { document: HOSTILE, clause: '1' },
+      verify: [{ approval: { role: 'customer' } }],
+    },
+  });
+  for (const path of [
+    '/',
+    `/?project=${namespace}`,
+    `/workloads/configmaps/-?namespace=${namespace}`,
+    `/workloads/configmaps/${namespace}/hostile`,
+    `/workloads/configmaps/${namespace}/hostile?tab=yaml`,
+    `/spine/requirements?project=${namespace}`,
+    `/spine/requirements/${namespace}/fr-001`,
+    `/spine/matrix?project=${namespace}`,
+    `/topology?namespace=${encodeURIComponent(HOSTILE)}`,
+    `/spine/requirements?q=${encodeURIComponent(HOSTILE)}`,
+  ]) {
+    await page.goto(path);
+    await page.waitForLoadState('networkidle');
+    await expectNoTrace(page);
+  }
+  await page.goto(`/spine/requirements/${namespace}/fr-001`);
+  await expect(page.getByText('onerror="window.trace=1"').first()).toBeVisible();
+  expect(elsewhere, 'requests to other hosts').toEqual([]);
+});
+
+test('the page cannot be framed, and sends nobody elsewhere', async ({ page, request, baseURL }) => {
+  const answer = await request.get('/');
+  expect(answer.headers()['content-security-policy']).toContain("frame-ancestors 'none'");
+  for (const next of [
+    '//attacker.invalid/',
+    'https://attacker.invalid/',
+    '/\\attacker.invalid',
+    'javascript:alert(1)',
+  ]) {
+    await page.goto(`/login?code=none&next=${encodeURIComponent(next)}`).catch(() => undefined);
+    expect(new URL(page.url()).origin).toBe(baseURL);
+  }
+});
+
+test('who only reads is offered nothing that the API refuses', async ({ browser, api, baseURL }) => {
+  const namespace = await api.namespace('viewer');
+  await api.create({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', namespace },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: { app: 'web' } },
+      template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'web', image: 'none' }] } },
+    },
+  });
+  const token = await api.tokenOf(namespace, 'view');
+  const context = await loginAs(browser, baseURL ?? '', token);
+  const page = await context.newPage();
+  const refused: string[] = [];
+  page.on('response', (response) => {
+    const method = response.request().method();
+    if (response.status() === 403 && method !== 'GET' && method !== 'HEAD') refused.push(`${method} ${response.url()}`);
+  });
+  for (const path of [
+    '/',
+    `/workloads/deployments.apps?namespace=${namespace}`,
+    `/workloads/deployments.apps/${namespace}/web`,
+    `/workloads/deployments.apps/${namespace}/web?tab=yaml`,
+    `/topology?namespace=${namespace}`,
+  ]) {
+    await page.goto(path);
+    await settled(page);
+    const acts = page
+      .getByRole('main')
+      .getByRole('button', { name: /^(delete|scale|restart|undo|apply|save|create|pause|resume|drain|cordon)\b/i });
+    for (const act of await acts.all()) {
+      await expect(act, `${path}: ${await act.textContent()}`).toBeDisabled();
+    }
+  }
+  expect(refused).toEqual([]);
+  await context.close();
+});
+
+test('a lost connection is shown, and comes back without a reload', async ({ browser, api, baseURL, storageState }) => {
+  const wire = await Wire.to(new URL(baseURL ?? ''));
+  const context = await browser.newContext({
+    baseURL: wire.origin,
+    ...(storageState === undefined ? {} : { storageState }),
+  });
+  const page = await context.newPage();
+  const namespace = await api.namespace('wire');
+  await page.goto(`/workloads/configmaps?namespace=${namespace}`);
+  await settled(page);
+  await page.evaluate(() => Object.assign(window, { stayed: true }));
+  wire.cut();
+  const lost = page.getByText(/The connection is lost/);
+  await expect(lost).toBeVisible();
+  await api.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'made-meanwhile', namespace } });
+  await wire.mend();
+  await expect(lost).toHaveCount(0);
+  await expect(page.getByText('made-meanwhile')).toBeVisible();
+  expect(await page.evaluate(() => (window as { stayed?: boolean }).stayed)).toBe(true);
+  await context.close();
+  wire.cut();
+});
+
+test('a session that is ended elsewhere ends here', async ({ browser, api, baseURL }) => {
+  const namespace = await api.namespace('sessions');
+  const token = await api.tokenOf(namespace, 'view');
+  const [here, there] = [await loginAs(browser, baseURL ?? '', token), await loginAs(browser, baseURL ?? '', token)];
+  const page = await there.newPage();
+  await page.goto('/settings');
+  await page.getByRole('button', { name: 'Log out everywhere' }).click();
+  const [other] = here.pages();
+  for (const one of [page, ...(other ? [other] : [])]) {
+    await one.bringToFront();
+    await expect(one.getByRole('heading', { name: 'Log in to Maru' })).toBeVisible({ timeout: 30_000 });
+  }
+  await here.close();
+  await there.close();
+});
+
+test('five thousand objects scroll and filter smoothly', async ({ page, api }) => {
+  test.setTimeout(240_000);
+  const namespace = await api.namespace('many');
+  await makeMany(api, namespace, 5_000);
+  await page.goto(`/workloads/configmaps?namespace=${namespace}`);
+  const table = page.getByRole('table').first();
+  await expect(table).toHaveAttribute('aria-rowcount', /^500\d$/, { timeout: 60_000 });
+  const frames = await scrolled(table);
+  test
+    .info()
+    .annotations.push({
+      type: 'frames',
+      description: `p95 ${frames.p95} ms, longest ${frames.longest} ms of ${frames.count}`,
+    });
+  expect(frames.rows, 'rows that are drawn').toBeLessThan(120);
+  expect(frames.p95, 'milliseconds between frames').toBeLessThanOrEqual(100);
+  const filter = page.getByRole('textbox', { name: 'Filter' });
+  await page.keyboard.press('/');
+  await expect(filter).toBeFocused();
+  const slowest = await typed(page, filter, 'many-4321');
+  test.info().annotations.push({ type: 'interaction', description: `slowest ${slowest} ms` });
+  expect(slowest, 'milliseconds until a key is answered').toBeLessThanOrEqual(400);
+  await expect(page.getByRole('link', { name: 'many-4321' })).toBeVisible();
+  expect(await seriousFindings(page)).toEqual([]);
+});
+
+async function makeMany(api: Api, namespace: string, count: number): Promise<void> {
+  const numbers = Array.from({ length: count }, (_, index) => index);
+  const path = `/api/v1/namespaces/${namespace}/configmaps`;
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (let number = numbers.pop(); number !== undefined; number = numbers.pop()) {
+        await api.post(path, {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: `many-${number}`, labels: { n: `${number % 10}` } },
+        });
+      }
+    }),
+  );
+}
+
+/** Scrolls a table from its head to its end, a page at each frame. */
+function scrolled(table: Locator): Promise<{ p95: number; longest: number; count: number; rows: number }> {
+  return table.evaluate(async (element) => {
+    const times: number[] = [];
+    let rows = 0;
+    let before = await new Promise<number>(requestAnimationFrame);
+    const step = Math.max(200, element.scrollHeight / 200);
+    while (element.scrollTop + element.clientHeight < element.scrollHeight - 2 && times.length < 400) {
+      element.scrollBy(0, step);
+      const now = await new Promise<number>(requestAnimationFrame);
+      times.push(now - before);
+      before = now;
+      rows = Math.max(rows, element.querySelectorAll('[role="row"]').length);
+    }
+    times.sort((a, b) => a - b);
+    return {
+      p95: Math.round(times[Math.floor(times.length * 0.95)] ?? 0),
+      longest: Math.round(times.at(-1) ?? 0),
+      count: times.length,
+      rows,
+    };
+  });
+}
+
+/** Types and tells how long the slowest key took until the page had drawn its answer. */
+async function typed(page: Page, field: Locator, text: string): Promise<number> {
+  await page.evaluate(() => {
+    const seen = { slowest: 0 };
+    Object.assign(window, { seen });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries())
+        if (/^key|^input/.test(entry.name)) seen.slowest = Math.max(seen.slowest, entry.duration);
+    }).observe({ type: 'event', durationThreshold: 16 } as PerformanceObserverInit);
+  });
+  await field.pressSequentially(text, { delay: 60 });
+  return page.evaluate(() => (window as unknown as { seen: { slowest: number } }).seen.slowest);
+}
+
+/** A wire to Maru that can be cut: the page speaks to another port of this machine. */
+class Wire {
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  #port = 0;
+
+  private constructor(private readonly to: URL) {}
+
+  static async to(target: URL): Promise<Wire> {
+    const wire = new Wire(target);
+    await wire.mend();
+    return wire;
+  }
+
+  get origin(): string {
+    return `${this.to.protocol}//${this.to.hostname}:${this.#port}`;
+  }
+
+  async mend(): Promise<void> {
+    const server = createServer((near) => {
+      const far = connect(Number(this.to.port), this.to.hostname);
+      for (const [one, other] of [[near, far] as const, [far, near] as const]) {
+        this.#sockets.add(one);
+        one.on('error', () => other.destroy());
+        one.on('close', () => {
+          this.#sockets.delete(one);
+          other.destroy();
+        });
+        one.pipe(other);
+      }
+    });
+    await new Promise<void>((done) => server.listen(this.#port, this.to.hostname, done));
+    const address = server.address();
+    if (typeof address === 'object' && address) this.#port = address.port;
+    this.#server = server;
+  }
+
+  cut(): void {
+    this.#server?.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
