@@ -151,16 +151,18 @@ pub(crate) async fn start(
     let console = Console::start(
         scope,
         ConsoleOptions {
-            api: parts.api,
             rooms: vec![
+                room("process", maru_process::answers(parts.api.clone()), "", RoomAccess::Own),
                 room("prometheus", parts.metrics.reader(), crate::metrics::ROLE_PATH, RoomAccess::Reads),
                 room("alertmanager", parts.alerts.room_handler(), crate::alerts::ROLE_PATH, RoomAccess::ByMethod),
             ],
+            api: parts.api,
             client: parts.client,
             clock: system_clock(),
             registry: registry.clone(),
             folder: settings.paths.console(),
             instance: settings.paths.instance(),
+            machine: settings.node_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hosts,
             tls: !is_local,

@@ -66,6 +66,8 @@ pub struct ConsoleOptions {
     pub folder: PathBuf,
     /// Tells this Maru from others on the machine.
     pub instance: String,
+    /// What people call this machine; shown on the page.
+    pub machine: String,
     /// The version that the page shows.
     pub version: String,
     /// Names of this machine besides the loopback's.
@@ -101,7 +103,7 @@ pub(crate) struct State {
     pub(crate) cookie_name: String,
     pub(crate) tls: bool,
     pub(crate) version: String,
-    pub(crate) instance: String,
+    pub(crate) machine: String,
     pub(crate) scope: Scope,
     pub(crate) telemetry: Arc<Telemetry>,
     /// Requests at a time that are no streams. The API server leaves it to callers in its process to bound themselves.
@@ -118,7 +120,7 @@ pub struct Console {
 
 impl std::fmt::Debug for Console {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Console").field("instance", &self.state.instance).finish_non_exhaustive()
+        formatter.debug_struct("Console").field("cookie", &self.state.cookie_name).finish_non_exhaustive()
     }
 }
 
@@ -146,7 +148,7 @@ impl Console {
             cookie_name: format!("{prefix}maru-session-{}", options.instance),
             tls: options.tls,
             version: options.version,
-            instance: options.instance,
+            machine: options.machine,
             scope,
             telemetry,
             requests: tokio::sync::Semaphore::new(REQUESTS_MAX),

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
     CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -252,7 +252,13 @@ pub(crate) async fn room(
     let text = parts.uri.query().map_or_else(|| inner.to_owned(), |query| format!("{inner}?{query}"));
     let uri = text.parse().map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the path cannot be passed on"))?;
     let headers = headers(&parts.headers, &[HEADERS]);
-    Ok(room.handler.call(passed_on(&parts, uri, headers, session, body)).await)
+    let mut response = room.handler.call(passed_on(&parts, uri, headers, session, body)).await;
+    // The room misses a token of its own for what the page does not do; the session is as good as before.
+    if response.status() == StatusCode::UNAUTHORIZED {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        response.headers_mut().remove(WWW_AUTHENTICATE);
+    }
+    Ok(response)
 }
 
 impl RoomAccess {

@@ -186,7 +186,7 @@ async fn about(state: &State, session: &Session) -> Value {
         "id": session.record.id, "user": session.identity.user, "groups": session.identity.groups,
         "created": session.record.created, "expires": session.record.expires,
         "kind": if session.record.by_token { "token" } else { "link" },
-        "version": state.version, "instance": state.instance, "time": state.clock.now(),
+        "version": state.version, "instance": state.machine, "time": state.clock.now(),
         "rooms": rooms, "secretsMasked": true,
     })
 }

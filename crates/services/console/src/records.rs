@@ -94,6 +94,11 @@ impl<R: Serialize + DeserializeOwned> Records<R> {
         read(&self.path(name))
     }
 
+    /// Tells whether a record is certainly not there; a disk that does not answer proves nothing.
+    pub(crate) fn is_gone(&self, name: &str) -> bool {
+        std::fs::symlink_metadata(self.path(name)).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
+
     /// Returns all records with their names, in the order of the names.
     pub(crate) fn list(&self) -> Result<Vec<(String, R)>, ConsoleError> {
         let entries = match std::fs::read_dir(&self.folder) {

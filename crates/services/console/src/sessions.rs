@@ -228,7 +228,7 @@ impl Sessions {
             for (name, session) in sessions {
                 let why = if session.record.expires <= self.clock.now() {
                     Some("its time was over")
-                } else if self.records.read(&name).is_none() {
+                } else if self.records.is_gone(&name) {
                     Some("it was ended on the machine")
                 } else if token_is_gone(&client, &session).await {
                     Some("its token is not accepted any more")

@@ -116,6 +116,23 @@ async fn the_end_of_a_session_closes_all_that_is_open() {
     assert_eq!(closed(&mut other).await.0, 1001);
 }
 
+#[tokio::test]
+async fn a_streamed_answer_ends_with_its_session() {
+    let desk = Desk::start().await;
+    let cookie = desk.admin().await;
+    let path = format!("{CONFIG_MAPS}?watch=true");
+    let reading = desk.get(&cookie, &path);
+    let ending = async {
+        maru_testkit::wait_until(PATIENCE, "the watch to begin", async || {
+            desk.registry.render().contains("maru_console_requests_total{route=\"api\",code=\"200\"} 1")
+        })
+        .await;
+        assert_eq!(desk.send(&cookie, "POST", "/console/v1/logout", &[], "").await.status, 204);
+    };
+    let (reply, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(reading, ending) }).await.unwrap();
+    assert_eq!(reply.status, 200);
+}
+
 /// A node that logs what it is asked, and whose commands write back in capitals.
 fn node(scope: &Scope) -> Handler {
     let scope = scope.clone();

@@ -25,7 +25,7 @@ async fn a_link_logs_in_once() {
 
     let session = desk.get(&cookie, "/console/v1/session").await.json();
     assert_eq!((&session["user"], &session["groups"]), (&json!("kim"), &json!(["viewers", "system:authenticated"])));
-    assert_eq!((&session["version"], &session["instance"]), (&json!("1.2.3"), &json!("test")));
+    assert_eq!((&session["version"], &session["instance"]), (&json!("1.2.3"), &json!("box")));
     assert_eq!((&session["secretsMasked"], &session["rooms"]), (&json!(true), &json!({})));
     assert_eq!(session["expires"], "2026-01-01T12:00:00Z");
 

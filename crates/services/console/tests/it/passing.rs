@@ -90,6 +90,7 @@ async fn other_rooms_are_for_those_whose_roles_say_so() {
         ("GET", "/alertmanager/api/v2/silences", 200),
         ("POST", "/alertmanager/api/v2/silences", 200),
         ("POST", "/alertmanager/-/reload", 403),
+        ("GET", "/prometheus/own", 403),
     ] {
         assert_eq!(desk.send(&cookie, method, path, &[], "").await.status, status, "{method} {path}");
     }

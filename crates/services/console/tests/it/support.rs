@@ -72,6 +72,10 @@ fn echo() -> Handler {
         let headers: Vec<&str> = request.headers().keys().map(http::HeaderName::as_str).collect();
         let said = json!({"uri": request.uri().to_string(), "user": identity, "headers": headers});
         let mut response = http::Response::new(maru_http::full(said.to_string()));
+        // Something that it wants a token of its own for.
+        if request.uri().path() == "/own" {
+            *response.status_mut() = http::StatusCode::UNAUTHORIZED;
+        }
         for (name, value) in [("set-cookie", "stolen=1"), ("access-control-allow-origin", "*")] {
             response.headers_mut().insert(name, http::HeaderValue::from_static(value));
         }
@@ -112,6 +116,7 @@ impl Desk {
             registry: registry.clone(),
             folder: directory.path().join("console"),
             instance: "test".to_owned(),
+            machine: "box".to_owned(),
             version: "1.2.3".to_owned(),
             hosts: vec!["box.example".to_owned()],
             tls: false,
@@ -133,6 +138,7 @@ impl Desk {
             registry: Registry::default(),
             folder: self.directory.path().join("console"),
             instance: "test".to_owned(),
+            machine: "box".to_owned(),
             version: "1.2.3".to_owned(),
             hosts: Vec::new(),
             tls: false,
