@@ -133,7 +133,7 @@ function Viewer(props: { evidence: Evidence; all: readonly Evidence[] }) {
           )}
           {read && (
             <Section title={t.payload} tools={<Copy value={JSON.stringify(read.statement, null, 2)} />}>
-              <Code block tabIndex={0} className={classes.payload}>
+              <Code block className={classes.command} tabIndex={0} className={classes.payload}>
                 {JSON.stringify(read.statement, null, 2)}
               </Code>
             </Section>

@@ -109,9 +109,17 @@ function useBaselineRows(project: string, baseline: string) {
     staleTime: Number.POSITIVE_INFINITY,
     enabled: isAsked,
   });
-  const requirements = content.data?.objects.Requirement;
-  const rows = useMemo(() => requirements && buildRows({ requirements, workItems: [] }), [requirements]);
-  return { rows, error: content.error, isLoading: isAsked && content.isPending };
+  const objects = content.data?.objects;
+  const rows = useMemo(
+    () => objects && buildRows({ requirements: objects.Requirement ?? [], workItems: objects.WorkItem ?? [] }),
+    [objects],
+  );
+  return {
+    rows,
+    hasWork: objects?.WorkItem !== undefined,
+    error: content.error,
+    isLoading: isAsked && content.isPending,
+  };
 }
 
 function Matrix(props: { project: string }) {
@@ -148,13 +156,18 @@ function Matrix(props: { project: string }) {
       {older.isLoading || newer.isLoading ? (
         <Loading />
       ) : (
-        <Rows rows={rows} changes={diff?.changes} project={project} hasWork={!isComparing || to === NOW} />
+        <Rows
+          rows={rows}
+          changes={diff?.changes}
+          project={project}
+          hasWork={!isComparing || to === NOW || newer.hasWork}
+        />
       )}
     </>
   );
 }
 
-/** A baseline holds no work items, so they are not compared. */
+/** What is done for a requirement is no part of what was agreed, so it is not compared. */
 function strip(rows: readonly MatrixRow[]): MatrixRow[] {
   return rows.map((row) => ({ ...row, work: [] }));
 }
@@ -240,7 +253,7 @@ function Rows(props: {
   rows: readonly MatrixRow[];
   changes: ReadonlyMap<string, RowChange> | undefined;
   project: string;
-  /** Baselines hold no work items. */
+  /** Baselines of before hold no work items. */
   hasWork: boolean;
 }) {
   const t = useTexts(texts);

@@ -251,7 +251,8 @@ export function diffRows(
 export interface BaselineContent {
   name: string;
   at: string;
-  objects: { Requirement?: Requirement[] };
+  /** Baselines of before do not hold work items. */
+  objects: { Requirement?: Requirement[]; WorkItem?: WorkItem[] };
 }
 
 export interface Word {

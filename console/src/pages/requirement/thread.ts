@@ -105,7 +105,8 @@ export function history(
     const madeFor = subject.digest ?? subject.fingerprint;
     const measured = one.spec.result;
     const isPart = check.cases !== undefined && measured.outcome !== 'Met';
-    const outcome = came?.evidence === one.spec.envelope ? came.outcome : isPart ? undefined : measured.outcome;
+    const outcome =
+      came !== undefined && came.evidence === one.spec.envelope ? came.outcome : isPart ? undefined : measured.outcome;
     points.push({ at, measured, evidence: one, outcome, current: madeFor === fingerprint });
   }
   return points.toSorted((a, b) => a.at - b.at);
