@@ -5,11 +5,14 @@ import {
   IconCertificate,
   IconChartLine,
   IconCube,
+  IconFileText,
   IconHome,
   IconLayoutDashboard,
   IconListCheck,
   IconListDetails,
+  IconScale,
   IconSettings,
+  IconShieldCheck,
   IconTable,
   IconTargetArrow,
   IconTopologyStar3,
@@ -101,12 +104,27 @@ export const pages: readonly PageEntry[] = [
     needs: ({ kinds }) => kinds.has('requirements.maru.dev'),
   },
   {
+    routes: [{ path: '/spine/analysis', load: () => import('../pages/analysis/page') }],
+    entry: { section: 'spine', label: 'analysis', href: paths.analysis(), icon: IconScale },
+    needs: ({ kinds, session }) => session.rooms.process !== undefined && kinds.has('architectures.maru.dev'),
+  },
+  {
+    routes: [{ path: '/spine/gates', load: () => import('../pages/gates/page') }],
+    entry: { section: 'spine', label: 'gates', href: paths.gates(), icon: IconShieldCheck },
+    needs: ({ kinds }) => kinds.has('gates.maru.dev'),
+  },
+  {
     routes: [
       { path: '/spine/evidence', load: () => import('../pages/evidence/page') },
       { path: '/spine/evidence/:namespace/:name', load: () => import('../pages/evidence/viewer') },
     ],
     entry: { section: 'spine', label: 'evidence', href: paths.evidenceList(), icon: IconCertificate },
     needs: ({ kinds }) => kinds.has('evidence.maru.dev'),
+  },
+  {
+    routes: [{ path: '/spine/documents', load: () => import('../pages/documents/page') }],
+    entry: { section: 'spine', label: 'documents', href: paths.documents(), icon: IconFileText },
+    needs: ({ kinds }) => kinds.has('documents.maru.dev'),
   },
   {
     routes: [{ path: '/topology', load: () => import('../pages/topology/page') }],

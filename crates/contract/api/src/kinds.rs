@@ -528,7 +528,7 @@ pub struct Blocker {
     pub from: Option<String>,
     /// The expression.
     pub expression: String,
-    /// What is said, in the project's language.
+    /// What is said.
     pub message: LocalText,
     /// What is wrong with the expression itself, with its place: such a term keeps the gate closed.
     #[serde(default, skip_serializing_if = "String::is_empty")]

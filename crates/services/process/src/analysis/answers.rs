@@ -86,9 +86,7 @@ pub fn answers(api: Handler) -> Handler {
             };
             let mut response = Response::new(maru_http::full(body.to_string()));
             *response.status_mut() = status;
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+            response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
             response
         }
     })
@@ -134,10 +132,7 @@ async fn answer(api: &Handler, turns: &Semaphore, request: Request<Body>) -> Res
     }))
 }
 
-fn chosen(
-    found: Vec<(String, Result<Question, String>)>,
-    asking: &Asking,
-) -> Result<(String, Question), Refusal> {
+fn chosen(found: Vec<(String, Result<Question, String>)>, asking: &Asking) -> Result<(String, Question), Refusal> {
     let project = &asking.project;
     let names: Vec<String> = found.iter().map(|(name, _)| name.clone()).collect();
     let missing = |message| Refusal(StatusCode::NOT_FOUND, "NotFound", message);

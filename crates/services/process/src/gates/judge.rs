@@ -159,13 +159,13 @@ pub(super) fn judge(room: &Room, method: &Result<MethodSpec, LocalText>, inputs:
                 let known = method.as_ref().ok().map(|method| method.stage(&spec.stage).is_some());
                 let mut blocked = judge.blockers(&spec.terms, Some(&name));
                 if known == Some(false) {
-                    blocked.push(unknown_stage(&spec.stage, &name, method.as_ref().ok(), language));
+                    blocked.push(unknown_stage(&spec.stage, &name, method.as_ref().ok()));
                 }
                 ((spec.stage, spec.side == GateSide::Exit), blocked)
             }
             Err(error) => {
                 let message = LocalText::both("게이트를 읽을 수 없습니다", "the gate cannot be read");
-                ((String::new(), true), vec![broken(&message, Some(&name), &error.to_string(), language)])
+                ((String::new(), true), vec![broken(&message, Some(&name), &error.to_string())])
             }
         };
         let gate = place_name(&place.0, place.1);
@@ -187,7 +187,7 @@ pub(super) fn judge(room: &Room, method: &Result<MethodSpec, LocalText>, inputs:
             judged.stage = method.stages().find(closed).map_or_else(|| DONE.to_owned(), |stage| stage.id.clone());
         }
         Err(reason) => {
-            let blocked = vec![broken(reason, None, "", language)];
+            let blocked = vec![broken(reason, None, "")];
             judged.gates.push(result("method".to_owned(), blocked, language));
         }
     }
@@ -198,23 +198,18 @@ fn place_name(stage: &str, is_exit: bool) -> String {
     format!("{stage}/{}", if is_exit { "exit" } else { "entry" })
 }
 
-fn unknown_stage(stage: &str, gate: &str, method: Option<&MethodSpec>, language: Language) -> Blocker {
+fn unknown_stage(stage: &str, gate: &str, method: Option<&MethodSpec>) -> Blocker {
     let known: Vec<&str> = method.iter().flat_map(|method| method.stages()).map(|stage| stage.id.as_str()).collect();
     let known = known.join(", ");
     let message = LocalText::both(
         format!("\"{stage}\" 단계가 방법에 없습니다: {known}"),
         format!("the method has no stage \"{stage}\"; there are {known}"),
     );
-    broken(&message, Some(gate), "", language)
+    broken(&message, Some(gate), "")
 }
 
-fn broken(message: &LocalText, from: Option<&str>, error: &str, language: Language) -> Blocker {
-    Blocker {
-        from: from.map(str::to_owned),
-        message: message.get(language).into(),
-        error: error.to_owned(),
-        ..Blocker::default()
-    }
+fn broken(message: &LocalText, from: Option<&str>, error: &str) -> Blocker {
+    Blocker { from: from.map(str::to_owned), message: message.clone(), error: error.to_owned(), ..Blocker::default() }
 }
 
 fn result(gate: String, blocked: Vec<Blocker>, language: Language) -> GateResult {
@@ -271,7 +266,7 @@ impl Judge<'_> {
         let mut blocker = Blocker {
             from: from.map(str::to_owned),
             expression: term.expression.clone(),
-            message: term.message.get(self.language).into(),
+            message: term.message.clone(),
             ..Blocker::default()
         };
         let expression = match self.terms.read(&term.expression) {
@@ -416,7 +411,8 @@ mod tests {
         let exit = judged.gates.iter().find(|gate| gate.gate == "requirements/exit").unwrap();
         let names = |at: usize| exit.blocked[at].objects.iter().map(|one| one.name.as_str()).collect::<Vec<_>>();
         assert_eq!((names(0), names(1)), (vec!["fr-1"], vec!["leaf"]), "{exit:?}");
-        assert_eq!(exit.blocked[0].message.get(Language::Ko), "a requirement's text has errors");
+        assert_eq!(exit.blocked[0].message.get(Language::En), "a requirement's text has errors");
+        assert_eq!(exit.blocked[0].message.get(Language::Ko), "오류가 있는 요구사항 문장이 있습니다");
         assert!(exit.blocked[0].unblock.contains(&"maru -n shop req show fr-1".to_owned()), "{exit:?}");
         assert!(exit.reason.starts_with("a requirement's text has errors (fr-1); "), "{}", exit.reason);
     }
