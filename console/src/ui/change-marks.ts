@@ -24,14 +24,14 @@ const texts = defineTexts(
 const NONE: readonly ChartMark[] = [];
 const MARKS_MAX = 60;
 
-/** Marks within a time; `isWanted` false asks for none. */
-export function useChangeMarks(span: Span | undefined, isWanted: boolean, namespace?: string): readonly ChartMark[] {
+/** Marks within a time; `isWanted` false asks for none. `only` are conditions on the alerts: `slo="a"`. */
+export function useChangeMarks(span: Span | undefined, isWanted: boolean, only?: string): readonly ChartMark[] {
   const t = useTexts(texts);
   const kinds = useKinds();
   const { rooms } = useSession();
-  const replicaSets = useMetadata(isWanted ? kinds.find('replicasets.apps') : undefined, { namespace });
+  const replicaSets = useMetadata(isWanted ? kinds.find('replicasets.apps') : undefined);
   const step = span === undefined ? 15 : chooseStep(span.end - span.start, 240, 15);
-  const selector = namespace === undefined ? '' : `,namespace=${JSON.stringify(namespace)}`;
+  const selector = only === undefined ? '' : `,${only}`;
   const alerts = useQuery({
     ...rangeQuery(`count by (alertname) (ALERTS{alertstate="firing"${selector}})`, {
       ...alignSpan(span ?? { start: 0, end: 0 }, step),

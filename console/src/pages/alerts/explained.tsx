@@ -86,7 +86,7 @@ function One(props: { explanation: Explanation }) {
                       <Table.Td ta="right" fw={600} style={{ whiteSpace: 'nowrap' }}>
                         {typeof one.value === 'number' ? formatValue(one.value, unit, format) : one.value}
                       </Table.Td>
-                      <Table.Td w={120}>
+                      <Table.Td w={170}>
                         {one.holds !== undefined && (
                           <StatusBadge tone={one.holds ? 'bad' : 'good'} label={one.holds ? t.holds : t.holdsNot} />
                         )}

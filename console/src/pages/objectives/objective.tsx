@@ -61,13 +61,16 @@ function Shown(props: { objective: ServiceLevelObjective }) {
   const range: TimeRange = { from: url.get('from', 'now-6h'), to: url.get('to', 'now') };
   const refresh = url.get('refresh', '30s');
   const { span, reload } = useSpan(range, refresh === 'off' ? '' : refresh, format.zone);
-  const marks = useChangeMarks(span, rooms.prometheus !== undefined);
+  const marks = useChangeMarks(
+    span,
+    rooms.prometheus !== undefined,
+    `slo=${JSON.stringify(metadata.name)},slo_namespace=${JSON.stringify(namespace)}`,
+  );
   const kind = kinds.find('servicelevelobjectives.maru.dev');
   const ruleKind = kinds.find('prometheusrules.monitoring.coreos.com');
   const requirement = requirementOf(props.objective);
   const window = windowOf(spec);
-  const zoom = (start: number, end: number) =>
-    url.set(fixedRange({ start, end }) as unknown as Record<string, string>, 'push');
+  const zoom = (start: number, end: number) => url.set({ ...fixedRange({ start, end }) }, 'push');
   return (
     <Page
       title={metadata.name}

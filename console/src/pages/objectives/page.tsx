@@ -47,21 +47,21 @@ export function Component() {
     {
       id: 'name',
       title: t.name,
-      width: 'minmax(11rem, 1.6fr)',
-      cell: (row) => row.metadata.name,
-      value: (row) => row.metadata.name,
+      width: 'minmax(8rem, 1.6fr)',
+      cell: (row) => <span title={`${row.metadata.namespace}/${row.metadata.name}`}>{row.metadata.name}</span>,
+      value: (row) => `${row.metadata.name} ${row.metadata.namespace}`,
     },
     {
       id: 'outcome',
       title: t.outcome,
-      width: '8rem',
+      width: '7.5rem',
       cell: (row) => <OutcomeBadge outcome={row.status?.outcome} title={local(row.status?.reason)} />,
       value: (row) => WEIGHT[row.status?.outcome ?? ''] ?? 3,
     },
     {
       id: 'target',
       title: t.target,
-      width: '6rem',
+      width: '5rem',
       align: 'right',
       cell: (row) => targetText(worstOf(row)?.target, format),
       value: (row) => worstOf(row)?.target,
@@ -69,7 +69,7 @@ export function Component() {
     {
       id: 'measured',
       title: t.measured,
-      width: '6.5rem',
+      width: '5.5rem',
       align: 'right',
       cell: (row) => targetText(worstOf(row)?.judged.ratio, format),
       value: (row) => worstOf(row)?.judged.ratio,
@@ -77,35 +77,35 @@ export function Component() {
     {
       id: 'interval',
       title: t.interval,
-      width: '12rem',
+      width: '8.5rem',
       cell: (row) => {
         const worst = worstOf(row);
         return worst === undefined || worst.judged.ratio === undefined ? (
           '—'
         ) : (
-          <IntervalOf judged={worst.judged} target={worst.target} width={170} />
+          <IntervalOf judged={worst.judged} target={worst.target} width={115} />
         );
       },
     },
     {
       id: 'budget',
       title: t.budget,
-      width: '11.5rem',
-      cell: (row) => <Budget left={worstOf(row)?.judged.budgetLeft} />,
+      width: '9.5rem',
+      cell: (row) => <Budget left={worstOf(row)?.judged.budgetLeft} width={60} />,
       value: (row) => worstOf(row)?.judged.budgetLeft,
     },
     {
       id: 'gone',
       title: t.goneIn,
-      width: '7rem',
+      width: '6.2rem',
       cell: (row) => (row.status?.hoursLeft === undefined ? '—' : format.seconds(row.status.hoursLeft * 3600)),
       value: (row) => row.status?.hoursLeft,
     },
-    { id: 'window', title: t.window, width: 'minmax(8rem, 1fr)', cell: windowText, value: windowText },
+    { id: 'window', title: t.window, width: 'minmax(6rem, 1fr)', cell: windowText, value: windowText },
     {
       id: 'requirement',
       title: t.requirement,
-      width: 'minmax(7rem, 1fr)',
+      width: 'minmax(6.5rem, 1fr)',
       cell: (row) => {
         const requirement = requirementOf(row);
         return requirement === undefined ? (
@@ -117,13 +117,6 @@ export function Component() {
         );
       },
       value: requirementOf,
-    },
-    {
-      id: 'namespace',
-      title: t.namespace,
-      width: '7rem',
-      cell: (row) => row.metadata.namespace,
-      value: (row) => row.metadata.namespace,
     },
   ];
   const make = (

@@ -128,6 +128,9 @@ export function Heatmap(props: {
       },
       { width: Math.max(element.clientWidth, 120), height },
     );
+    // Bounds stand between whole buckets only.
+    const axis = options.axes?.[1];
+    if (axis !== undefined) axis.incrs = [1, 2, 3, 5, 10, 20, 50];
     const paint = (plot: uPlot) => {
       const { ctx } = plot;
       const { left, top, width, height: tall } = plot.bbox;
