@@ -103,6 +103,11 @@ export const kindsQuery = queryOptions({
   },
   staleTime: 60_000,
   refetchInterval: 60_000,
+  // The same kinds stay the same value: pages are not made anew while a person writes in them.
+  structuralSharing: (before, after) =>
+    before instanceof Kinds && after instanceof Kinds && JSON.stringify(before.all) === JSON.stringify(after.all)
+      ? before
+      : after,
 });
 
 /** All kinds; suspends until they are known. */

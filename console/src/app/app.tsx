@@ -28,6 +28,8 @@ const queries = new QueryClient({
 
 /** The nonce of this page's answer, for style elements made at run time. */
 export const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+// Where the scroll lock of dialogs and menus looks for it.
+Object.assign(globalThis, { __webpack_nonce__: nonce });
 
 export function App() {
   return (
@@ -75,6 +77,9 @@ function loader(route: PageEntry['routes'][number]): PageEntry['routes'][number]
 function Routes() {
   const session = useSession();
   const kinds = useKinds();
+  const there = pages.filter((page) => page.needs({ kinds, session })).map((page) => pages.indexOf(page));
+  // Made anew only when a page comes or goes: a new router forgets what is written in the open page.
+  const offered = there.join();
   const router = useMemo(
     () =>
       createBrowserRouter([
@@ -83,14 +88,14 @@ function Routes() {
           hydrateFallbackElement: <Loading />,
           children: [
             ...pages
-              .filter((page) => page.needs({ kinds, session }))
+              .filter((_, index) => offered.split(',').includes(String(index)))
               .flatMap((page) => page.routes)
               .map((route) => ({ path: route.path, lazy: loader(route) })),
             { path: '*', Component: NotFound },
           ],
         },
       ]),
-    [kinds, session],
+    [offered],
   );
   return <RouterProvider router={router} />;
 }

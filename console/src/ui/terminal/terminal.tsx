@@ -56,8 +56,8 @@ export function Terminal(props: { target: LogSource; command: readonly string[];
   useEffect(() => {
     void attempt;
     if (parent.current === null) return;
+    const relax = createStrictly();
     const terminal = new Xterm({
-      documentOverride: strictDocument(),
       fontFamily: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "D2Coding", "Nanum Gothic Coding", monospace',
       fontSize: 13,
       theme: THEME,
@@ -67,7 +67,7 @@ export function Terminal(props: { target: LogSource; command: readonly string[];
     });
     const fit = new FitAddon();
     terminal.loadAddon(fit);
-    openStrictly(terminal, parent.current);
+    terminal.open(parent.current);
     fit.fit();
     setState('connecting');
     const session = openExec({ namespace, pod, container }, command.split('\u0000'), {
@@ -89,6 +89,7 @@ export function Terminal(props: { target: LogSource; command: readonly string[];
       resized.dispose();
       session.close();
       terminal.dispose();
+      relax();
     };
   }, [namespace, pod, container, command, attempt]);
   const end = typeof state === 'object' ? state : undefined;
@@ -132,37 +133,29 @@ export function Terminal(props: { target: LogSource; command: readonly string[];
   );
 }
 
-/** Makes elements that pass the content security policy: style elements carry the nonce, styles are set by property. */
-function createStrictly(name: string, options?: ElementCreationOptions): HTMLElement {
-  const element = Document.prototype.createElement.call(document, name, options);
-  if (element instanceof HTMLStyleElement) element.nonce = pageNonce();
-  const setAttribute = element.setAttribute.bind(element);
-  element.setAttribute = (attribute: string, value: string) => {
-    if (attribute === 'style') element.style.cssText = value;
-    else setAttribute(attribute, value);
-  };
-  return element;
-}
+let terminals = 0;
 
-/** The page's document, except for what it creates. */
-function strictDocument(): Document {
-  return new Proxy(document, {
-    get: (target, property) => {
-      if (property === 'createElement') return createStrictly;
-      const value: unknown = Reflect.get(target, property, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
-/** Opens a terminal; xterm 6 takes its scroll bar's style element from the page's own document whatever it is told. */
-function openStrictly(terminal: Xterm, parent: HTMLElement): void {
+/**
+ * While a terminal is open, style elements that are made carry the nonce, and attributes of style are set as properties:
+ * so they pass the content security policy. xterm 6 makes both by the page's document, whatever document it is given.
+ */
+function createStrictly(): () => void {
+  terminals += 1;
   const own = document as { createElement: unknown };
-  own.createElement = createStrictly;
-  try {
-    terminal.open(parent);
-  } finally {
+  own.createElement = (name: string, options?: ElementCreationOptions): HTMLElement => {
+    const element = Document.prototype.createElement.call(document, name, options);
+    if (element instanceof HTMLStyleElement) element.nonce = pageNonce();
+    if (element instanceof HTMLSpanElement) {
+      element.setAttribute = (attribute: string, value: string) => {
+        if (attribute === 'style') element.style.cssText = value;
+        else Element.prototype.setAttribute.call(element, attribute, value);
+      };
+    }
+    return element;
+  };
+  return () => {
+    terminals -= 1;
     // What the document inherits is seen again.
-    Reflect.deleteProperty(document, 'createElement');
-  }
+    if (terminals === 0) Reflect.deleteProperty(document, 'createElement');
+  };
 }
