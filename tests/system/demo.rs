@@ -45,6 +45,11 @@ fn the_shop_answers_through_the_gateway_and_the_second_demo_keeps_what_is_there(
     assert!(row("fr-004").contains("적합") && !row("fr-004").contains("부적합"), "{first}");
     assert!(row("nfr-002").contains("부적합") && row("nfr-002").contains("위반"), "{first}");
     assert!(row("nfr-006").contains("미측정"), "{first}");
+    // What the demo set up, tried and built opens the stages that ask for it.
+    for stage in ["as-is", "development-environment", "proof-of-concept", "development-scenario"] {
+        let gate = system.maru(&["-n", "shop", "project", "gate", stage]);
+        assert!(gate.contains(&format!("{stage}/exit  open")), "{gate}");
+    }
     let documents = system.data().join("documents/shop");
     for ending in ["html", "docx", "xlsx", "hwpx"] {
         assert!(documents.join(format!("traceability-matrix.{ending}")).exists(), "{ending}");

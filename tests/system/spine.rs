@@ -329,7 +329,7 @@ fn keys_hand_over_and_an_altered_envelope_is_noticed_while_maru_runs() {
     let checked = bank.0.maru(&["evidence", "verify", &folder.to_string_lossy(), "--key", &first]);
     assert!(checked.contains("3 records, all stand"), "{checked}");
 
-    // Whoever is elsewhere, with a kubeconfig only, sees what objects say, and is told where the rest is.
+    // Whoever is elsewhere, with a kubeconfig only, lists, checks and exports all of it; only signing is done there.
     let kubeconfig = bank.0.data().join("admin.kubeconfig");
     let elsewhere = bank.0.folder().join("elsewhere");
     let elsewhere = |words: &[&str]| {
@@ -339,11 +339,22 @@ fn keys_hand_over_and_an_altered_envelope_is_noticed_while_maru_runs() {
         all.extend(words);
         bank.0.try_maru_as_is(&all)
     };
-    for words in [vec!["req", "list"], vec!["req", "trace"], vec!["evidence", "list"]] {
+    let archive = bank.0.folder().join("bank.zip").to_string_lossy().into_owned();
+    for words in [
+        vec!["req", "list"],
+        vec!["req", "trace"],
+        vec!["evidence", "list"],
+        vec!["evidence", "verify"],
+        vec!["evidence", "key", "list"],
+        vec!["project", "status"],
+        vec!["export", "--archive", &archive, "--format", "html"],
+    ] {
         let output = elsewhere(&words);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let output = elsewhere(&["evidence", "verify"]);
+    let checked = bank.0.maru(&["evidence", "verify", &archive]);
+    assert!(checked.contains("3 records, all stand"), "{checked}");
+    let output = elsewhere(&["evidence", "key", "rotate"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("on the machine that Maru runs on"), "{said}");
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::baseline::Content;
 use crate::gates::Room;
 use crate::ledger::{Ledger, LedgerError};
-use crate::papers::Material;
+use crate::material::Material;
 use crate::seal::chain_of;
 
 /// A document of now is not made again sooner: verdicts may change many times a second.

@@ -6,6 +6,7 @@
 
 mod analysis;
 mod approve;
+mod attest;
 mod baseline;
 mod contents;
 mod control;
@@ -15,6 +16,7 @@ mod documents;
 mod follow;
 mod gates;
 mod ledger;
+mod material;
 mod merge;
 mod mirror;
 mod objectives;
@@ -35,15 +37,16 @@ pub use analysis::{
     Analysis, AnalysisError, Asked, Copies, Decided, DecisionError, Effort, NotAnalysed, Question, Reading, Reasons,
     Tradeoff, Wish, analyse, answers, decide, findings, questions, readings, status_of_error, what_word,
 };
+pub use attest::Attestation;
 pub use baseline::{Content, FrozenEvidence, Snapshot};
 pub use contents::contents;
 pub use control::{ProcessOptions, start};
-pub use desk::{Attestation, Desk, KeyTime};
+pub use desk::{Desk, KeyTime};
 pub use desk_error::DeskError;
 pub use ledger::{Appended, BLOB_BYTES_MAX, Head, Ledger, LedgerError};
 pub use maru_api::crds;
+pub use material::Material;
 pub use mirror::Need;
 pub use objectives::WindowChoice;
 pub use pack::{Checked, PackError, Problem, export, summary, verify, verify_folder};
-pub use papers::Material;
 pub use whole::{Parts, export_whole};

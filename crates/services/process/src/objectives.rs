@@ -14,8 +14,9 @@ use maru_time::{SharedClock, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::attest::Attestation;
 use crate::control::resource;
-use crate::desk::{Attestation, Desk};
+use crate::desk::Desk;
 use crate::desk_error::DeskError;
 use crate::follow::{All, Followed, follow};
 use crate::ledger::{Appended, Ledger};

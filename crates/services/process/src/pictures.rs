@@ -5,7 +5,8 @@ use maru_documents as documents;
 use maru_models::{Model, Theme};
 use maru_requirements::{Graph, Items, LintContext, Term, lint};
 
-use crate::papers::{Material, Paper, word};
+use crate::material::Material;
+use crate::papers::{Paper, word};
 use crate::quality::{class_of, finding_of};
 
 impl Material {

@@ -10,6 +10,7 @@ mod pdf;
 mod xlsx;
 mod xlsx_parts;
 mod xlsx_pictures;
+mod xlsx_text;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

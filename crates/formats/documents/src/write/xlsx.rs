@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::docx_parts::core_properties;
 use super::xlsx_parts::{self as parts, Listed, Look, Strings, quoted, style_index};
 use super::xlsx_pictures::{self as pictures, Picture};
+use super::xlsx_text::{CELL_UNITS_MAX, column_name, columns, is_formula_like, split, units};
 use crate::DocumentError;
 use crate::content::{Block, Cell, CellRole, Document, ListKind, Orientation, ParagraphStyle, Run, Slot, Table, Tone};
 use crate::outline::{Cursor, ListCounter, Outline, foot};
@@ -14,10 +15,6 @@ use crate::phrases::Phrase;
 use crate::xml::{Xml, clean};
 use crate::zip::Zip;
 
-/// What a cell holds at most, in units of UTF-16 (§ "Excel specifications and limits"); the rest stands on a sheet of its own.
-const CELL_UNITS_MAX: usize = 32_767;
-/// Room for the words that say where the rest stands.
-const CELL_UNITS_KEPT: usize = 32_500;
 const ROWS_MAX: usize = 1_048_576;
 const COLUMNS_MAX: usize = 16_384;
 const SHEET_NAME_UNITS_MAX: usize = 31;
@@ -348,48 +345,6 @@ fn joined(runs: &[Run]) -> String {
     runs.iter().map(|run| run.text.as_str()).collect()
 }
 
-fn units(text: &str) -> usize {
-    text.chars().map(char::len_utf16).sum()
-}
-
-/// The columns of fixed width that a text takes: letters of East Asia take two.
-fn columns(text: &str) -> usize {
-    text.chars().map(|character| if character >= '\u{1100}' { 2 } else { 1 }).sum()
-}
-
-/// Splits a text into parts that a cell holds.
-fn split(text: &str) -> impl Iterator<Item = String> {
-    let mut parts = vec![String::new()];
-    let mut count = 0;
-    for character in text.chars() {
-        if count + character.len_utf16() > CELL_UNITS_KEPT {
-            parts.push(String::new());
-            count = 0;
-        }
-        count += character.len_utf16();
-        if let Some(part) = parts.last_mut() {
-            part.push(character);
-        }
-    }
-    parts.into_iter()
-}
-
-fn column_name(column: usize) -> String {
-    let mut letters = Vec::new();
-    let mut rest = column + 1;
-    while rest > 0 {
-        let digit = u8::try_from((rest - 1) % 26).unwrap_or_default();
-        letters.push(char::from(b'A' + digit));
-        rest = (rest - 1) / 26;
-    }
-    letters.iter().rev().collect()
-}
-
-/// Whether a reader would take the text for a formula once somebody edits it.
-fn is_formula_like(text: &str) -> bool {
-    text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) || text.starts_with(['\t', '\''])
-}
-
 impl Sheet {
     fn filter_range(&self, mark: &str) -> Option<String> {
         let last = column_name(self.widths.len().checked_sub(1)?);
@@ -516,25 +471,5 @@ impl Sheet {
             xml.close();
         }
         xml.close();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_named_as_readers_do() {
-        for (column, name) in [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA"), (16_383, "XFD")] {
-            assert_eq!(column_name(column), name);
-        }
-    }
-
-    #[test]
-    fn what_a_reader_would_compute_is_quoted() {
-        for text in ["=1", "+1", "-1", "@a", "\t=1", " =1", "\n=1", "＝1", "'=1"] {
-            assert!(is_formula_like(text), "{text:?}");
-        }
-        assert!(!is_formula_like("a=1"));
     }
 }

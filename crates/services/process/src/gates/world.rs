@@ -107,13 +107,16 @@ pub(super) struct World {
 
 /// The fingerprints of objects, taken once for each that came from the server: looks come often, objects change seldom.
 #[derive(Debug, Default)]
-pub(crate) struct Fingerprints(Mutex<HashMap<usize, (Arc<Value>, Option<Digest>)>>);
+pub(crate) struct Fingerprints(Mutex<Taken>);
+
+/// By address: the object and its fingerprint, when one can be taken.
+type Taken = HashMap<usize, (Arc<Value>, Option<Digest>)>;
 
 impl Fingerprints {
     fn of(&self, object: &Arc<Value>) -> Option<Digest> {
         // As long as it is kept here, nothing else has its address.
         let place = Arc::as_ptr(object).addr();
-        let known = |all: &HashMap<usize, (Arc<Value>, Option<Digest>)>| all.get(&place).map(|(_, digest)| *digest);
+        let known = |all: &Taken| all.get(&place).map(|(_, digest)| *digest);
         if let Some(digest) = known(&self.all()) {
             return digest;
         }
@@ -127,7 +130,7 @@ impl Fingerprints {
         self.all().retain(|_, (object, _)| Arc::strong_count(object) > 1);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<usize, (Arc<Value>, Option<Digest>)>> {
+    fn all(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

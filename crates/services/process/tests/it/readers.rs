@@ -151,7 +151,11 @@ async fn reports_open_the_stages_that_no_requirement_asks_for() {
         attest(attestation).await;
         maru_testkit::wait_until(PATIENCE, format!("{stage} to open"), async || is_open(stage).await).await;
     }
-    // A requirement may ask for it as well: what runs must be what was built.
+    what_runs_is_what_was_built(&house, key, envelope).await;
+}
+
+/// A requirement may ask for it as well: then what runs must be what was built.
+async fn what_runs_is_what_was_built(house: &House, key: maru_evidence::ForeignKey, envelope: Vec<u8>) {
     let spec = json!({"statement": "Only signed builds shall run.", "allocatedTo": ["orders"],
         "verify": [{"provenance": "https://build.example", "in": "test"}]});
     house.require("nfr-1", spec).await;
@@ -161,7 +165,7 @@ async fn reports_open_the_stages_that_no_requirement_asks_for() {
         keys: vec![key],
         ..Attestation::new(Format::Provenance, envelope)
     };
-    let recorded = attest(about).await;
+    let recorded = house.desk.attest(&about, system_clock().now()).await.unwrap();
     assert_eq!(recorded.len(), 1);
     house.until("nfr-1", Verdict::Conforming, "1 builds, signed").await;
     let pods = house.api(Some("shop-test"), "v1", "Pod");
