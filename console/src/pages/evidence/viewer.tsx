@@ -133,7 +133,7 @@ function Viewer(props: { evidence: Evidence; all: readonly Evidence[] }) {
           )}
           {read && (
             <Section title={t.payload} tools={<Copy value={JSON.stringify(read.statement, null, 2)} />}>
-              <Code block className={classes.command} tabIndex={0} className={classes.payload}>
+              <Code block tabIndex={0} className={classes.payload}>
                 {JSON.stringify(read.statement, null, 2)}
               </Code>
             </Section>
@@ -420,6 +420,7 @@ function Verification(props: { evidence: Evidence; loaded: Loaded | undefined; i
       <Code
         block
         fz="xs"
+        className={classes.command}
       >{`maru -n ${metadata.namespace ?? ''} evidence export evidence.tar\nmaru evidence verify evidence.tar`}</Code>
     </Section>
   );
