@@ -53,11 +53,6 @@ impl<'a> Browser<'a> {
         serde_json::from_str(&body).expect("JSON")
     }
 
-    fn post(&self, path: &str) -> u16 {
-        let (cookie, origin) = (format!("Cookie: {}", self.cookie), format!("Origin: {SITE}"));
-        self.system.http(&format!("{SITE}{path}"), &["-X", "POST", "-H", &cookie, "-H", &origin]).0
-    }
-
     /// Opens a WebSocket as the page does. Runs on the system's host.
     async fn socket(&self, path: &str, protocol: Option<&str>) -> Socket {
         let mut request = format!("ws://console.localhost:7080{path}").into_client_request().expect("an address");
@@ -88,11 +83,8 @@ async fn next(socket: &mut Socket) -> Message {
 /// Returns the link that the last start printed.
 fn greeting(system: &System) -> String {
     let log = system.server_log();
-    let link = log
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("console "))
-        .filter(|line| line.contains("/login?code="))
-        .next_back();
+    let link =
+        log.lines().filter_map(|line| line.trim().strip_prefix("console ")).rfind(|line| line.contains("/login?code="));
     link.unwrap_or_else(|| panic!("no link was printed:\n{log}")).trim().to_owned()
 }
 

@@ -50,7 +50,6 @@ pub(crate) fn walk(system: &System) {
 }
 
 /// Where a reviewer looks at the pages: beside what is built, or where `MARU_SCREENSHOTS` says.
-#[expect(clippy::disallowed_methods, reason = "tests are configured by their environment")]
 fn screenshots() -> PathBuf {
     let beside = || binary().parent().map_or_else(std::env::temp_dir, |folder| folder.join("console-screenshots"));
     std::env::var_os("MARU_SCREENSHOTS").map_or_else(beside, PathBuf::from)

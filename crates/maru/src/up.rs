@@ -181,7 +181,7 @@ struct Keys {
     authority: Arc<CertificateAuthority>,
     tokens: Arc<TokenIssuer>,
     bearer: Arc<BearerTokens>,
-    sealer: SecretSealer,
+    sealer: Arc<SealedSecrets>,
 }
 
 impl Keys {
@@ -191,7 +191,7 @@ impl Keys {
             authority: CertificateAuthority::load_or_create(&folder, system_clock())?,
             tokens: Arc::new(TokenIssuer::load_or_create(&folder, system_clock())?),
             bearer: Arc::new(BearerTokens::load_or_create(&folder)?),
-            sealer: SecretSealer::load_or_create(&folder)?,
+            sealer: Arc::new(SealedSecrets::new(SecretSealer::load_or_create(&folder)?)),
         })
     }
 }
@@ -205,21 +205,13 @@ impl House {
         let logs = settings.paths.logs();
         std::fs::create_dir_all(&logs).with_context(|| format!("cannot create \"{}\"", logs.display()))?;
         let keys = Keys::load(settings).context("the keys cannot be used")?;
-        let mut options = StoreOptions::new(settings.paths.objects());
-        options.sealer = Some(Arc::new(SealedSecrets::new(keys.sealer)));
-        options.registry = registry.clone();
-        let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
+        let store = open_store(settings, &keys, &registry).await?;
         step("objects", &settings.paths.objects().display());
 
         let uplink = maru_net::detect_uplink().await?;
         let links = prepare_links(settings).await?;
         let api_scope = Scope::root("api");
-        let mut options = ApiServerOptions::new(store.clone(), Arc::clone(&keys.tokens));
-        options.bearer = Some(Arc::clone(&keys.bearer));
-        options.service_cidr = settings.services.to_string().parse()?;
-        options.advertise = Some((settings.node_address.into(), settings.api.port()));
-        options.registry = registry.clone();
-        let api = ApiServer::start(&api_scope, options).await?;
+        let api = ApiServer::start(&api_scope, api_options(settings, &keys, &store, &registry)?).await?;
         let tls = server_tls(&keys.authority, settings, uplink.as_ref(), ClientAuth::Optional)?;
         serve_api(&api, &tls, settings).await?;
         write_kubeconfig(&keys.authority, settings)?;
@@ -322,6 +314,27 @@ async fn end(scope: &Scope) {
     if let Err(still) = scope.shutdown(DRAIN_TIME_MAX).await {
         tracing::warn!(scope = scope.name(), tasks = still.tasks, "tasks did not end in time");
     }
+}
+
+async fn open_store(settings: &Settings, keys: &Keys, registry: &Registry) -> anyhow::Result<Store> {
+    let mut options = StoreOptions::new(settings.paths.objects());
+    options.sealer = Some(Arc::clone(&keys.sealer) as _);
+    options.registry = registry.clone();
+    Ok(tokio::task::spawn_blocking(move || Store::open(options)).await??)
+}
+
+fn api_options(
+    settings: &Settings,
+    keys: &Keys,
+    store: &Store,
+    registry: &Registry,
+) -> anyhow::Result<ApiServerOptions> {
+    let mut options = ApiServerOptions::new(store.clone(), Arc::clone(&keys.tokens));
+    options.bearer = Some(Arc::clone(&keys.bearer));
+    options.service_cidr = settings.services.to_string().parse()?;
+    options.advertise = Some((settings.node_address.into(), settings.api.port()));
+    options.registry = registry.clone();
+    Ok(options)
 }
 
 async fn prepare_links(settings: &Settings) -> anyhow::Result<HostLinks> {
