@@ -64,8 +64,14 @@ fn everything_is_measured_without_configuration() {
         "kube_node_info",
         "kube_namespace_status_phase{namespace=\"default\",phase=\"Active\"} == 1",
         "apiserver_request_total",
+        "process_resident_memory_bytes{job=\"maru\"} > 1e6",
     ] {
         system.wait(what, || is_there(what));
+    }
+    for board in ["machine", "maru", "objectives", "pods", "services"] {
+        system.wait("the board to be accepted", || {
+            system.object("maru-system", "board", board)["status"]["conditions"][0]["status"] == "True"
+        });
     }
     system.build_image();
     system.apply(crate::WEB);

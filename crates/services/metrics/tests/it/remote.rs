@@ -150,3 +150,47 @@ async fn prometheus_scrapes_us_we_scrape_it_and_both_send_to_each_other() {
     drop(peer);
     ours.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_loses_nothing_that_was_to_be_sent_and_sends_nothing_twice_for_good() {
+    let receiver = now(None).await;
+    let folder = TempDir::new();
+    let configuration = folder.write(
+        "prometheus.yml",
+        format!(
+            "remote_write: [{{url: '{}/api/v1/write', queue_config: {{batch_send_deadline: 200ms}}}}]\n",
+            receiver.url
+        ),
+    );
+    let start = async |sends: bool| {
+        let running = Running::with(|options| {
+            options.directory = folder.join("metrics");
+            options.clock = maru_time::system_clock();
+            options.collect.file = sends.then(|| configuration.clone());
+        })
+        .await;
+        if sends {
+            assert_eq!(running.post("/-/reload", &[], Vec::new()).await.0, 200);
+        }
+        running
+    };
+    let sent = "count_over_time(counted[10m])";
+    let sender = start(true).await;
+    sender.write(&gauge("counted", 0, 1.0)).await;
+    wait_for(&receiver.url, sent, "1").await;
+    sender.stop().await;
+    // What comes while nothing is sent is sent after the next start.
+    let sender = start(false).await;
+    sender.write(&gauge("counted", 0, 2.0)).await;
+    sender.stop().await;
+    let sender = start(true).await;
+    wait_for(&receiver.url, sent, "2").await;
+    sender.write(&gauge("counted", 0, 3.0)).await;
+    wait_for(&receiver.url, sent, "3").await;
+    wait_for(&receiver.url, "sum_over_time(counted[10m])", "6").await;
+    sender.stop().await;
+    let (_, told) = receiver.get("/metrics").await;
+    let refused = told.as_str().unwrap().lines().find(|line| line.starts_with("maru_metrics_samples_refused_total"));
+    assert_eq!(refused, None);
+    receiver.stop().await;
+}
