@@ -104,6 +104,7 @@ for (const language of LANGUAGES) {
   const words = WORDS[language];
 
   test.describe(language, () => {
+    test.setTimeout(240_000);
     test.beforeEach(async ({ page }) => {
       await look(page, { language, theme: language === 'en' ? 'light' : 'dark', width: 1280 });
     });
@@ -222,7 +223,7 @@ for (const language of LANGUAGES) {
       const filter = encodeURIComponent(`team="${namespace}"`);
       await page.goto(`/alerts?filter=${filter}`);
       const row = page.getByRole('group', { name: alertname });
-      await expect(row).toBeVisible({ timeout: 60_000 });
+      await expect(row).toBeVisible({ timeout: 90_000 });
       // What alerts say is text, never markup.
       await expect(row).toContainText('<b>busy</b> at');
 

@@ -1,11 +1,12 @@
 // Queries drawn over time: asks, waits, says what is wrong, and draws what came.
 import { Alert, Box, List, Text } from '@mantine/core';
-import { keepPreviousData, useQueries } from '@tanstack/react-query';
+import { useQueries } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { type QueryAnswer, rangeQuery } from '../api/prometheus';
 import { defineTexts, useTexts } from '../i18n/texts';
 import { distinctNames, fillLegend, type Labels, writeSeries } from '../lib/series';
 import { alignSpan, type Span, writeDuration } from '../lib/time-range';
+import { useKept } from '../lib/use-kept';
 import { Chart, type ChartProps, type ChartSeries } from './chart/chart';
 import { Failed, Loading } from './faces';
 
@@ -61,7 +62,6 @@ export function useRangeAnswers(
       return {
         ...rangeQuery(query, { start: aligned.start - shift, end: aligned.end - shift, step }),
         enabled: span !== undefined && query.trim() !== '',
-        placeholderData: keepPreviousData,
       };
     }),
   });
@@ -100,11 +100,15 @@ export function useRangeAnswers(
       }),
     };
   }, [stamp, shape, t]);
+  const isPending = results.some((result) => result.isPending && result.fetchStatus !== 'idle');
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `stamp` changes when answers do
+  const own = useMemo(() => results.slice(0, queries.length).map((result) => result.data), [stamp, queries.length]);
+  // While the next moment is asked, the last answer to the same questions stays on the screen.
+  const kept = useKept({ ...drawn, answers: own }, isPending, shape);
   return {
-    ...drawn,
-    answers: results.slice(0, queries.length).map((result) => result.data),
+    ...kept.value,
     errors: results.slice(0, queries.length).map((result) => result.error),
-    isLoading: results.some((result) => result.isLoading),
+    isLoading: isPending && kept.isNew,
     isFetching: results.some((result) => result.isFetching),
   };
 }

@@ -355,6 +355,7 @@ function Preview(props: {
       variant="light"
       p="xs"
       title={t.preview}
+      styles={{ title: { color: 'inherit' } }}
     >
       {!props.isRight ? (
         <Text size="xs">{t.needMatcher}</Text>

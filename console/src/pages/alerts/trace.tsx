@@ -130,7 +130,12 @@ function Shown(props: { trace: Trace }) {
     >
       <Stack gap="md">
         <LabelList labels={trace.labels} />
-        <Notice color={isTold ? 'teal' : 'yellow'} variant="light" title={isTold ? undefined : t.wasNot}>
+        <Notice
+          color="gray"
+          variant="light"
+          title={isTold ? undefined : t.wasNot}
+          styles={{ title: { color: 'var(--maru-warn)' } }}
+        >
           <List size="sm">
             {found.map((cause) => (
               <List.Item key={JSON.stringify(cause)}>{sentence(cause)}</List.Item>

@@ -14,7 +14,7 @@ import {
 } from '@mantine/core';
 import { useIntersection } from '@mantine/hooks';
 import { IconDots, IconInfoCircle } from '@tabler/icons-react';
-import { keepPreviousData, useQueries } from '@tanstack/react-query';
+import { useQueries } from '@tanstack/react-query';
 import { type CSSProperties, useMemo } from 'react';
 import { instantQuery, type QueryAnswer, rangeQuery, readNumber } from '../../api/prometheus';
 import { useTexts } from '../../i18n/texts';
@@ -22,6 +22,7 @@ import { useFormat } from '../../i18n/use-format';
 import { distinctNames, fillLegend, type Labels, reduce } from '../../lib/series';
 import { alignSpan, chooseStep, type Span } from '../../lib/time-range';
 import { formatValue } from '../../lib/units';
+import { useKept } from '../../lib/use-kept';
 import { paths } from '../../paths';
 import type { ChartMark } from '../../ui/chart/chart';
 import { Heatmap } from '../../ui/chart/heatmap';
@@ -211,14 +212,16 @@ function useAnswers(props: ContentProps): {
         queryFn: question.queryFn as never,
         retry: false,
         enabled: isSeen,
-        placeholderData: keepPreviousData,
       };
     }),
   });
+  const isPending = results.some((result) => result.isPending);
+  const answers = results.map((result) => result.data as QueryAnswer | undefined);
+  const kept = useKept(answers, isPending, JSON.stringify(queries.map((query) => query.query)));
   return {
-    answers: results.map((result) => result.data as QueryAnswer | undefined),
+    answers: kept.value,
     error: results.find((result) => result.error !== null)?.error ?? null,
-    isLoading: results.some((result) => result.isLoading),
+    isLoading: isPending && kept.isNew,
   };
 }
 
