@@ -27,7 +27,8 @@ impl Search<'_> {
             if self.violation(&sums, &[], &[], &[]) <= 0.0 {
                 break;
             }
-            let Some((choice, option)) = self.repair(left, &selection, &sums) else { return false };
+            let mend = if self.stop.is_stopped() { None } else { self.repair(left, &selection, &sums) };
+            let Some((choice, option)) = mend else { return false };
             self.exchange(&mut selection, &mut sums, choice, option);
         }
         if self.violation(&sums, &[], &[], &[]) > 0.0 {
@@ -35,6 +36,9 @@ impl Search<'_> {
         }
         if self.wanted == Wanted::Best {
             for _ in 0..4 * selection.len() {
+                if self.stop.is_stopped() {
+                    break;
+                }
                 match self.improve(left, &selection, &sums) {
                     Some((choice, option)) => self.exchange(&mut selection, &mut sums, choice, option),
                     None => {

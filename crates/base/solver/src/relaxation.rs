@@ -4,6 +4,8 @@
 //! Primal simplex with generalised upper bounding (Dantzig and Van Slyke 1967): each group has one key option,
 //! so that the matrix to solve has one row for each bound and none for each group.
 
+use crate::solve::Stop;
+
 const TINY: f64 = 1e-9;
 /// After so many steps without progress the first and not the best column enters (Bland): no cycles.
 const STALLED: usize = 40;
@@ -53,14 +55,20 @@ struct Simplex<'a> {
     optimise: bool,
     /// The group whose columns are looked at next.
     cursor: usize,
+    /// The sum of the key options' values in each row.
+    keys_sum: Vec<f64>,
+    stop: &'a Stop,
 }
 
 /// Solves the relaxation: the cheapest mixture, or, without `optimise`, the one whose fullest row is least full.
-pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool) -> Relaxed {
+/// Whoever says stop gets multipliers that prove less.
+pub(crate) fn relax(groups: &[Group], rows: usize, optimise: bool, stop: &Stop) -> Relaxed {
     let keys = groups.iter().map(|group| group.start.unwrap_or_else(|| lightest(group, rows))).collect();
     let basics = (0..rows).map(Basic::Slack).collect();
     let limit = if optimise { 1.0 } else { 0.0 };
-    let mut simplex = Simplex { groups, rows, keys, basics, limit, optimise: false, cursor: 0 };
+    let mut simplex =
+        Simplex { groups, rows, keys, basics, limit, optimise: false, cursor: 0, keys_sum: Vec::new(), stop };
+    simplex.add_keys();
     let start = simplex.limits_left();
     let worst = (0..rows).min_by(|a, b| start[*a].total_cmp(&start[*b]));
     let mut multipliers = vec![0.0; rows];
@@ -111,13 +119,21 @@ impl Simplex<'_> {
 
     /// What the key options leave of each limit.
     fn limits_left(&self) -> Vec<f64> {
-        let mut left = vec![self.limit; self.rows];
+        self.keys_sum.iter().map(|sum| self.limit - sum).collect()
+    }
+
+    fn add_keys(&mut self) {
+        let mut sums = vec![0.0; self.rows];
         for (group, key) in self.keys.iter().enumerate() {
-            for (left, value) in left.iter_mut().zip(self.values(group, *key)) {
-                *left -= value;
-            }
+            sums.iter_mut().zip(self.values(group, *key)).for_each(|(sum, value)| *sum += value);
         }
-        left
+        self.keys_sum = sums;
+    }
+
+    fn set_key(&mut self, group: usize, option: usize) {
+        self.keys[group] = option;
+        // Anew: what is added and taken off many times is not exact.
+        self.add_keys();
     }
 
     fn column(&self, basic: Basic) -> Vec<f64> {
@@ -173,7 +189,7 @@ impl Simplex<'_> {
         let mut best = vec![0.0; self.rows];
         let mut stalled = 0;
         for _ in 0..50 * (self.rows + self.groups.len()) + 1_000 {
-            let Some(factors) = self.factors() else { break };
+            let Some(factors) = self.factors().filter(|_| !self.stop.is_stopped()) else { break };
             let costs: Vec<f64> = self.basics.iter().map(|basic| self.basic_cost(*basic)).collect();
             let prices = factors.solve_transposed(&costs);
             best = prices.iter().map(|price| (-price).max(0.0)).collect();
@@ -261,10 +277,10 @@ impl Simplex<'_> {
         let heir = self.basics.iter().position(|basic| matches!(basic, Basic::Mixed(of, _) if *of == group));
         match (heir.map(|heir| (heir, self.basics[heir])), entering.column) {
             (Some((heir, Basic::Mixed(_, option))), column) => {
-                self.keys[group] = option;
                 self.basics[heir] = column;
+                self.set_key(group, option);
             }
-            (_, Basic::Mixed(of, option)) if of == group => self.keys[group] = option,
+            (_, Basic::Mixed(of, option)) if of == group => self.set_key(group, option),
             _ => return None,
         }
         Some(step)

@@ -74,6 +74,7 @@ pub(crate) struct Search<'a> {
     looked: Cell<u64>,
     /// The multipliers that closed the last node.
     closing: Rc<Vec<u64>>,
+    pub(crate) stop: Stop,
 }
 
 pub(crate) struct Task {
@@ -131,6 +132,7 @@ impl<'a> Search<'a> {
             nodes: Vec::new(),
             looked: Cell::new(0),
             closing,
+            stop: Stop::default(),
         }
     }
 
@@ -151,6 +153,7 @@ impl<'a> Search<'a> {
         multipliers: Option<&Rc<Vec<u64>>>,
         hint: Option<&[usize]>,
     ) -> Ended {
+        self.stop = budget.stop.clone();
         let zero = || Rc::new(vec![0; self.limits.len()]);
         let mut multipliers = multipliers.map_or_else(zero, Rc::clone);
         let none = self.rows(&[]);
@@ -396,7 +399,7 @@ impl<'a> Search<'a> {
             }
             groups.push(group);
         }
-        let mut relaxed = relax(&groups, rows.len(), self.wanted == Wanted::Best);
+        let mut relaxed = relax(&groups, rows.len(), self.wanted == Wanted::Best, &self.stop);
         let value = match (relaxed.infeasible, self.wanted) {
             (true, _) => f64::INFINITY,
             (false, Wanted::Best) => relaxed.value.mul_add(scale, real(lows[BETTER])),
