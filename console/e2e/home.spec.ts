@@ -57,7 +57,8 @@ test('home is small and fast', async ({ browser, baseURL, storageState }) => {
       received += event.response.payloadData.length;
     });
     await page.goto('/', { waitUntil: 'commit' });
-    await page.getByRole('heading', { name: 'Needs attention' }).waitFor();
+    const attention = page.getByRole('region', { name: 'Needs attention' });
+    await attention.getByRole('listitem').first().or(attention.getByText('Nothing needs you.')).waitFor();
     times.push(
       await page.evaluate(() => {
         const painted = performance.getEntriesByType('paint').map((entry) => entry.startTime);
@@ -68,12 +69,10 @@ test('home is small and fast', async ({ browser, baseURL, storageState }) => {
     bytes = Math.max(bytes, received);
     await context.close();
   }
-  test
-    .info()
-    .annotations.push({
-      type: 'home',
-      description: `${bytes} bytes; shown after ${times.map(Math.round).join(', ')} ms`,
-    });
+  test.info().annotations.push({
+    type: 'home',
+    description: `${bytes} bytes; shown after ${times.map(Math.round).join(', ')} ms`,
+  });
   expect(bytes, 'bytes that home transfers').toBeLessThanOrEqual(TRANSFER_MAX);
   expect(Math.min(...times), 'milliseconds until home is shown').toBeLessThanOrEqual(SHOWN_WITHIN_MS);
 });

@@ -10,6 +10,7 @@ import {
   IconThumbUp,
 } from '@tabler/icons-react';
 import { useTexts } from '../../i18n/texts';
+import { Loading } from '../../ui/faces';
 import { toneColor } from '../../ui/status';
 import { useSpineWord } from '../../ui/verdict';
 import { When } from '../../ui/when';
@@ -28,7 +29,7 @@ const MARKS: Record<ActivityKind, { icon: typeof IconPoint; color: string; word:
 };
 const WORDS = texts.en;
 
-export function ActivityPanel(props: { items: readonly Activity[] }) {
+export function ActivityPanel(props: { items: readonly Activity[]; loading: boolean }) {
   const t = useTexts(texts);
   return (
     <section className={classes.panel} aria-labelledby="activity">
@@ -37,7 +38,9 @@ export function ActivityPanel(props: { items: readonly Activity[] }) {
           {t.activity}
         </Title>
       </div>
-      {props.items.length === 0 ? (
+      {props.loading && props.items.length === 0 ? (
+        <Loading />
+      ) : props.items.length === 0 ? (
         <Text p="md" c="dimmed">
           {t.quiet}
         </Text>

@@ -16,6 +16,7 @@ import {
 import { useState } from 'react';
 import { useStageTitle } from '../../i18n/stages';
 import { type LocalText, useLocalText, useTexts } from '../../i18n/texts';
+import { Loading } from '../../ui/faces';
 import { toneColor } from '../../ui/status';
 import { useSpineWord } from '../../ui/verdict';
 import { When } from '../../ui/when';
@@ -54,7 +55,7 @@ const WORDS = {
   notMeasured: 'kindNotMeasured',
 } as const satisfies Record<AttentionKind, keyof typeof texts.en>;
 
-export function AttentionPanel(props: { items: readonly Attention[] }) {
+export function AttentionPanel(props: { items: readonly Attention[]; loading: boolean }) {
   const t = useTexts(texts);
   const groups = ATTENTION_ORDER.map((kind) => ({ kind, items: props.items.filter((one) => one.kind === kind) }));
   return (
@@ -69,7 +70,9 @@ export function AttentionPanel(props: { items: readonly Attention[] }) {
           </Text>
         )}
       </div>
-      {props.items.length === 0 ? (
+      {props.loading && props.items.length === 0 ? (
+        <Loading />
+      ) : props.items.length === 0 ? (
         <Text p="lg" ta="center">
           {t.nothing}{' '}
           <Text span c="dimmed">

@@ -17,6 +17,7 @@ export function CountStrip(props: {
   requirements: number | undefined;
   alerts: number | undefined;
   objectives: number | undefined;
+  workloads: boolean;
 }) {
   const t = useTexts(texts);
   const { counts, project } = props;
@@ -30,10 +31,12 @@ export function CountStrip(props: {
           <Figure tone="good" count={counts.conforming} word={t.conforming} href={verdict('Conforming')} />
         </Group>
       )}
-      <Group title={t.workloads} href={paths.workloads()}>
-        <Figure tone="bad" count={counts.notReady} word={t.notReady} href={paths.workloads()} />
-        <Figure tone="good" count={counts.ready} word={t.ready} href={paths.workloads()} />
-      </Group>
+      {props.workloads && (
+        <Group title={t.workloads} href={paths.workloads()}>
+          <Figure tone="bad" count={counts.notReady} word={t.notReady} href={paths.workloads()} />
+          <Figure tone="good" count={counts.ready} word={t.ready} href={paths.workloads()} />
+        </Group>
+      )}
       {props.alerts !== undefined && (
         <Group title={t.alerts} href={paths.alerts()}>
           <Figure tone="bad" count={props.alerts} word={t.firing} href={paths.alerts()} />

@@ -14,7 +14,6 @@ import { useLocalText, useTexts } from '../../i18n/texts';
 import { useNow } from '../../i18n/use-format';
 import { useUrlState } from '../../lib/url-state';
 import { paths } from '../../paths';
-import { Loading } from '../../ui/faces';
 import { Page } from '../../ui/page';
 import { ActivityPanel } from './activity';
 import { AttentionPanel } from './attention';
@@ -47,8 +46,7 @@ export function Component() {
   const project = all.find((one) => one.metadata.namespace === chosen);
   const title = (one: Project) => local(one.spec.title) || (one.metadata.namespace ?? '');
   const only = all.length === 1 ? all[0] : project;
-  if (world.loading) return <Loading />;
-  if (world.isNew) {
+  if (!world.loading && world.isNew) {
     return (
       <Page title={t.title}>
         <FirstStep />
@@ -124,13 +122,14 @@ function Overview(props: { world: ReturnType<typeof useWorld>; project: Project 
       <CountStrip
         counts={counts(seen)}
         project={project?.metadata.namespace}
-        requirements={world.requirements.status === 'failed' ? undefined : seen.requirements.length}
+        requirements={isKnown(world.requirements) ? seen.requirements.length : undefined}
         alerts={world.hasAlerts ? seen.alerts.length : undefined}
-        objectives={world.objectives.status === 'failed' ? undefined : seen.objectives.length}
+        objectives={isKnown(world.objectives) ? seen.objectives.length : undefined}
+        workloads={isKnown(world.deployments)}
       />
       <div className={classes.columns}>
-        <AttentionPanel items={wanted} />
-        <ActivityPanel items={news} />
+        <AttentionPanel items={wanted} loading={world.loading} />
+        <ActivityPanel items={news} loading={world.loading} />
       </div>
       {world.hidden.length > 0 && (
         <Text size="xs" c="dimmed">
@@ -139,6 +138,11 @@ function Overview(props: { world: ReturnType<typeof useWorld>; project: Project 
       )}
     </>
   );
+}
+
+/** Whether a list has been read; one that is not there or not allowed has not. */
+function isKnown(state: LiveState<KubernetesObject>): boolean {
+  return state.status === 'live' || state.status === 'behind';
 }
 
 function hrefOf(
