@@ -523,6 +523,8 @@ export interface components {
             kind?: string;
             metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
             spec: {
+                /** @description A text, or an object with ko and en. */
+                author?: LocalText;
                 /** @description A share of one like 0.999, or percent like "99.9%". */
                 confidence?: string | number;
                 environments?: {
@@ -535,6 +537,8 @@ export interface components {
                 /** @enum {string} */
                 language?: "ko" | "en";
                 method?: string;
+                /** @description A text, or an object with ko and en. */
+                organisation?: LocalText;
                 policy?: {
                     changesApprovedBy?: string;
                 };
