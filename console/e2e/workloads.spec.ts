@@ -53,6 +53,7 @@ async function write(page: Page, label: RegExp | string, text: string): Promise<
   const editor = page.getByRole('textbox', { name: label });
   await editor.click();
   await page.keyboard.press('ControlOrMeta+a');
+  await page.keyboard.press('Delete');
   await page.keyboard.insertText(text);
 }
 
