@@ -517,6 +517,23 @@ export interface components {
             kind?: string;
             metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
         };
+        /** @description A conceptual model as text: what documents and baselines show. */
+        "dev.maru.v1alpha1.Model": {
+            apiVersion?: string;
+            kind?: string;
+            metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
+            spec: {
+                file: string;
+                text: string;
+            };
+            status?: Record<string, never>;
+        };
+        "dev.maru.v1alpha1.ModelList": {
+            apiVersion?: string;
+            items: components["schemas"]["dev.maru.v1alpha1.Model"][];
+            kind?: string;
+            metadata?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"];
+        };
         /** @description What a project is for, and by which rules it is judged. One in a namespace. */
         "dev.maru.v1alpha1.Project": {
             apiVersion?: string;
