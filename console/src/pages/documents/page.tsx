@@ -14,10 +14,12 @@ import { useFormat } from '../../i18n/use-format';
 import { useUrlState } from '../../lib/url-state';
 import { Confirm } from '../../ui/confirm';
 import { Empty, Failed, Loading } from '../../ui/faces';
+import { pageNonce } from '../../ui/nonce';
 import { Page } from '../../ui/page';
 import { ProjectPicker, useProjectOr, useProjects } from '../../ui/project-picker';
 import { When } from '../../ui/when';
 import classes from './documents.module.css';
+import { previewOf } from './preview';
 
 const texts = defineTexts(
   {
@@ -178,7 +180,8 @@ function Shown(props: { document: Document }) {
     queryFn: async ({ signal }) => {
       if (!kind) throw new Error('documents are not served');
       const path = resourcePath(kind, namespace, metadata.name, 'file');
-      return (await requestBlob(path, { accept: '*/*', query: { format: 'html' }, signal })).text();
+      const html = await (await requestBlob(path, { accept: '*/*', query: { format: 'html' }, signal })).text();
+      return previewOf(html, pageNonce());
     },
     enabled: html !== undefined && kind !== undefined,
     staleTime: Number.POSITIVE_INFINITY,
