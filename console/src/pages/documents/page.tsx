@@ -207,7 +207,7 @@ function Shown(props: { document: Document }) {
                 href={`${resourcePath(kind, namespace, metadata.name, 'file')}?format=${file.format}`}
                 download={`${metadata.name}.${file.format}`}
               >
-                {t.download(file.format.toUpperCase(), format.bytes(file.bytes))}
+                {t.download(file.format.toUpperCase(), format.bytes(file.bytes ?? 0))}
               </Anchor>
             ))}
           {mayDelete === true && (

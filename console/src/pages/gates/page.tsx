@@ -72,7 +72,8 @@ function Content(props: { project: Project }) {
 function byStage(gates: readonly Gate[]): [string, Gate[]][] {
   const stages = new Map<string, Gate[]>();
   for (const gate of gates) {
-    const stage = gate.gate.slice(0, Math.max(0, gate.gate.lastIndexOf('/'))) || gate.gate;
+    const name = gate.gate ?? '';
+    const stage = name.slice(0, Math.max(0, name.lastIndexOf('/'))) || name;
     stages.set(stage, [...(stages.get(stage) ?? []), gate]);
   }
   return [...stages];
