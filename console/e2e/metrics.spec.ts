@@ -68,7 +68,7 @@ const WORDS = {
     numbers: '숫자로 보기',
     time: /^시간:/,
     fifteen: '15분',
-    boards: '보드',
+    boards: '대시보드',
     objectives: '서비스 목표',
     newObjective: '새 목표',
     service: /^서비스/,
@@ -161,12 +161,12 @@ for (const language of LANGUAGES) {
       await expect(page.getByRole('group', { name: words.query })).toBeVisible();
       await page.getByRole('button', { name: words.browse }).click();
       const dialog = page.getByRole('dialog');
-      await dialog.getByRole('textbox', { name: words.filter }).fill('process_resident_memory_bytes');
-      await dialog.getByRole('row').filter({ hasText: 'process_resident_memory_bytes' }).click();
+      await dialog.getByRole('textbox', { name: words.filter }).fill('node_memory_MemTotal_bytes');
+      await dialog.getByRole('row').filter({ hasText: 'node_memory_MemTotal_bytes' }).click();
       await expect(dialog.getByText(words.suggestions)).toBeVisible();
-      await dialog.getByRole('button', { name: /sum\(process_resident_memory_bytes\)/ }).click();
-      await expect(page).toHaveURL(/expr=sum%28process_resident/);
-      await expect(page.getByRole('img', { name: /process_resident_memory_bytes/ })).toBeVisible();
+      await dialog.getByRole('button', { name: /sum\(node_memory_MemTotal_bytes\)/ }).click();
+      await expect(page).toHaveURL(/expr=sum%28node_memory_MemTotal/);
+      await expect(page.getByRole('img', { name: /node_memory_MemTotal_bytes/ })).toBeVisible();
     });
 
     test('boards: the services of the gateway, by a variable', async ({ page }) => {

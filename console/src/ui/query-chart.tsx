@@ -145,7 +145,7 @@ export function AnsweredChart(props: Omit<ChartProps, 'series'> & { answers: Ran
   const { answers, ...rest } = props;
   const error = answers.errors.find((one) => one !== null);
   const height = props.height ?? 240;
-  if (error) return <Failed error={error} />;
+  if (error && answers.series.length === 0) return <Failed error={error} />;
   if (answers.isLoading && answers.series.length === 0) {
     return (
       <Box h={height} style={{ display: 'grid', placeItems: 'center' }}>
@@ -165,6 +165,7 @@ export function AnsweredChart(props: Omit<ChartProps, 'series'> & { answers: Ran
   const histograms = answers.answers.reduce((sum, one) => sum + (one?.histograms ?? 0), 0);
   return (
     <>
+      {error && <Failed error={error} />}
       <Chart {...rest} series={answers.series} />
       {answers.series.length < answers.all && (
         <Text size="xs" c="dimmed">
