@@ -4,7 +4,7 @@ import { IconPlus } from '@tabler/icons-react';
 import { useQueries } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { type Kind, useKinds } from '../../api/discovery';
-import { request } from '../../api/http';
+import { ApiError, request } from '../../api/http';
 import { keys } from '../../api/keys';
 import { resourcePath, useObjects } from '../../api/objects';
 import type { KubernetesObject, ListAnswer } from '../../api/types';
@@ -145,16 +145,19 @@ function useCounts(kinds: readonly Kind[], namespace: string): Map<string, numbe
         return answer.items.length + (answer.metadata.remainingItemCount ?? 0);
       },
       refetchInterval: 20_000,
-      retry: false,
     })),
     combine: (results) =>
       new Map(
         kinds.map((kind, index) => {
           const result = results[index];
-          return [resourceName(kind), result?.data ?? (result?.isError ? 'hidden' : undefined)] as const;
+          return [resourceName(kind), result?.data ?? (isRefused(result?.error) ? 'hidden' : undefined)] as const;
         }),
       ),
   });
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof ApiError && error.status >= 400 && error.status < 500;
 }
 
 interface Problem {

@@ -83,7 +83,7 @@ export function YamlEditor(props: YamlEditorProps) {
           highlightSelectionMatches(),
           search({ top: true }),
           yaml(),
-          EditorView.contentAttributes.of({ 'aria-label': label }),
+          EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
           keymap.of([
             { key: 'Mod-Enter', run: submit, preventDefault: true },
             { key: 'Mod-s', run: submit, preventDefault: true },
