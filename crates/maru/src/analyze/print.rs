@@ -72,6 +72,9 @@ impl Page {
         }
         let rows = status.choice.iter().map(|one| vec![one.service.clone(), one.option.clone(), one.cost.clone()]);
         self.table(&[("서비스", "SERVICE"), ("선택", "OPTION"), ("비용", "COST")], &rows.collect::<Vec<_>>());
+        if status.numbers.is_empty() {
+            return;
+        }
         let language = self.language;
         let rows = status.numbers.iter().map(|one| {
             vec![

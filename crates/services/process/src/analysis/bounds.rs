@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use maru_api::{ArchitectureSpec, Criterion, LocalText, Priority, Rate, RequirementSpec, ServiceOption, Target};
+use maru_api::{ArchitectureSpec, Criterion, LocalText, Money, Priority, Rate, RequirementSpec, ServiceOption, Target};
 use maru_solver::{Bound, Candidate, Choice, Limit, Model, Quantity, Scope};
 
 use super::availability::unavailability_nano;
@@ -95,11 +95,14 @@ fn choices(architecture: &ArchitectureSpec) -> Result<(Vec<Choice>, String), Ana
         }
         choices.push(Choice { name: service.name.clone(), options });
     }
-    let currency = first.map_or_else(String::new, |money| match money.per() {
+    Ok((choices, first.map_or_else(String::new, currency_of)))
+}
+
+fn currency_of(money: Money) -> String {
+    match money.per() {
         Some(per) => format!("{}/{}", money.currency(), per.name()),
         None => money.currency().to_owned(),
-    });
-    Ok((choices, currency))
+    }
 }
 
 /// Why a requirement adds no bound.
@@ -166,6 +169,10 @@ impl Builder<'_> {
                         format!("선택지의 비용은 {currency}인데 다른 단위다"),
                         format!("it is not in {currency}, as the options' costs are"),
                     ));
+                }
+                // Where no option says what it costs, what is asked does.
+                if first.is_none() {
+                    self.built.currency = currency_of(*at_most);
                 }
                 let limit = i64::try_from(at_most.millionths()).unwrap_or(i64::MAX).min(1 << 60);
                 self.bound(&wish("cost"), None, Quantity::Cost, scope, Limit::AtMost(limit));

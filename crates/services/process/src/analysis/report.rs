@@ -155,7 +155,7 @@ impl Analysis {
     /// Writes a value of the model in the unit that requirements are written in.
     pub(super) fn value(&self, what: &str, value: i64) -> String {
         match what {
-            "cost" => format!("{} {}", grouped(value, 1_000_000), self.currency),
+            "cost" => format!("{} {}", grouped(value, 1_000_000), self.currency).trim_end().to_owned(),
             "capacity" => format!("{}/s", grouped(value, 1_000_000)),
             "availability" => {
                 let down = u64::try_from(value).unwrap_or(0).min(NANO);

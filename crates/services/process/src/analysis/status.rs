@@ -62,7 +62,18 @@ impl Analysis {
         status
     }
 
+    /// What is said in one line, with what it does not speak of.
     fn reason(&self, language: Language, status: &ArchitectureStatus) -> String {
+        let said = self.said(language, status);
+        match (language, self.not_analysed.len()) {
+            (_, 0) => said,
+            (Language::Ko, count) => format!("{said}; 요구사항 {count}개는 분석하지 않음"),
+            (Language::En, 1) => format!("{said}; 1 requirement was not analysed"),
+            (Language::En, count) => format!("{said}; {count} requirements were not analysed"),
+        }
+    }
+
+    fn said(&self, language: Language, status: &ArchitectureStatus) -> String {
         let measured = match (language, self.measured_numbers.iter().any(|number| number.evidence.is_some())) {
             (_, false) => "",
             (Language::Ko, true) => " (측정값 포함)",
@@ -85,14 +96,15 @@ impl Analysis {
                 match (language, &status.within) {
                     (Language::Ko, None) => format!("가능: 서비스 {services}개, 가장 싼 선택은 {cost}{measured}"),
                     (Language::En, None) => {
-                        format!("feasible: {services} services, the cheapest choice costs {cost}{measured}")
+                        format!("feasible: {}, the cheapest choice costs {cost}{measured}", counted(services))
                     }
                     (Language::Ko, Some(within)) => {
                         format!("가능: 서비스 {services}개, {cost}; 이보다 {within} 넘게 싼 선택은 없음{measured}")
                     }
                     (Language::En, Some(within)) => {
                         format!(
-                            "feasible: {services} services for {cost}; none is cheaper by more than {within}{measured}"
+                            "feasible: {} for {cost}; none is cheaper by more than {within}{measured}",
+                            counted(services)
                         )
                     }
                 }
@@ -102,6 +114,7 @@ impl Analysis {
                 let more = match (status.conflicts.len(), language) {
                     (0 | 1, _) => String::new(),
                     (count, Language::Ko) => format!(" 외 {}개 묶음", count - 1),
+                    (2, Language::En) => ", and 1 more set".to_owned(),
                     (count, Language::En) => format!(", and {} more sets", count - 1),
                 };
                 match language {
@@ -216,7 +229,7 @@ impl Analysis {
         };
         match language {
             Language::Ko => format!(" (서비스 {services}개의 합)"),
-            Language::En => format!(" (over {services} services)"),
+            Language::En => format!(" (over {})", counted(services)),
         }
     }
 
@@ -275,6 +288,10 @@ impl Analysis {
     pub fn conflicts(&self) -> Vec<Vec<String>> {
         self.status().conflicts.into_iter().map(|set| set.requirements).collect()
     }
+}
+
+fn counted(services: usize) -> String {
+    if services == 1 { "1 service".to_owned() } else { format!("{services} services") }
 }
 
 fn why_in_korean(why: &Why) -> String {
