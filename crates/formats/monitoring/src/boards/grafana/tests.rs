@@ -1,3 +1,5 @@
+//! Dashboards of two eras, and what is none.
+
 use super::*;
 use crate::boards::{Draw, PanelKind, Reduce, Stack, VariableKind};
 
