@@ -116,7 +116,9 @@ pub(crate) fn foot(document: &Document) -> String {
     let meta = &document.meta;
     let mut parts = vec![meta.number.clone(), document.title.clone()];
     if !meta.version.is_empty() {
-        parts.push(format!("v{}", meta.version));
+        // A baseline may be called "v1" already.
+        let mark = if meta.version.starts_with(|letter: char| letter.is_ascii_digit()) { "v" } else { "" };
+        parts.push(format!("{mark}{}", meta.version));
     }
     parts.push(meta.date.to_string());
     parts.retain(|part| !part.is_empty());
