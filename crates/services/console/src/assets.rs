@@ -148,7 +148,7 @@ fn file(path: &str, found: Found, headers: &HeaderMap) -> Response<Body> {
     response
 }
 
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     headers
         .get_all(ACCEPT_ENCODING)
         .iter()

@@ -16,6 +16,7 @@ use maru_http::{Body, BoxError};
 use crate::access;
 use crate::answer::Refusal;
 use crate::console::{Room, RoomAccess, State};
+use crate::pack::pack;
 use crate::secrets::{self, Treatment};
 use crate::sessions::Session;
 use crate::socket::{self, Bridge, Stream, Upgrade};
@@ -167,7 +168,7 @@ async fn plain(
             secrets::record(&state.client, state.clock.now(), session, &target, response).await
         }
         None if streams.is_some() => Ok(until_end(response, session)),
-        None => Ok(response),
+        None => Ok(pack(&parts.headers, response).await),
     }
 }
 
@@ -258,7 +259,7 @@ pub(crate) async fn room(
         *response.status_mut() = StatusCode::FORBIDDEN;
         response.headers_mut().remove(WWW_AUTHENTICATE);
     }
-    Ok(response)
+    Ok(pack(&parts.headers, response).await)
 }
 
 impl RoomAccess {

@@ -16,6 +16,7 @@ mod forward;
 mod guard;
 mod links;
 mod login;
+mod pack;
 mod records;
 mod secrets;
 mod sessions;
