@@ -12,7 +12,6 @@ export const texts = defineTexts(
     import: 'Import from Grafana',
     importHow: 'A dashboard that Grafana exported becomes a board by:',
     importThen: 'What is not understood is told by the command and stands in the notes of the board.',
-    close: 'Close',
     empty: 'There is no board yet',
     emptyHint: 'A board is rows of panels over queries, kept as an object of the API.',
     gone: (name: string) => `There is no board ${name}`,
@@ -26,7 +25,6 @@ export const texts = defineTexts(
     problems: 'Something is wrong with this board',
     nothing: 'No value.',
     text: 'Text',
-    loading: 'Values are being read…',
     repeatMany: (shown: number, all: number) => `${shown} of ${all} are shown: choose fewer above.`,
   },
   {
@@ -40,7 +38,6 @@ export const texts = defineTexts(
     import: 'Grafana에서 가져오기',
     importHow: 'Grafana에서 내보낸 대시보드를 가져오는 명령:',
     importThen: '이해하지 못한 내용은 명령이 알려 주며 대시보드의 메모에도 남습니다.',
-    close: '닫기',
     empty: '아직 대시보드가 없습니다',
     emptyHint: '대시보드는 쿼리 패널을 모은 것으로, API 객체로 보관됩니다.',
     gone: (name) => `${name} 대시보드가 없습니다`,
@@ -54,7 +51,6 @@ export const texts = defineTexts(
     problems: '이 대시보드에 문제가 있습니다',
     nothing: '값이 없습니다.',
     text: '글',
-    loading: '값을 읽는 중…',
     repeatMany: (shown, all) => `${all}개 중 ${shown}개를 보여 줍니다. 위에서 줄여 선택하세요.`,
   },
 );
