@@ -99,8 +99,15 @@ pub(crate) async fn run(
     folder: &Path,
     setup: &Setup,
 ) -> anyhow::Result<Accepted> {
-    const FILES: [&str; 6] =
-        ["project.yaml", "architecture.yaml", "environments.yaml", "gates.yaml", "requirements", "workitems.yaml"];
+    const FILES: [&str; 7] = [
+        "project.yaml",
+        "architecture.yaml",
+        "environments.yaml",
+        "gates.yaml",
+        "requirements",
+        "workitems.yaml",
+        "objectives.yaml",
+    ];
     let files = FILES.map(|name| folder.join(name));
     let mut manifests = maru_cli::read_manifests(&files)?;
     crate::import::add_history(&mut manifests, folder).await;
