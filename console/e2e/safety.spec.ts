@@ -172,12 +172,10 @@ test('five thousand objects scroll and filter smoothly', async ({ page, api }) =
   const table = page.getByRole('table').first();
   await expect(table).toHaveAttribute('aria-rowcount', /^500\d$/, { timeout: 60_000 });
   const frames = await scrolled(table);
-  test
-    .info()
-    .annotations.push({
-      type: 'frames',
-      description: `p95 ${frames.p95} ms, longest ${frames.longest} ms of ${frames.count}`,
-    });
+  test.info().annotations.push({
+    type: 'frames',
+    description: `p95 ${frames.p95} ms, longest ${frames.longest} ms of ${frames.count}`,
+  });
   expect(frames.rows, 'rows that are drawn').toBeLessThan(120);
   expect(frames.p95, 'milliseconds between frames').toBeLessThanOrEqual(100);
   const filter = page.getByRole('textbox', { name: 'Filter' });

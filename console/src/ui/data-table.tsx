@@ -151,7 +151,6 @@ export function DataTable<T>(props: DataTableProps<T>) {
             const href = props.rowHref?.(row);
             const { onRow } = props;
             return (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: Enter is handled where the row can be focused
               <div
                 key={item.key}
                 role="row"
