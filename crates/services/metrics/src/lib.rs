@@ -31,9 +31,8 @@ mod write;
 pub use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
 
 pub use collect::{
-    ClusterOptions, CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, built_in_objects, cluster_targets,
-    crds,
-    follow_cluster, read_configuration_file,
+    ClusterOptions, CollectOptions, Collector, ConfigurationError, InProcessTarget, KubeApi, built_in_objects,
+    cluster_targets, crds, follow_cluster, read_configuration_file,
 };
 
 pub use access::{AccessAnswer, AccessQuestion, AccessScope, Delegate, Doorkeeper, TokenError, TokenFile, TokenRecord};
