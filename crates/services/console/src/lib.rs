@@ -5,7 +5,7 @@
 //! service than by the handlers that it is handed.
 //! Source: RFC 6265bis (cookies); RFC 6455 (WebSocket); Fetch metadata request headers; Content Security Policy 3.
 //!
-//! A request comes in here, is looked at by [`guard`], gets the identity of its session, and goes on to the handler of
+//! A request comes in here, is looked at by `guard`, gets the identity of its session, and goes on to the handler of
 //! the API or of another room in this process. Live answers go through WebSockets, of which a browser may have many.
 
 mod access;
