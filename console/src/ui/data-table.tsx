@@ -11,7 +11,10 @@ const texts = defineTexts(
     filter: 'Filter',
     filterHint: 'Filter (press /)',
     clear: 'Clear the filter',
-    rows: (shown: number, all: number) => (shown === all ? `${all} rows` : `${shown} of ${all} rows`),
+    rows: (shown: number, all: number) => {
+      const rows = all === 1 ? 'row' : 'rows';
+      return shown === all ? `${all} ${rows}` : `${shown} of ${all} ${rows}`;
+    },
     nothing: 'Nothing matches the filter.',
   },
   {

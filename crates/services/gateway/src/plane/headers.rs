@@ -51,6 +51,36 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) -> bool {
     trailers
 }
 
+/// What the names of the console's session cookies begin with, after a prefix that browsers know.
+const CONSOLE_SESSION: &str = "maru-session-";
+
+/// Removes the console's session cookies: browsers send a host's cookies to all of its ports, and an application behind the
+/// gateway could take the session of whoever looks at it under the console's name.
+pub(crate) fn strip_console_sessions(headers: &mut HeaderMap) {
+    let has_one = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains(CONSOLE_SESSION));
+    if !headers.get_all(header::COOKIE).iter().any(has_one) {
+        return;
+    }
+    let is_session = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default().trim();
+        name.strip_prefix("__Host-").unwrap_or(name).starts_with(CONSOLE_SESSION)
+    };
+    let kept: Vec<String> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'))
+        .filter(|pair| !is_session(pair))
+        .map(|pair| pair.trim().to_owned())
+        .collect();
+    headers.remove(header::COOKIE);
+    if let Ok(value) = HeaderValue::from_str(&kept.join("; "))
+        && !kept.is_empty()
+    {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
 fn has_token(value: &HeaderValue, token: &str) -> bool {
     value.to_str().is_ok_and(|text| {
         text.split(',').any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(token))
@@ -261,6 +291,19 @@ mod tests {
         assert!(strip_hop_by_hop(&mut headers));
         assert_eq!(headers, map(&[("accept", "*/*")]));
         assert!(!strip_hop_by_hop(&mut headers));
+    }
+
+    #[test]
+    fn sessions_of_the_console_stay_here() {
+        let mut headers = map(&[("cookie", "a=1; maru-session-x=s; b=maru-session-y"), ("accept", "*/*")]);
+        strip_console_sessions(&mut headers);
+        assert_eq!(headers, map(&[("accept", "*/*"), ("cookie", "a=1; b=maru-session-y")]));
+        let mut headers = map(&[("cookie", "__Host-maru-session-x=s")]);
+        strip_console_sessions(&mut headers);
+        assert_eq!(headers, map(&[]));
+        let mut headers = map(&[("cookie", "a=1;b=2")]);
+        strip_console_sessions(&mut headers);
+        assert_eq!(headers, map(&[("cookie", "a=1;b=2")]));
     }
 
     #[test]

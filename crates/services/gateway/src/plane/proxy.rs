@@ -214,6 +214,7 @@ fn prepare(
     let (head, incoming) = request.into_parts();
     let mut headers = head.headers;
     let trailers = headers::strip_hop_by_hop(&mut headers);
+    headers::strip_console_sessions(&mut headers);
     if trailers && protocol == Protocol::Http2 {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
