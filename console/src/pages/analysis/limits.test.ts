@@ -1,11 +1,18 @@
 import { expect, test } from 'vitest';
-import { atPosition, MIDDLE, positionOf, readAmount, readTried, writeTried } from './limits';
+import { atPosition, limitIn, MIDDLE, positionOf, readAmount, readTried, writeTried } from './limits';
 
 test('limits are numbers with units', () => {
   expect(readAmount('300ms')).toEqual({ value: 300, unit: 'ms' });
   expect(readAmount('99.95%')).toEqual({ value: 99.95, unit: '%' });
   expect(readAmount('500000 KRW/month')).toEqual({ value: 500000, unit: ' KRW/month' });
   expect(readAmount('soon')).toBeUndefined();
+});
+
+test('limits are found in what people are told', () => {
+  expect(limitIn('≥ 99 %')).toBe('99%');
+  expect(limitIn('at most 90,000 KRW/month')).toBe('90000 KRW/month');
+  expect(limitIn('≤ 12.5 ms')).toBe('12.5ms');
+  expect(limitIn('≥ 40/s')).toBe('40/s');
 });
 
 test('a slider moves by factors, an availability by its distance to 100 %', () => {

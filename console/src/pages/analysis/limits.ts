@@ -12,6 +12,14 @@ export function readAmount(text: string): Amount | undefined {
   return { value: Number(match[1]), unit: (match[2] ?? '').trimEnd() };
 }
 
+/** The limit in what people are told: `≥ 99 %` is `99%`, `at most 90,000 KRW/month` is `90000 KRW/month`. */
+export function limitIn(told: string): string {
+  const match = /(\d[\d,]*(?:\.\d+)?)(.*)$/.exec(told);
+  if (!match?.[1]) return told;
+  const unit = (match[2] ?? '').trim();
+  return match[1].replaceAll(',', '') + (unit.includes('/') && /^[A-Z]/.test(unit) ? ` ${unit}` : unit);
+}
+
 /** How a limit moves: a ratio's distance to 100 % by factors, everything else by factors of itself. */
 const SPAN = 8;
 /** The slider's positions: 0 is an eighth, 100 eight times, 50 what is written. */

@@ -19,7 +19,7 @@ import { Section } from '../../ui/section';
 import { StatusBadge } from '../../ui/status';
 import { useSpineWord } from '../../ui/verdict';
 import classes from './analysis.module.css';
-import { atPosition, positionOf, readTried, writeTried } from './limits';
+import { atPosition, limitIn, positionOf, readTried, writeTried } from './limits';
 import { texts } from './texts';
 
 interface Limit {
@@ -94,7 +94,11 @@ function Analysis(props: { project: string }) {
     setTriedText(writeTried(next));
   };
   if (answer.isPending) return <Loading />;
-  if (answer.data === undefined) return <Failed error={answer.error} retry={() => void answer.refetch()} />;
+  if (answer.data === undefined) {
+    // What is tried may be what cannot be read: it is taken back.
+    const retry = () => (tried.size > 0 ? setTriedText('') : void answer.refetch());
+    return <Failed error={answer.error} retry={retry} />;
+  }
   const { status, limits } = answer.data;
   const running = answer.isFetching || settled !== triedText;
   // A relaxation says which quantity; the limit that it moves is the requirement's own.
@@ -107,7 +111,7 @@ function Analysis(props: { project: string }) {
     const next = new Map(tried);
     for (const relaxation of relaxations) {
       const limit = limitOf(relaxation);
-      if (limit && relaxation.to !== undefined) next.set(keyOf(limit), bare(relaxation.to));
+      if (limit && relaxation.to !== undefined) next.set(keyOf(limit), limitIn(relaxation.to));
     }
     setTriedText(writeTried(next));
   };
@@ -173,11 +177,6 @@ function Analysis(props: { project: string }) {
       </div>
     </Stack>
   );
-}
-
-/** `at most 300 ms` says more than a limit's text: the text alone. */
-function bare(value: string): string {
-  return value.replace(/^(at most|at least)\s+/, '').replace(/^(\d+(?:\.\d+)?) (ns|us|µs|ms|s|m|min|h|d|%)$/, '$1$2');
 }
 
 function Limits(props: {

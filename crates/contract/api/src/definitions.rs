@@ -700,7 +700,7 @@ mod tests {
     #[test]
     fn schemas_are_structural_and_names_fit() {
         let all = crds();
-        assert_eq!(all.len(), 13);
+        assert_eq!(all.len(), 14);
         for definition in &all {
             let spec = &definition["spec"];
             let plural = spec["names"]["plural"].as_str().unwrap();
