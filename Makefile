@@ -64,13 +64,13 @@ check: toolchain console console-check
 unit: test-packages console
 	python=$$(tools/python-readers); oracles=$$(tools/python-oracles); sarif=$$(tools/sarif-schema); \
 	  env $${python:+MARU_PYTHON=$$python} $${sarif:+MARU_SARIF_SCHEMA=$$sarif} $${oracles:+MARU_ORACLES=$$oracles MARU_ORACLES_MODELS=1000} \
-	  $(CARGO) test --workspace --locked --exclude maru-tests --exclude maru-benches
+	  $(CARGO) test --workspace --locked --no-fail-fast --exclude maru-tests --exclude maru-benches
 
 system: test-packages console
 	$(CARGO) build --locked -p maru -p shop-catalog
 	old=$$(tools/old-kubectl); python=$$(tools/python-client); readers=$$(tools/python-readers); \
 	  env $${old:+MARU_KUBECTL_OLD=$$old} $${python:+MARU_PYTHON_CLIENT=$$python} $${readers:+MARU_PYTHON=$$readers} \
-	  $(CARGO) test --locked -p maru-tests
+	  $(CARGO) test --locked --no-fail-fast -p maru-tests
 
 test: check unit system
 
