@@ -81,6 +81,8 @@ fn pods_reach_each_other_and_the_machine_and_nothing_is_left() {
     require_root_or_skip!();
     let machine = Machine::new();
     machine.host.block_on(async {
+        let forwards = || std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap();
+        let before = forwards();
         let links = HostLinks::prepare(machine.host_options()).await.unwrap();
         let networks = machine.networks();
         let first = networks.attach(&pod(5)).await.unwrap();
@@ -108,7 +110,7 @@ fn pods_reach_each_other_and_the_machine_and_nothing_is_left() {
         links.teardown().await.unwrap();
         assert!(TcpListener::bind("10.96.0.10:53").is_err(), "the service range is not local any more");
         assert!(TcpListener::bind("10.42.0.1:53").is_err(), "the node's address is gone");
-        assert_eq!(std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").unwrap().trim(), "0");
+        assert_eq!(forwards(), before, "forwarding is as it was");
         machine.leftovers().assert_none();
     });
 }
