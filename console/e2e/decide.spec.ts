@@ -119,7 +119,7 @@ for (const language of LANGUAGES) {
       // And by the keyboard on the slider.
       await page.getByRole('button', { name: words.reset, exact: true }).click();
       await page.getByRole('slider', { name: /nfr-2/ }).focus();
-      for (let press = 0; press < 20; press += 1) await page.keyboard.press('ArrowRight');
+      await page.keyboard.press('End');
       await expect(page.getByText(words.feasible)).toBeVisible();
       const path = `/apis/${API}/namespaces/${namespace}/requirements/nfr-2`;
       const kept = await api.get<{ spec: { criterion: { atMost: string } } }>(path);
@@ -150,7 +150,7 @@ for (const language of LANGUAGES) {
       expect(await seriousFindings(page)).toEqual([]);
     });
 
-    test('a document is made, looked at and downloaded', async ({ page, api }) => {
+    test('a document is made, looked at and downloaded', async ({ page, api, broken }) => {
       const namespace = await project(api, language);
       await page.goto(`/spine/documents?project=${namespace}`);
       await page.getByRole('button', { name: words.make, exact: true }).first().click();
@@ -166,6 +166,10 @@ for (const language of LANGUAGES) {
       const download = page.waitForEvent('download');
       await shown.getByRole('link', { name: /^DOCX/ }).click();
       expect((await download).suggestedFilename()).toBe(`requirements-definition-${language}.docx`);
+      // The frame refuses the scripts with which this test looks into it; that is what it is for.
+      for (const text of broken.splice(0)) {
+        if (!/about:srcdoc|document is sandboxed/.test(text)) broken.push(text);
+      }
     });
   });
 }

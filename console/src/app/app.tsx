@@ -8,13 +8,14 @@ import { connection } from '../api/connection';
 import { useKinds } from '../api/discovery';
 import { ApiError } from '../api/http';
 import { useSession } from '../api/session';
+import { usePreferences } from '../i18n/preferences';
 import { paths } from '../paths';
 import { Loading } from '../ui/faces';
 import { PageBoundary } from './boundary';
 import { type PageEntry, pages } from './navigation';
 import { NotFound } from './not-found';
 import { Shell } from './shell';
-import { theme, variables } from './theme';
+import { themeFor, variables } from './theme';
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -32,6 +33,8 @@ export const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp
 Object.assign(globalThis, { __webpack_nonce__: nonce });
 
 export function App() {
+  const { language } = usePreferences();
+  const theme = useMemo(() => themeFor(language), [language]);
   return (
     <QueryClientProvider client={queries}>
       <MantineProvider

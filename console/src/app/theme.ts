@@ -1,7 +1,10 @@
 // The look: colours that are readable in both schemes (WCAG AA), one radius, system fonts with Korean.
-import { type CSSVariablesResolver, createTheme } from '@mantine/core';
+import { CloseButton, type CSSVariablesResolver, createTheme, type MantineThemeOverride } from '@mantine/core';
+import { defineTexts, type Language } from '../i18n/texts';
 
-export const theme = createTheme({
+const texts = defineTexts({ close: 'Close' }, { close: '닫기' });
+
+const theme = createTheme({
   primaryColor: 'cyan',
   primaryShade: { light: 9, dark: 4 },
   autoContrast: true,
@@ -38,3 +41,14 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': '#adb5bd',
   },
 });
+
+/** The theme with the words that its parts have of their own: every close button has a name. */
+export function themeFor(language: Language): MantineThemeOverride {
+  return {
+    ...theme,
+    components: {
+      ...theme.components,
+      CloseButton: CloseButton.extend({ defaultProps: { ...{ 'aria-label': texts[language].close } } }),
+    },
+  };
+}

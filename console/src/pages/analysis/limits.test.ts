@@ -4,6 +4,7 @@ import { atPosition, limitIn, MIDDLE, positionOf, readAmount, readTried, writeTr
 test('limits are numbers with units', () => {
   expect(readAmount('300ms')).toEqual({ value: 300, unit: 'ms' });
   expect(readAmount('99.95%')).toEqual({ value: 99.95, unit: '%' });
+  expect(readAmount('0.999')).toEqual({ value: 99.9, unit: '%' });
   expect(readAmount('500000 KRW/month')).toEqual({ value: 500000, unit: ' KRW/month' });
   expect(readAmount('soon')).toBeUndefined();
 });

@@ -9,7 +9,12 @@ export interface Amount {
 export function readAmount(text: string): Amount | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)(.*)$/.exec(text);
   if (!match?.[1]) return undefined;
-  return { value: Number(match[1]), unit: (match[2] ?? '').trimEnd() };
+  const amount = { value: Number(match[1]), unit: (match[2] ?? '').trimEnd() };
+  // A share of one is told in percent.
+  if (amount.unit === '' && amount.value > 0 && amount.value <= 1) {
+    return { value: Number((amount.value * 100).toPrecision(12)), unit: '%' };
+  }
+  return amount;
 }
 
 /** The limit in what people are told: `≥ 99 %` is `99%`, `at most 90,000 KRW/month` is `90000 KRW/month`. */

@@ -39,6 +39,8 @@ interface Answer {
   currency?: string;
 }
 
+const NOTHING: ReadonlyMap<string, string> = new Map();
+
 const keyOf = (limit: Pick<Limit, 'requirement' | 'field'>) => `${limit.requirement}.${limit.field}`;
 
 export function Component() {
@@ -83,7 +85,8 @@ function Analysis(props: { project: string }) {
   const [triedText, setTriedText] = useUrlState('try');
   const [settled] = useDebouncedValue(triedText, 250);
   const tried = useMemo(() => readTried(triedText), [triedText]);
-  const answer = useAnswer(
+  const written = useAnswer(props.project, NOTHING);
+  const attempted = useAnswer(
     props.project,
     useMemo(() => readTried(settled), [settled]),
   );
@@ -93,14 +96,12 @@ function Analysis(props: { project: string }) {
     else next.set(keyOf(limit), value);
     setTriedText(writeTried(next));
   };
-  if (answer.isPending) return <Loading />;
-  if (answer.data === undefined) {
-    // What is tried may be what cannot be read: it is taken back.
-    const retry = () => (tried.size > 0 ? setTriedText('') : void answer.refetch());
-    return <Failed error={answer.error} retry={retry} />;
-  }
-  const { status, limits } = answer.data;
-  const running = answer.isFetching || settled !== triedText;
+  // What is tried may be what cannot be read: then the answer to what is written stays, with the reason.
+  const answer = attempted.data ?? written.data;
+  if (written.isPending || (answer === undefined && attempted.isPending)) return <Loading />;
+  if (answer === undefined) return <Failed error={written.error} retry={() => void written.refetch()} />;
+  const { status, limits } = answer;
+  const running = attempted.isFetching || settled !== triedText;
   // A relaxation says which quantity; the limit that it moves is the requirement's own.
   const limitOf = (relaxation: Relaxation) =>
     limits.find(
@@ -122,7 +123,8 @@ function Analysis(props: { project: string }) {
         <Group gap="sm">
           <StatusBadge tone={tone} label={t[status.outcome ?? 'Unknown']} />
           <Text size="sm" c="dimmed">
-            {tried.size > 0 ? t.tried : t.written} · {t.architecture} {answer.data.architecture}
+            {tried.size > 0 && attempted.data !== undefined ? t.tried : t.written} · {t.architecture}{' '}
+            {answer.architecture}
           </Text>
           {running && (
             <Group gap={6} role="status">
@@ -139,9 +141,9 @@ function Analysis(props: { project: string }) {
           </Text>
         )}
       </div>
-      {answer.isError && (
+      {attempted.isError && (
         <Alert color="red" role="alert">
-          {answer.error.message}
+          {attempted.error.message}
         </Alert>
       )}
       <div className={classes.columns}>
