@@ -25,11 +25,43 @@ pub(crate) fn difference(observed: &Value, wanted: &Value) -> Option<Value> {
     }
 }
 
+/// The fields of a project's status that gates and baselines are told in. The rest is the verdicts': two parts of the room
+/// write one status, and neither may write what the other knows better.
+const OF_GATES: [&str; 5] = ["stage", "gates", "baseline", "changeCount", "changes"];
+
+/// Returns the part of a project's status that gates and baselines are told in.
+pub(crate) fn of_gates(status: &Value) -> Value {
+    part(status, |field| OF_GATES.contains(&field))
+}
+
+/// Returns the part of a project's status that verdicts are told in.
+pub(crate) fn of_verdicts(status: &Value) -> Value {
+    part(status, |field| !OF_GATES.contains(&field))
+}
+
+fn part(status: &Value, is_in: impl Fn(&str) -> bool) -> Value {
+    match status {
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(field, _)| is_in(field));
+            Value::Object(kept.map(|(field, value)| (field.clone(), value.clone())).collect())
+        }
+        other => other.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn two_writers_of_a_status_leave_each_other_alone() {
+        let status = json!({"stage": "tests", "gates": [], "conforming": 2});
+        assert_eq!(of_gates(&status), json!({"stage": "tests", "gates": []}));
+        assert_eq!(of_verdicts(&status), json!({"conforming": 2}));
+        assert_eq!(of_verdicts(&Value::Null), Value::Null);
+    }
 
     #[test]
     fn a_patch_says_only_what_differs() {

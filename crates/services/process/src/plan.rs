@@ -12,6 +12,7 @@ use maru_time::Timestamp;
 use serde_json::Value;
 
 use crate::follow::{Key, SeenRequirement};
+use crate::merge::of_verdicts;
 use crate::quality::{CHANGES_MAX, Quality, volatility};
 use crate::seal::{ChainState, Found, Sealed};
 use crate::view::{Changes, View, environments, project_spec, within};
@@ -204,7 +205,8 @@ impl Judged {
             if let Err(error) = &one.spec {
                 wanted.reason = format!("the project cannot be read: {error}");
             }
-            push::<ProjectSpec>(plan, project, name, &one.status, &wanted);
+            let wanted = of_verdicts(&serde_json::to_value(wanted).unwrap_or_default());
+            push::<ProjectSpec>(plan, project, name, &of_verdicts(&one.status), &wanted);
         }
     }
 

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 use crate::desk::Desk;
 use crate::desk_error::DeskError;
 use crate::ledger::{Ledger, LedgerError};
-use crate::merge::difference;
+use crate::merge::{difference, of_gates};
 use crate::seal::chain_of;
 use crate::{approve, baseline, documents};
 
@@ -247,7 +247,9 @@ impl Gates {
             if status.stage != name_in(object, "/status/stage") {
                 tracing::info!(namespace = room.project, stage = status.stage, "stage changed");
             }
-            self.write(&room.project, Wanted::new::<ProjectSpec>(object, &status)).await;
+            let mut wanted = Wanted::new::<ProjectSpec>(object, &status);
+            (wanted.observed, wanted.wanted) = (of_gates(&wanted.observed), of_gates(&wanted.wanted));
+            self.write(&room.project, wanted).await;
         }
     }
 
