@@ -24,7 +24,7 @@ pub(crate) mod tls;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use maru_client::Client;
@@ -89,6 +89,7 @@ pub(crate) struct Shared {
     pub(crate) store: SeriesStore,
     pub(crate) clock: SharedClock,
     pub(crate) scope: Scope,
+    scraping: OnceLock<Scope>,
     pub(crate) in_process: BTreeMap<String, InProcessTarget>,
     pub(crate) kube: Option<KubeApi>,
     pub(crate) first_at_once: bool,
@@ -139,6 +140,16 @@ impl Shared {
 
     fn pools(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Pool>>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where scrapes run: thousands of short turns, on a thread of their own.
+    pub(crate) fn scraping(&self) -> &Scope {
+        self.scraping.get_or_init(|| {
+            self.scope.child_on_own_thread("scrapes").unwrap_or_else(|error| {
+                tracing::warn!(%error, "scrapes get no thread of their own");
+                self.scope.clone()
+            })
+        })
     }
 
     /// Tells whether a target with these labels is scraped.
@@ -199,6 +210,7 @@ impl Collector {
             store: store.clone(),
             clock: Arc::clone(clock),
             scope: scope.child("collect"),
+            scraping: OnceLock::new(),
             in_process: options.in_process,
             kube: options.kube,
             since_ms: AtomicI64::new(0),

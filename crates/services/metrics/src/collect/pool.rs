@@ -96,7 +96,7 @@ impl Pool {
             config: Arc::clone(config),
             shared: Arc::clone(shared),
             client: HttpClient::new(&config.client, folder.clone()),
-            scope: shared.scope.clone(),
+            scope: shared.scraping().clone(),
             following: shared.scope.child("pool"),
             targets: Mutex::default(),
             inheritance: Mutex::new(inheritance),
