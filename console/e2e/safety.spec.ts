@@ -71,9 +71,42 @@ test('names, labels, annotations and statements are text', async ({ page, api })
   expect(elsewhere, 'requests to other hosts').toEqual([]);
 });
 
+test('lines of logs are text', async ({ page, api }) => {
+  const namespace = await api.namespace('hostile-log');
+  await api.create({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'hostile', namespace },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        {
+          name: 'app',
+          image: 'maru/base:latest',
+          imagePullPolicy: 'IfNotPresent',
+          command: ['sh', '-c', 'printf "%s\\n" "$LINE"; printf "\\033[31m%s\\033[0m\\n" "$LINE"; sleep 600'],
+          env: [{ name: 'LINE', value: HOSTILE }],
+        },
+      ],
+    },
+  });
+  await page.goto(`/workloads/pods/${namespace}/hostile?tab=logs`);
+  await expect(page.getByText('onerror="window.trace=1"').first()).toBeVisible({ timeout: 60_000 });
+  await expectNoTrace(page);
+});
+
 test('the page cannot be framed, and sends nobody elsewhere', async ({ page, request, baseURL }) => {
   const answer = await request.get('/');
   expect(answer.headers()['content-security-policy']).toContain("frame-ancestors 'none'");
+  // Somebody else's page tries: the browser shows nothing of ours in it.
+  await page.route('http://attacker.invalid/', (route) =>
+    route.fulfill({ contentType: 'text/html', body: `<iframe src="${baseURL}/" title="victim"></iframe>` }),
+  );
+  await page.goto('http://attacker.invalid/');
+  await expect.poll(() => page.frames().length).toBe(2);
+  await expect(page.frameLocator('iframe').getByRole('navigation')).toHaveCount(0);
+  const framed = page.frames().find((frame) => frame !== page.mainFrame());
+  expect(framed?.url() ?? '', 'what stands in the frame').not.toBe(`${baseURL}/`);
   for (const next of [
     '//attacker.invalid/',
     'https://attacker.invalid/',

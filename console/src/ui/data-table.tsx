@@ -2,7 +2,7 @@
 import { Box, CloseButton, Group, Text, TextInput, UnstyledButton } from '@mantine/core';
 import { IconArrowDown, IconArrowUp, IconSearch } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, useDeferredValue, useMemo, useRef, useState } from 'react';
 import { defineTexts, useTexts } from '../i18n/texts';
 import classes from './data-table.module.css';
 
@@ -63,9 +63,11 @@ export function DataTable<T>(props: DataTableProps<T>) {
   const ownSort = useState('');
   const [sort, setSort] = props.sort ?? ownSort;
   const [filter, setFilter] = props.filter ?? ['', undefined];
+  // Letters appear at once; thousands of rows follow when there is time.
+  const wanted = useDeferredValue(filter);
   const shown = useMemo(
-    () => order(matching(props.rows, props.columns, filter), props.columns, sort),
-    [props.rows, props.columns, filter, sort],
+    () => order(matching(props.rows, props.columns, wanted), props.columns, sort),
+    [props.rows, props.columns, wanted, sort],
   );
   const scroller = useRef<HTMLDivElement>(null);
   const search = useRef<HTMLInputElement>(null);

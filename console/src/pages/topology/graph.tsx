@@ -101,7 +101,6 @@ export function Graph(props: { topology: Topology; namespace: string; chosen: st
         maxZoom={2}
         nodesDraggable={false}
         nodesConnectable={false}
-        proOptions={{ hideAttribution: true }}
         onNodeClick={(_, node) => props.choose(node.id)}
         onEdgeClick={(_, edge) => props.choose(edge.id)}
         onPaneClick={() => props.choose('')}
