@@ -16,10 +16,11 @@ use crate::limits::WriteScope;
 use crate::log::record::{self, HistogramSample, Sample};
 use crate::log::{Batch, Failure};
 use crate::store::Inner;
+use crate::taken::{Taken, TakenSample};
 
 /// A series as one appender knows it. Valid for the batch in which it was looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SeriesRef(u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesRef(pub(crate) u32);
 
 /// Stands for series that the limits refused.
 const OVER_LIMIT: u32 = u32::MAX;
@@ -278,6 +279,7 @@ impl Appender {
             oldest_ms: i64::MAX,
             newest_ms: i64::MIN,
             refused: Vec::new(),
+            taken: (!store.followers.is_empty()).then(Taken::default),
         };
         self.batch.clear();
         work.samples(&self.samples, &self.starts, &mut self.batch);
@@ -288,7 +290,15 @@ impl Appender {
         work.metadata(&self.metadata);
         let overflow = self.refused_by_limits(&mut work);
         work.overflow(self.scope, overflow, &mut self.batch);
+        let taken = work.taken.take();
         let report = work.finish();
+        // Also when the log refuses: what is in memory is there for good, and the same batch brings nothing new the next time.
+        if let Some(mut taken) = taken {
+            taken.exemplars = self.batch.exemplars.iter().map(|(id, one)| (SeriesRef(*id), one.clone())).collect();
+            if !taken.is_empty() {
+                store.followers.tell(taken);
+            }
+        }
         let number = store.log.append(&self.batch).map_err(commit_error)?;
         drop(gate);
         Ok((report, number))
@@ -341,6 +351,8 @@ struct Work<'a> {
     newest_ms: i64,
     /// Reason, how often, the first one's series and time.
     refused: Vec<(RefusalReason, u64, u32, i64)>,
+    /// What is told to those who follow the store; `None` when nobody does.
+    taken: Option<Taken>,
 }
 
 impl Work<'_> {
@@ -394,7 +406,8 @@ impl Work<'_> {
                 self.refuse(reason, id, sample.timestamp_ms);
                 return;
             }
-            match series.add(id, sample.timestamp_ms, sample.value, &mut adding) {
+            let outcome = series.add(id, sample.timestamp_ms, sample.value, &mut adding);
+            match outcome {
                 Outcome::Newest => {
                     batch.samples.push(*sample);
                     self.saw(sample.timestamp_ms);
@@ -413,6 +426,11 @@ impl Work<'_> {
                 }
             }
             self.report.samples += 1;
+            if let Some(taken) = &mut self.taken {
+                let Sample { timestamp_ms, value, .. } = *sample;
+                let is_late = outcome == Outcome::Late;
+                taken.floats.push(TakenSample { series: SeriesRef(id), timestamp_ms, value, start_ms, is_late });
+            }
             batch.starts.extend(series.set_start(id, sample.timestamp_ms, start_ms));
         });
     }
@@ -439,7 +457,8 @@ impl Work<'_> {
             let mut adding = head.adding();
             let add =
                 |series: &mut Series| series.add_histogram(sample.series, timestamp_ms, &sample.histogram, &mut adding);
-            match head.with(sample.series, add) {
+            let outcome = head.with(sample.series, add);
+            match outcome {
                 Some(Outcome::Newest) => {
                     batch.histograms.push(sample.clone());
                     self.saw(timestamp_ms);
@@ -463,6 +482,11 @@ impl Work<'_> {
             }
             self.report.histograms += 1;
             let start_ms = starts.get(place).copied().unwrap_or_default();
+            if let Some(taken) = &mut self.taken {
+                let (series, value) = (SeriesRef(sample.series), Arc::clone(&sample.histogram));
+                let is_late = outcome == Some(Outcome::Late);
+                taken.histograms.push(TakenSample { series, timestamp_ms, value, start_ms, is_late });
+            }
             let set = |series: &mut Series| series.set_start(sample.series, timestamp_ms, start_ms);
             batch.starts.extend(head.with(sample.series, set).flatten());
         }
@@ -507,6 +531,10 @@ impl Work<'_> {
         let outcome = store.head.with(series, |own| own.add(series, timestamp_ms, value, &mut adding));
         if outcome == Some(Outcome::Newest) {
             batch.samples.push(Sample { series, timestamp_ms, value });
+            if let Some(taken) = &mut self.taken {
+                let series = SeriesRef(series);
+                taken.floats.push(TakenSample { series, timestamp_ms, value, start_ms: 0, is_late: false });
+            }
             store.head.saw(timestamp_ms, timestamp_ms, 1);
         }
     }

@@ -17,6 +17,7 @@ mod select;
 mod starts;
 mod statistics;
 mod store;
+mod taken;
 
 pub use block::{BlockInfo, TimeRange};
 pub use errors::{CommitError, MaintainError, OpenError, SelectError};
@@ -25,3 +26,4 @@ pub use limits::{Limits, OpenReport, SetAside, StepHook, StoreOptions, WriteScop
 pub use select::{SelectHints, SelectedSeries};
 pub use statistics::{Growth, LabelGrowth, ScopeStatistics, Statistics};
 pub use store::SeriesStore;
+pub use taken::{Follower, Taken, TakenSample};

@@ -16,12 +16,13 @@ use crate::errors::{MaintainError, OpenError, SelectError};
 use crate::head::Head;
 use crate::head::checkpoint::Start;
 use crate::head::load::{Folders, load};
-use crate::ingest::Appender;
+use crate::ingest::{Appender, SeriesRef};
 use crate::limits::{OpenReport, SetAside, StoreOptions, WriteScope};
 use crate::log::record::put_deleted;
 use crate::log::{Batch, Log};
 use crate::select::{SelectHints, SelectedSeries, select};
 use crate::statistics::{Growth, Statistics};
+use crate::taken::{Follower, Followers};
 
 /// Time between two looks at what is due.
 const LOOK: Duration = Duration::from_secs(2);
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) head: Head,
     pub(crate) blocks: Blocks,
     pub(crate) log: Log,
+    pub(crate) followers: Followers,
     /// Held for reading from the look whether the log takes a batch until it has it.
     pub(crate) gate: RwLock<()>,
     progress: Mutex<Progress>,
@@ -114,6 +116,7 @@ impl SeriesStore {
             head: loaded.head,
             blocks,
             log,
+            followers: Followers::default(),
             gate: RwLock::new(()),
             progress: Mutex::new(Progress {
                 start: loaded.start,
@@ -152,6 +155,17 @@ impl SeriesStore {
     #[must_use]
     pub fn appender(&self, scope: &WriteScope) -> Appender {
         Appender::new(Arc::clone(&self.0), scope)
+    }
+
+    /// Tells `follower` of every batch that is taken in from now on, as long as somebody holds it.
+    pub fn follow(&self, follower: &Arc<dyn Follower>) {
+        self.0.followers.add(follower);
+    }
+
+    /// Returns the labels of a series; empty when it was forgotten, which takes some hours without a sample.
+    #[must_use]
+    pub fn labels(&self, series: SeriesRef) -> Labels {
+        self.0.head.labels(series.0)
     }
 
     /// Returns the series that fulfil all matchers and may have samples in `range`, in the order of their labels.

@@ -46,6 +46,40 @@ fn good_samples_of_a_batch_are_taken_and_bad_ones_counted() {
     assert_eq!(read(&store, &[], ALL), [(up, samples)]);
 }
 
+/// Remembers series, time and lateness of what it is told.
+#[derive(Debug, Default)]
+struct Remembers(std::sync::Mutex<Vec<(maru_series::SeriesRef, i64, bool)>>);
+
+impl maru_series::Follower for Remembers {
+    fn follow(&self, taken: &std::sync::Arc<maru_series::Taken>) {
+        let told = taken.floats.iter().map(|sample| (sample.series, sample.timestamp_ms, sample.is_late));
+        self.0.lock().unwrap().extend(told);
+    }
+}
+
+#[test]
+fn followers_are_told_what_is_new_and_what_of_it_is_late() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = SeriesStore::open(late(directory.path())).unwrap();
+    let up = labels(&[("__name__", "up")]);
+    write(&store, &up, &[(START_MS, 1.0)]);
+    let remembers = std::sync::Arc::new(Remembers::default());
+    let follower: std::sync::Arc<dyn maru_series::Follower> = remembers.clone();
+    store.follow(&follower);
+    // The first is there already, the last is refused.
+    write(&store, &up, &[(START_MS, 1.0), (START_MS + 20, 2.0), (START_MS + 10, 3.0)]);
+    let mut appender = appender(&store);
+    let series = appender.series(&up);
+    appender.append(series, START_MS + 20, 7.0);
+    assert_eq!(appender.commit().unwrap().samples, 0);
+    assert_eq!(store.labels(series), up);
+    let told = std::mem::take(&mut *remembers.0.lock().unwrap());
+    assert_eq!(told, [(series, START_MS + 20, false), (series, START_MS + 10, true)]);
+    drop(follower);
+    drop(remembers);
+    write(&store, &up, &[(START_MS + 30, 4.0)]);
+}
+
 #[test]
 fn late_samples_are_taken_within_their_window() {
     let directory = tempfile::tempdir().unwrap();
