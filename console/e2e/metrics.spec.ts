@@ -244,7 +244,7 @@ for (const language of LANGUAGES) {
 
       await page.goto(`/alerts?filter=${filter}`);
       await expect(page.getByRole('group', { name: alertname })).toHaveCount(0);
-      await page.getByText(words.silenced).click();
+      await page.getByRole('switch', { name: words.silenced }).click();
       await expect(page.getByRole('group', { name: alertname })).toBeVisible();
 
       await page.goto('/alerts/silences');

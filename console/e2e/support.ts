@@ -182,6 +182,9 @@ export async function seriousFindings(page: Page): Promise<string[]> {
   return violations
     .filter((one) => one.impact === 'serious' || one.impact === 'critical')
     .map(
-      (one) => `${one.id} (${one.impact}): ${one.help}: ${one.nodes.map((node) => node.target.join(' ')).join('; ')}`,
+      (one) =>
+        `${one.id} (${one.impact}): ${one.help}: ${one.nodes
+          .map((node) => `${node.target.join(' ')} (${node.any.map((check) => check.message).join(', ')})`)
+          .join('; ')}`,
     );
 }
