@@ -18,8 +18,8 @@ pub(crate) struct Answer {
 pub(crate) enum Agreement {
     /// Series, points and values.
     Same,
-    /// Series and the times of points; values differ by at most this part.
-    Values(f64),
+    /// Series and the times of points; so many values differ, by at most this part, the last of them so many steps after its series' first.
+    Values { part: f64, points: usize, last_step: usize },
     /// Series; so many points are only in one of them.
     Points(usize),
     /// So many series are only in one of them.
@@ -54,23 +54,28 @@ impl Answer {
             return Agreement::Series(lonely);
         }
         let (mut lonely, mut worst) = (0, 0.0_f64);
+        let (mut points, mut last_step) = (0, 0);
         for (labels, own) in &self.series {
             let Some(their) = other.series.get(labels) else { continue };
-            let (mut own, mut their) = (own.iter().peekable(), their.iter().peekable());
+            let (mut own, mut their) = (own.iter().enumerate().peekable(), their.iter().peekable());
             loop {
                 match (own.peek(), their.peek()) {
-                    (Some(one), Some(two)) if (one.0 - two.0).abs() < 1e-6 => {
-                        worst = worst.max(distance(one.1, two.1));
+                    (Some((step, one)), Some(two)) if (one.0 - two.0).abs() < 1e-6 => {
+                        let apart = distance(one.1, two.1);
+                        worst = worst.max(apart);
+                        if apart > SAME {
+                            (points, last_step) = (points + 1, last_step.max(*step));
+                        }
                         own.next();
                         their.next();
                     }
-                    (Some(one), Some(two)) => {
+                    (Some((_, one)), Some(two)) => {
                         lonely += 1;
                         if one.0 < two.0 {
-                            own.next()
+                            own.next();
                         } else {
-                            their.next()
-                        };
+                            their.next();
+                        }
                     }
                     (Some(_), None) | (None, Some(_)) => {
                         lonely += 1;
@@ -83,7 +88,7 @@ impl Answer {
         }
         match (lonely, worst) {
             (1.., _) => Agreement::Points(lonely),
-            (0, worst) if worst > SAME => Agreement::Values(worst),
+            (0, part) if part > SAME => Agreement::Values { part, points, last_step },
             _ => Agreement::Same,
         }
     }
@@ -93,9 +98,11 @@ impl std::fmt::Display for Agreement {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Same => formatter.write_str("the same"),
-            Self::Values(part) => {
-                write!(formatter, "the same series and times, values differ by up to {:.2} %", part * 100.0)
-            }
+            Self::Values { part, points, last_step } => write!(
+                formatter,
+                "the same series and times, {points} values differ by up to {:.2} %, the last {last_step} steps after the first",
+                part * 100.0
+            ),
             Self::Points(count) => write!(formatter, "the same series, {count} points are in one answer only"),
             Self::Series(count) => write!(formatter, "{count} series are in one answer only"),
         }
