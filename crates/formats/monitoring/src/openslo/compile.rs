@@ -42,6 +42,15 @@ impl Severity {
         }
     }
 
+    /// How many times faster than the budget bears at least: in short windows, where the shortest look is a large part of the whole,
+    /// a share of the budget would be less than what it bears.
+    fn rate_min(self) -> f64 {
+        match self {
+            Self::Page => 6.0,
+            Self::Ticket => 1.0,
+        }
+    }
+
     /// The logarithm of how much more likely the counts must be: 1000 and 100 times.
     fn evidence(self) -> f64 {
         match self {
@@ -244,7 +253,7 @@ fn burns(objective: &Objective, target: &Target) -> Vec<Burn> {
             continue;
         }
         #[expect(clippy::cast_precision_loss, reason = "lengths of time in seconds are far below 2^52")]
-        let rate = share * window_seconds as f64 / long_seconds as f64;
+        let rate = (share * window_seconds as f64 / long_seconds as f64).max(severity.rate_min());
         burns.push(Burn { severity: *severity, long_seconds, short_seconds, rate });
     }
     burns
@@ -341,13 +350,20 @@ fn burn_term(burn: &Burn, budget: f64, selector: &str) -> String {
     // Where the rate would ask for more failures than there can be, nearly all is enough.
     let share = (burn.rate * budget).min(0.9 + 0.1 * budget);
     let (long, short) = (duration(burn.long_seconds), duration(burn.short_seconds));
-    let (failed, worked) = ((share / budget).ln(), ((1.0 - share) / (1.0 - budget)).ln());
     let bad = format!("slo:bad:increase{long}{selector}");
     let total = format!("slo:total:increase{long}{selector}");
+    let ratio = format!("slo:error_ratio:increase{long}{selector}");
+    // How likely the counts are at the share that is asked about, beside the share that the budget bears. Where that is the same one,
+    // what was seen is the share.
+    let (failed, worked) = if share > budget * 1.5 {
+        ((share / budget).ln().to_string(), ((1.0 - share) / (1.0 - budget)).ln().to_string())
+    } else {
+        (format!("ln({ratio} / {budget})"), format!("ln(clamp_min(1 - {ratio}, 1e-9) / {})", 1.0 - budget))
+    };
     let enough = burn.severity.evidence();
     // A slower burn than the budget bears is none, whatever was seen.
     format!(
-        "((slo:error_ratio:increase{long}{selector} > {share} and ({bad} * {failed} + ({total} - {bad}) * {worked}) > {enough}) \
+        "(({ratio} > {share} and ({bad} * {failed} + ({total} - {bad}) * {worked}) > {enough}) \
          unless (slo:error_ratio:increase{short}{selector} <= {share}))"
     )
 }
@@ -509,5 +525,80 @@ mod tests {
         // The trouble is over: the short window says so. Silence says nothing.
         assert!(alerts_after((200, 10_000), Some((0, 1000))).is_empty());
         assert_eq!(alerts_after((90, 100), None), fast);
+    }
+
+    /// Evaluates the rules of an objective of 99 % over the last hour, each minute for half an hour after it was made, over counters that
+    /// have been counting for a day: so many requests a minute, of which so many fail. Returns the alerts that fired at some time.
+    fn fires_in_an_hour(requests: f64, failures: f64) -> std::collections::BTreeSet<String> {
+        use maru_prom::Labels;
+        use maru_promql::{Engine, EngineOptions, Evaluation, MemorySource, SampleValue, Value as Answered};
+        let compiled = compiled(&json!({"service": "s", "budgetingMethod": "Occurrences",
+            "timeWindow": [{"duration": "1h", "isRolling": true}],
+            "indicator": {"spec": {"ratioMetric": {"counter": true, "good": source_of("requests{code=\"200\"}"),
+                "total": source_of("requests")}}},
+            "objectives": [{"target": 0.99}]}));
+        let mut source = MemorySource::default();
+        let (day, made) = (86_400_000_i64, 86_400_000_i64);
+        for (code, each) in [("200", requests - failures), ("500", failures)] {
+            for step in 0..=(day + 1_800_000) / 15_000 {
+                let labels = Labels::from_pairs([("__name__", "requests"), ("code", code)]);
+                #[expect(clippy::cast_precision_loss, reason = "some thousand steps")]
+                let value = 1e9 + (each * step as f64 / 4.0).floor();
+                source.append(&labels, step * 15_000, SampleValue::Float(value), 0);
+            }
+        }
+        let engine = Engine::new(EngineOptions::default());
+        let mut fired = std::collections::BTreeSet::new();
+        for at in (made..made + 1_800_000).step_by(60_000) {
+            for rule in rules(&compiled) {
+                let text = rule["expr"].as_str().unwrap();
+                let expression = maru_promql::parse(text, &maru_promql::ParseOptions::default()).unwrap();
+                let answer = engine.evaluate(&source, &expression, &Evaluation::instant(at)).unwrap();
+                let Answered::Vector(found) = answer.value else { panic!("{text}: no vector") };
+                if let Some(alert) = rule["alert"].as_str() {
+                    fired.extend((!found.is_empty()).then(|| alert.to_owned()));
+                    continue;
+                }
+                for sample in found {
+                    let mut labels = sample.labels.to_builder();
+                    labels.set("__name__", rule["record"].as_str().unwrap());
+                    for (name, value) in rule["labels"].as_object().unwrap() {
+                        labels.set(name, value.as_str().unwrap());
+                    }
+                    source.append(&labels.build(), at, sample.value, 0);
+                }
+            }
+        }
+        fired
+    }
+
+    #[test]
+    fn an_objective_of_an_hour_alerts_only_when_it_is_being_missed() {
+        let fired = |requests, failures| -> Vec<String> { fires_in_an_hour(requests, failures).into_iter().collect() };
+        assert_eq!(fired(6000.0, 0.0), Vec::<String>::new());
+        // Within what 99 % bear: half of it, and nearly all.
+        assert_eq!(fired(6000.0, 30.0), Vec::<String>::new());
+        assert_eq!(fired(6000.0, 56.0), Vec::<String>::new());
+        // Spent in forty minutes: a ticket; in six: a page.
+        assert_eq!(fired(6000.0, 90.0), ["SLOBurns"]);
+        assert_eq!(fired(6000.0, 600.0), ["SLOBurns", "SLOBurnsFast"]);
+        // A few requests of which one fails now and then are no evidence.
+        assert_eq!(fired(2.0, 0.1), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_pair_of_windows_asks_for_less_than_the_budget_bears() {
+        for hours in [1, 6, 24, 7 * 24, 28 * 24, 90 * 24] {
+            let spec = json!({"service": "s", "budgetingMethod": "Occurrences",
+                "timeWindow": [{"duration": format!("{hours}h"), "isRolling": true}],
+                "indicator": {"spec": {"ratioMetric": {"counter": true, "good": source_of("ok"), "total": source_of("all")}}},
+                "objectives": [{"target": 0.99}]});
+            let objective = read_spec(&spec).unwrap();
+            let burns = burns(&objective, &objective.targets[0]);
+            assert!(burns.iter().any(|burn| burn.severity == Severity::Page), "{hours}");
+            for burn in burns {
+                assert!(burn.rate >= burn.severity.rate_min(), "{hours} h: {}", burn.rate);
+            }
+        }
     }
 }
