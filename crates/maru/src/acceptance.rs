@@ -99,8 +99,9 @@ pub(crate) async fn run(
     folder: &Path,
     setup: &Setup,
 ) -> anyhow::Result<Accepted> {
-    const FILES: [&str; 7] = [
+    const FILES: [&str; 8] = [
         "project.yaml",
+        "glossary.yaml",
         "architecture.yaml",
         "environments.yaml",
         "gates.yaml",

@@ -90,7 +90,9 @@ fn context(view: &View, project: &str) -> LintContext {
             aliases: one.aliases.clone(),
         }));
     }
-    LintContext { glossary: Glossary::new(terms), components }
+    // What contexts speak of is no glossary: alone it does not make other words unknown.
+    let has_glossary = within(&view.glossaries, project).next().is_some();
+    LintContext { glossary: Glossary::new(if has_glossary { terms } else { Vec::new() }), components }
 }
 
 pub(crate) fn class_of(item: &Item, impact: usize) -> Class {

@@ -333,7 +333,8 @@ pub(crate) fn terms(item: &Item, text: &str, language: Language, context: &LintC
     if !context.glossary.is_empty() {
         for system in parse_sentences(text, language).into_iter().filter_map(|sentence| sentence.system) {
             let inside = |(start, end): (&usize, &usize)| *start >= system.start && *end <= system.end;
-            if !known(&system.text) && !places.iter().any(inside) && !has_known_head(&system.text, &known) {
+            let is_known = known(&system.text) || has_known_head(&system.text, &known);
+            if !is_known && is_name(&system.text) && !places.iter().any(inside) {
                 places.insert(system.start, system.end);
             }
         }
@@ -351,6 +352,16 @@ pub(crate) fn terms(item: &Item, text: &str, language: Language, context: &LintC
             )
         })
         .collect()
+}
+
+/// "order service" is a name; "every container of the shop" and "주문과 결제" tell of something.
+fn is_name(text: &str) -> bool {
+    const JOINED: [&str; 7] = ["의", "과", "와", "한", "인", "하는", "되는"];
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.len() <= 2
+        && !words
+            .split_last()
+            .is_some_and(|(_, rest)| rest.iter().any(|word| JOINED.iter().any(|end| word.ends_with(end))))
 }
 
 /// "order service" is known when "order service" is, or both of its words are.

@@ -256,6 +256,10 @@ fn terms_must_be_in_the_glossary() {
         ("The bazaar shall open.", vec!["bazaar"]),
         ("주문 서비스는 재고를 WMS에서 읽어야 한다.", vec!["WMS"]),
         ("장터는 열려야 한다.", vec!["장터"]),
+        ("Every container of the bazaar shall run without root.", vec![]),
+        ("장터와 창고는 열려야 한다.", vec![]),
+        ("장터의 컨테이너는 열려야 한다.", vec![]),
+        ("창고 서비스는 열려야 한다.", vec!["창고 서비스"]),
         ("주문 서비스는 '보류' 대신 「가주문」을 만들어야 한다.", vec!["가주문"]),
     ] {
         let items = items(&[complete("a", json!({"statement": statement}))]);
