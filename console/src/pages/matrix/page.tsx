@@ -409,7 +409,7 @@ function useColumns(
       {
         id: 'verdict',
         title: t.verdict,
-        width: '8.6rem',
+        width: '9.8rem',
         value: (row) => row.verdict ?? 'none',
         cell: (row) => (
           <span className={changed(row, 'verdict')}>

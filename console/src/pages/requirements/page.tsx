@@ -213,7 +213,7 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
       {
         id: 'name',
         title: t.name,
-        width: 'minmax(12rem, 2.2fr)',
+        width: 'minmax(12rem, 2.6fr)',
         value: (row) => `${row.metadata.name} ${local(row.spec.title)}`,
         cell: (row) => (
           <>
@@ -227,7 +227,7 @@ function useColumns(withProject: boolean): Column<Requirement>[] {
       {
         id: 'verdict',
         title: t.verdict,
-        width: '8.6rem',
+        width: '9.8rem',
         value: (row) => row.status?.verdict ?? 'none',
         cell: (row) => <VerdictBadge verdict={row.status?.verdict} />,
       },
