@@ -72,7 +72,8 @@ impl Default for Queue {
             batch_send_deadline: Duration::from_secs(5),
             backoff_min: Duration::from_millis(30),
             backoff_max: Duration::from_secs(5),
-            retry_on_429: false,
+            // A server that is asked too much for the moment has refused nothing for good.
+            retry_on_429: true,
             sample_age_limit: None,
         }
     }
@@ -124,7 +125,7 @@ fn read_queue(of: &Cursor<'_>) -> Queue {
         batch_send_deadline: duration_or(&of.field("batch_send_deadline"), default.batch_send_deadline),
         backoff_min: duration_or(&of.field("min_backoff"), default.backoff_min),
         backoff_max: duration_or(&of.field("max_backoff"), default.backoff_max),
-        retry_on_429: of.field("retry_on_http_429").boolean().unwrap_or_default(),
+        retry_on_429: of.field("retry_on_http_429").boolean().unwrap_or(default.retry_on_429),
         sample_age_limit: duration(&of.field("sample_age_limit")).filter(|age| !age.is_zero()),
     };
     if queue.shards_min > queue.shards_max {

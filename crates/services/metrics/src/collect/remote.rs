@@ -1,38 +1,38 @@
 //! Sending samples on: what the store takes in goes to other servers by remote write.
 //!
-//! Nothing waits in memory but what is on its way: samples are read back from the store, from where each series was sent last.
-//! The position is on disk, so that a restart goes on where it was; a server that is away for hours gets all of it afterwards.
-//! Long because a queue is one path: read, put together, sent until it has arrived, noted.
+//! Samples go as they come, also those that come late. What does not fit into memory while a server takes nothing, and what was
+//! not sent when the process ended, is read from the store. How far sending is, is on disk.
+//! Long because a queue is one path: taken up, put together by series, sent.
+
+mod feed;
+mod send;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::StreamExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use maru_monitoring::relabel;
 use maru_monitoring::scrape::RemoteWrite;
 use maru_prom::remote_write::{RequestWriter, Sample, SeriesParts, Version};
 use maru_prom::{Exemplar, Histogram, Labels, Metadata, snappy};
-use maru_series::{SelectHints, TimeRange};
+use maru_series::{SelectHints, SelectedSeries, SeriesRef, Taken, TakenSample, TimeRange};
 use maru_task::Scope;
 use maru_telemetry::{Counter, Family, Gauge, Registry};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::{HttpClient, Outgoing};
+use self::feed::{Behind, Feed, Moment, Next, Span};
+use self::send::{Ready, Target};
 use super::{Collector, Shared};
 
-/// Samples that arrive as late as this are still sent.
-const LATE_MS: i64 = 5 * 60_000;
 /// A span of time that is read at once when there is much to catch up with.
 const SPAN_MS: i64 = 10 * 60_000;
-/// After a crash the last moments are sent again: what was still on its way is not lost.
-const AGAIN_MS: i64 = 10_000;
-/// Bytes of an answer that are looked at.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Time between two notes on disk.
+const NOTE: Duration = Duration::from_secs(1);
+/// How long a queue goes on when it has to stop.
+const STOP: Duration = Duration::from_secs(2);
+/// Series whose labels are remembered.
+const KNOWN_MAX: usize = 1_000_000;
 
 /// What is counted, under the names that Prometheus has for it.
 #[derive(Debug, Clone)]
@@ -90,8 +90,11 @@ impl Collector {
                 let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut running)
                     .into_iter()
                     .partition(|(own, own_labels, _)| configuration.remote_write.contains(own) && own_labels == labels);
+                // Two queues must not note in one file.
                 for (.., scope) in ended {
-                    scope.cancel();
+                    if scope.shutdown(STOP * 2).await.is_err() {
+                        tracing::warn!("a remote write that is configured no more has not ended");
+                    }
                 }
                 running = kept;
                 for one in &configuration.remote_write {
@@ -115,31 +118,27 @@ fn configuration_folder(shared: &Shared) -> PathBuf {
     shared.folder.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
 }
 
-/// What is known of one series.
-#[derive(Debug, Clone)]
-struct Known {
-    /// The labels as they are sent; `None`: relabeling drops the series.
-    labels: Option<Labels>,
-    sent_ms: i64,
-    exemplar_ms: i64,
-}
-
-/// What a span of time brings for one series.
+/// What a request says about one series.
 #[derive(Debug)]
 struct Row {
-    key: Labels,
     labels: Labels,
     samples: Vec<Sample>,
     histograms: Vec<(i64, i64, Arc<Histogram>)>,
     exemplars: Vec<Exemplar>,
-    newest_ms: i64,
 }
 
-/// A request that is ready.
-#[derive(Debug)]
-struct Ready {
-    body: Bytes,
-    samples: u64,
+impl Row {
+    fn new(labels: Labels) -> Self {
+        Self { labels, samples: Vec::new(), histograms: Vec::new(), exemplars: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0 && self.exemplars.is_empty()
+    }
 }
 
 /// One server that is sent to.
@@ -148,17 +147,16 @@ struct Queue {
     shared: Arc<Shared>,
     config: Arc<RemoteWrite>,
     external: Labels,
-    client: Arc<HttpClient>,
-    file: PathBuf,
-    telemetry: RemoteTelemetry,
-    names: [String; 2],
-    known: HashMap<Labels, Known>,
-    /// Everything up to here was sent.
-    position_ms: i64,
-    /// Nothing before this is sent: it was, or it is from before this server was named.
-    floor_ms: i64,
+    target: Target,
+    feed: Arc<Feed>,
+    /// The labels as they are sent; `None`: relabeling drops the series.
+    known: HashMap<SeriesRef, Option<Labels>>,
+    /// Up to when series were read from the store: the same may wait in so many batches.
+    caught: HashMap<Labels, i64>,
+    caught_batches: usize,
     metadata: HashMap<String, Metadata>,
     metadata_at: Option<Instant>,
+    noted_at: Instant,
 }
 
 impl Queue {
@@ -172,185 +170,264 @@ impl Queue {
     ) -> Self {
         let name = if config.name.is_empty() { short_name(&config.url) } else { config.name.clone() };
         let file = directory.join(format!("{}.json", clean(&name)));
-        let now_ms = shared.now_ms();
-        let position_ms = std::fs::read_to_string(&file)
-            .ok()
-            .and_then(|text| serde_json::from_str::<Value>(&text).ok()?["position_ms"].as_i64())
-            .filter(|position| *position <= now_ms)
-            // From when it is named: the first queue may begin a moment later.
-            .unwrap_or_else(|| shared.since_ms().min(now_ms));
+        let config = Arc::new(config.clone());
+        // From when it is named: the first queue may begin a moment later.
+        let feed = Feed::open(file, shared.since_ms(), shared.now_ms(), config.queue.samples_per_send_max);
+        feed.start(&shared.store);
         Self {
             shared: Arc::clone(shared),
-            client: HttpClient::new(&config.client, folder.to_owned()),
-            names: [name, config.url.clone()],
-            config: Arc::new(config.clone()),
+            target: Target::new(&config, name, folder, telemetry),
+            config,
             external: external.clone(),
-            file,
-            telemetry,
+            feed,
             known: HashMap::new(),
-            position_ms,
-            floor_ms: position_ms,
+            caught: HashMap::new(),
+            caught_batches: 0,
             metadata: HashMap::new(),
             metadata_at: None,
+            noted_at: Instant::now(),
         }
-    }
-
-    fn labels(&self) -> [&str; 2] {
-        [&self.names[0], &self.names[1]]
     }
 
     async fn run(mut self, scope: Scope) {
+        let feed = Arc::clone(&self.feed);
+        tokio::select! {
+            biased;
+            () = self.work(&scope) => {}
+            () = async {
+                scope.cancelled().await;
+                tokio::time::sleep(STOP).await;
+            } => {}
+        }
+        feed.note(Moment::Last);
+    }
+
+    /// Samples that are taken up at once, and sent before the next are.
+    fn samples_max(&self) -> usize {
+        self.config.queue.samples_per_send_max.max(1).saturating_mul(self.config.queue.shards_max.max(1))
+    }
+
+    /// Sends what comes, until it is cancelled and nothing waits.
+    async fn work(&mut self, scope: &Scope) {
         loop {
-            let until_ms = self.shared.now_ms().min(self.position_ms.saturating_add(SPAN_MS));
-            let is_behind = until_ms < self.shared.now_ms();
             tokio::select! {
-                biased;
-                () = scope.cancelled() => break,
-                done = self.step(until_ms) => match done {
-                    Ok(queue) => self = queue,
-                    Err(_) => return,
-                },
+                () = scope.cancelled() => {}
+                () = self.feed.full.notified() => {}
+                () = tokio::time::sleep(self.config.queue.batch_send_deadline) => {}
             }
-            if !is_behind {
-                tokio::select! {
-                    biased;
-                    () = scope.cancelled() => break,
-                    () = tokio::time::sleep(self.config.queue.batch_send_deadline) => {}
+            loop {
+                match self.feed.next(&self.shared.store, self.samples_max()) {
+                    Next::Nothing => break,
+                    Next::Stored(behind) => self.send_stored(behind).await,
+                    Next::Fresh(batches) => {
+                        let newest_ms = batches.iter().flat_map(|taken| taken.times().map(|(_, at)| at)).max();
+                        let rows = self.fresh_rows(&batches);
+                        self.send_rows(&rows).await;
+                        self.arrived(newest_ms, None);
+                    }
+                }
+            }
+            self.note();
+            if scope.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// What was on its way has arrived, or was refused for good.
+    fn arrived(&mut self, newest_ms: Option<i64>, rest_ms: Option<i64>) {
+        self.feed.sent(newest_ms, rest_ms, self.shared.now_ms());
+        self.note();
+    }
+
+    fn note(&mut self) {
+        if self.noted_at.elapsed() >= NOTE {
+            self.feed.note(Moment::Between);
+            self.target.tell_position(self.feed.position_ms());
+            self.noted_at = Instant::now();
+        }
+    }
+
+    /// Returns how a series is called at the server.
+    fn name(&mut self, series: SeriesRef) -> Option<Labels> {
+        if self.known.len() > KNOWN_MAX {
+            self.known.clear();
+        }
+        let (config, external, store) = (&self.config, &self.external, &self.shared.store);
+        self.known.entry(series).or_insert_with(|| sent_labels(config, external, &store.labels(series))).clone()
+    }
+
+    fn oldest_ms(&self) -> i64 {
+        let limit = self.config.queue.sample_age_limit;
+        limit.map_or(i64::MIN, |age| self.shared.now_ms().saturating_sub(super::scrape::millis(age)))
+    }
+
+    /// Tells whether a sample that waited is to be sent: it is not too old, and was not read from the store meanwhile.
+    fn is_wanted<T>(&self, sample: &TakenSample<T>, oldest_ms: i64) -> bool {
+        let was_caught = || {
+            !self.caught.is_empty()
+                && !sample.is_late
+                && self
+                    .caught
+                    .get(&self.shared.store.labels(sample.series))
+                    .is_some_and(|at| sample.timestamp_ms <= *at)
+        };
+        sample.timestamp_ms >= oldest_ms && !was_caught()
+    }
+
+    /// Puts together what came, by series.
+    fn fresh_rows(&mut self, batches: &[Arc<Taken>]) -> Vec<Row> {
+        let config = Arc::clone(&self.config);
+        let oldest_ms = self.oldest_ms();
+        let mut places: HashMap<SeriesRef, Option<usize>> = HashMap::new();
+        let mut rows: Vec<Row> = Vec::new();
+        for taken in batches {
+            for sample in &taken.floats {
+                if self.is_wanted(sample, oldest_ms)
+                    && let Some(row) = self.row(sample.series, &mut places, &mut rows)
+                {
+                    let TakenSample { timestamp_ms, value, start_ms, .. } = *sample;
+                    row.samples.push(Sample { timestamp_ms, value, start_timestamp_ms: start_ms });
+                }
+            }
+            for sample in taken.histograms.iter().filter(|_| config.send_native_histograms) {
+                if self.is_wanted(sample, oldest_ms)
+                    && let Some(row) = self.row(sample.series, &mut places, &mut rows)
+                {
+                    row.histograms.push((sample.timestamp_ms, sample.start_ms, Arc::clone(&sample.value)));
+                }
+            }
+            for (series, exemplar) in taken.exemplars.iter().filter(|_| config.send_exemplars) {
+                if let Some(row) = self.row(*series, &mut places, &mut rows) {
+                    row.exemplars.push(exemplar.clone());
                 }
             }
         }
-        // The last samples get one short try; what does not go through is sent after the next start.
-        let position_ms = self.position_ms;
-        let file = self.file.clone();
-        if self.known.is_empty() {
-            // Broken off in the middle.
-            self.save(position_ms.saturating_sub(AGAIN_MS));
-            return;
+        self.caught_batches = self.caught_batches.saturating_sub(batches.len());
+        if self.caught_batches == 0 {
+            self.caught.clear();
         }
-        let until_ms = self.shared.now_ms();
-        match tokio::time::timeout(Duration::from_secs(2), self.step(until_ms)).await {
-            Ok(Ok(queue)) => queue.save(until_ms),
-            _ => save(&file, position_ms.saturating_sub(AGAIN_MS)),
+        for row in &mut rows {
+            // What came late goes where it belongs.
+            row.samples.sort_by_key(|sample| sample.timestamp_ms);
+            row.histograms.sort_by_key(|sample| sample.0);
         }
+        rows.retain(|row| !row.is_empty());
+        rows
     }
 
-    /// Sends what is new up to a moment. The queue is given back when all of it has arrived or was refused for good.
-    async fn step(&mut self, until_ms: i64) -> Result<Self, tokio::task::JoinError> {
-        let mut own = self.clone_for_work();
-        let (mut own, rows) = self
-            .shared
-            .scope
-            .spawn_blocking(move || {
-                let rows = own.read(until_ms);
-                (own, rows)
-            })
-            .await?;
-        own.refresh_metadata().await;
-        let requests = own.requests(&rows);
-        own.send_all(requests).await;
-        for row in rows {
-            if let Some(known) = own.known.get_mut(&row.key) {
-                known.sent_ms = known.sent_ms.max(row.newest_ms);
-                let newest = row.exemplars.iter().map(|exemplar| exemplar.timestamp_ms).max();
-                known.exemplar_ms = known.exemplar_ms.max(newest.unwrap_or(i64::MIN));
+    /// Returns the row of a series; `None` when relabeling drops it.
+    fn row<'r>(
+        &mut self,
+        series: SeriesRef,
+        places: &mut HashMap<SeriesRef, Option<usize>>,
+        rows: &'r mut Vec<Row>,
+    ) -> Option<&'r mut Row> {
+        let place = *places.entry(series).or_insert_with(|| {
+            rows.push(Row::new(self.name(series)?));
+            Some(rows.len() - 1)
+        });
+        rows.get_mut(place?)
+    }
+
+    /// Sends what the store has, in the order of time.
+    async fn send_stored(&mut self, behind: Behind) {
+        let Behind { mut all, mut series } = behind;
+        self.caught.clear();
+        while let Some(first_ms) = all.iter().chain(series.values()).map(|span| span.first_ms).min() {
+            let last_ms = first_ms.saturating_add(SPAN_MS - 1);
+            let (found, exemplars) = self.select(TimeRange { start_ms: first_ms, end_ms: last_ms }).await;
+            let mut exemplars: HashMap<Labels, Vec<Exemplar>> = exemplars.into_iter().collect();
+            let (mut rows, mut samples) = (Vec::new(), 0);
+            for one in found {
+                let Some(span) = joined(all, series.get(one.labels()).copied()) else { continue };
+                let mut own = exemplars.remove(one.labels()).unwrap_or_default();
+                own.retain(|exemplar| (span.first_ms..=span.last_ms).contains(&exemplar.timestamp_ms));
+                if let Some(row) = self.stored_row(&one, span, own) {
+                    samples += row.len();
+                    rows.push(row);
+                }
+                if samples >= self.samples_max() {
+                    self.send_rows(&rows).await;
+                    rows.clear();
+                    samples = 0;
+                }
             }
-        }
-        own.position_ms = until_ms;
-        own.telemetry.highest.with(&own.labels()).set(until_ms / 1000);
-        own.save(until_ms.saturating_sub(AGAIN_MS));
-        Ok(own)
-    }
-
-    fn clone_for_work(&mut self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-            config: Arc::clone(&self.config),
-            external: self.external.clone(),
-            client: Arc::clone(&self.client),
-            file: self.file.clone(),
-            telemetry: self.telemetry.clone(),
-            names: self.names.clone(),
-            // When the work is broken off, what was known is known again from the position.
-            known: std::mem::take(&mut self.known),
-            position_ms: self.position_ms,
-            floor_ms: self.floor_ms,
-            metadata: std::mem::take(&mut self.metadata),
-            metadata_at: self.metadata_at,
+            self.send_rows(&rows).await;
+            let is_left = |span: &mut Span| {
+                span.first_ms = span.first_ms.max(last_ms.saturating_add(1));
+                span.first_ms <= span.last_ms
+            };
+            let ended_ms = all.iter().chain(series.values()).map(|span| span.last_ms.min(last_ms)).max();
+            all = all.and_then(|mut span| is_left(&mut span).then_some(span));
+            series.retain(|_, span| is_left(span));
+            let rest_ms = all.iter().chain(series.values()).map(|span| span.first_ms).min();
+            self.caught_batches = self.feed.batches();
+            self.arrived(ended_ms, rest_ms);
         }
     }
 
-    fn save(&self, position_ms: i64) {
-        save(&self.file, position_ms.max(self.floor_ms));
-    }
-
-    /// Reads what is new from the store.
-    fn read(&mut self, until_ms: i64) -> Vec<Row> {
-        let range =
-            TimeRange { start_ms: self.position_ms.saturating_sub(LATE_MS).max(self.floor_ms), end_ms: until_ms };
-        let found = match self.shared.store.select(&[], range, &SelectHints::default()) {
-            Ok(found) => found,
-            Err(error) => {
+    /// Returns the series and exemplars that the store has in a part of time.
+    async fn select(&self, range: TimeRange) -> (Vec<SelectedSeries>, Vec<(Labels, Vec<Exemplar>)>) {
+        let store = self.shared.store.clone();
+        let exemplars = if self.config.send_exemplars { store.exemplars(&[Vec::new()], range) } else { Vec::new() };
+        let work = self.shared.scope.spawn_blocking(move || store.select(&[], range, &SelectHints::default()));
+        let found = match work.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
                 tracing::warn!(url = self.config.url, %error, "samples cannot be read to be sent on");
-                return Vec::new();
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::warn!(url = self.config.url, %error, "samples were not read to be sent on");
+                Vec::new()
             }
         };
-        if self.known.len() > found.len() * 2 + 1000 {
-            let oldest = range.start_ms;
-            self.known.retain(|_, known| known.sent_ms >= oldest);
+        (found, exemplars)
+    }
+
+    /// Reads what one series has; `None` when nothing of it is sent.
+    fn stored_row(&mut self, series: &SelectedSeries, span: Span, exemplars: Vec<Exemplar>) -> Option<Row> {
+        let (mut times, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut starts, mut histogram_starts) = (Vec::new(), Vec::new());
+        series
+            .read_with_starts(&mut times, &mut values, &mut histograms, &mut starts, &mut histogram_starts)
+            .inspect_err(|error| tracing::warn!(%error, "a series cannot be read to be sent on"))
+            .ok()?;
+        let newest = times.last().copied().max(histograms.last().map(|one| one.0)).map(|at| at.min(span.last_ms));
+        if let Some(newest_ms) = newest {
+            let caught = self.caught.entry(series.labels().clone()).or_insert(newest_ms);
+            *caught = newest_ms.max(*caught);
         }
-        let mut exemplars: HashMap<Labels, Vec<Exemplar>> = HashMap::new();
-        if self.config.send_exemplars {
-            exemplars.extend(self.shared.store.exemplars(&[Vec::new()], range));
+        let mut row = Row::new(sent_labels(&self.config, &self.external, series.labels())?);
+        let first_ms = span.first_ms.max(self.oldest_ms());
+        let start = |starts: &[i64], place: usize| starts.get(place).copied().unwrap_or_default();
+        let is_inside = |at: i64| (first_ms..=span.last_ms).contains(&at);
+        let floats = times.iter().zip(&values).enumerate().filter(|(_, (at, _))| is_inside(**at));
+        row.samples.extend(floats.map(|(place, (at, value))| Sample {
+            timestamp_ms: *at,
+            value: *value,
+            start_timestamp_ms: start(&starts, place),
+        }));
+        if self.config.send_native_histograms {
+            let inside = histograms.iter().enumerate().filter(|(_, (at, _))| is_inside(*at));
+            row.histograms
+                .extend(inside.map(|(place, (at, one))| (*at, start(&histogram_starts, place), Arc::clone(one))));
         }
-        let age = self.config.queue.sample_age_limit.map(|age| until_ms.saturating_sub(super::scrape::millis(age)));
-        let mut rows = Vec::new();
-        for series in found {
-            let key = series.labels().clone();
-            let config = &self.config;
-            let external = &self.external;
-            let floor_ms = self.floor_ms;
-            let known = self.known.entry(key.clone()).or_insert_with(|| Known {
-                labels: sent_labels(config, external, &key),
-                sent_ms: floor_ms,
-                exemplar_ms: floor_ms,
-            });
-            let Some(labels) = known.labels.clone() else { continue };
-            let (mut times, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
-            let (mut starts, mut histogram_starts) = (Vec::new(), Vec::new());
-            let read =
-                series.read_with_starts(&mut times, &mut values, &mut histograms, &mut starts, &mut histogram_starts);
-            if read.is_err() {
-                continue;
-            }
-            let first = age.map_or(known.sent_ms, |age| age.max(known.sent_ms));
-            let start = |starts: &[i64], place: usize| starts.get(place).copied().unwrap_or_default();
-            let samples: Vec<Sample> = times
-                .iter()
-                .zip(&values)
-                .enumerate()
-                .filter(|(_, (at, _))| **at > first && **at <= until_ms)
-                .map(|(place, (at, value))| Sample {
-                    timestamp_ms: *at,
-                    value: *value,
-                    start_timestamp_ms: start(&starts, place),
-                })
-                .collect();
-            let histograms: Vec<(i64, i64, Arc<Histogram>)> = histograms
-                .iter()
-                .enumerate()
-                .filter(|(_, (at, _))| config.send_native_histograms && *at > first && *at <= until_ms)
-                .map(|(place, (at, histogram))| (*at, start(&histogram_starts, place), Arc::clone(histogram)))
-                .collect();
-            let mut own = exemplars.remove(&key).unwrap_or_default();
-            own.retain(|exemplar| exemplar.timestamp_ms > known.exemplar_ms);
-            let newest = samples.iter().map(|one| one.timestamp_ms).chain(histograms.iter().map(|one| one.0)).max();
-            if newest.is_none() && own.is_empty() {
-                continue;
-            }
-            let newest_ms = newest.unwrap_or(known.sent_ms);
-            rows.push(Row { key, labels, samples, histograms, exemplars: own, newest_ms });
+        row.exemplars = exemplars;
+        Some(row).filter(|row| !row.is_empty())
+    }
+
+    async fn send_rows(&mut self, rows: &[Row]) {
+        if rows.is_empty() {
+            return;
         }
-        rows
+        self.refresh_metadata().await;
+        self.send_all(self.requests(rows)).await;
+    }
+
+    async fn send_all(&self, requests: Vec<Ready>) {
+        self.target.send_all(requests, || self.feed.settle(&self.shared.store), || self.feed.samples()).await;
     }
 
     /// Learns what metrics mean, and tells servers of version 1 all of it, when it is time.
@@ -379,11 +456,20 @@ impl Queue {
     fn requests(&self, rows: &[Row]) -> Vec<Ready> {
         let most = self.config.queue.samples_per_send_max.max(1);
         let mut requests = Vec::new();
-        let (mut writer, mut samples) = (RequestWriter::new(self.config.version), 0);
+        let (mut writer, mut samples, mut is_begun) = (RequestWriter::new(self.config.version), 0, false);
+        let ready = |writer: RequestWriter, samples: usize| Ready {
+            body: snappy::compress(&writer.finish()).into(),
+            samples: samples as u64,
+        };
         for row in rows {
+            // A series' samples stay together: requests may overtake each other.
+            if samples > 0 && samples + row.len() > most {
+                let full = std::mem::replace(&mut writer, RequestWriter::new(self.config.version));
+                requests.push(ready(full, samples));
+                samples = 0;
+            }
             let histograms: Vec<(i64, i64, &Histogram)> =
                 row.histograms.iter().map(|(at, start, one)| (*at, *start, one.as_ref())).collect();
-            // A series' samples stay together: requests may overtake each other.
             let parts = SeriesParts {
                 samples: &row.samples,
                 histograms: &histograms,
@@ -391,118 +477,24 @@ impl Queue {
                 metadata: family(&self.metadata, row.labels.metric_name()),
             };
             writer.series(&row.labels, &parts);
-            samples += row.samples.len() + row.histograms.len();
-            if samples >= most {
-                let full = std::mem::replace(&mut writer, RequestWriter::new(self.config.version));
-                requests.push(Ready { body: snappy::compress(&full.finish()).into(), samples: samples as u64 });
-                samples = 0;
-            }
+            samples += row.len();
+            is_begun = true;
         }
-        if samples > 0 || rows.iter().any(|row| !row.exemplars.is_empty()) {
-            requests.push(Ready { body: snappy::compress(&writer.finish()).into(), samples: samples as u64 });
+        if is_begun {
+            requests.push(ready(writer, samples));
         }
         requests
     }
-
-    /// Sends requests, several at a time, each until it has arrived or was refused for good.
-    async fn send_all(&self, requests: Vec<Ready>) {
-        let queue = &self.config.queue;
-        let shards = requests.len().clamp(queue.shards_min.max(1), queue.shards_max.max(1));
-        let pending = self.telemetry.pending.with(&self.labels());
-        let total: u64 = requests.iter().map(|one| one.samples).sum();
-        pending.set(i64::try_from(total).unwrap_or(i64::MAX));
-        self.telemetry.shards.with(&self.labels()).set(i64::try_from(shards).unwrap_or(i64::MAX));
-        let sending = futures::stream::iter(requests).map(|request| async {
-            let samples = request.samples;
-            self.send(request).await;
-            pending.add(-i64::try_from(samples).unwrap_or_default());
-        });
-        sending.buffer_unordered(shards).collect::<Vec<()>>().await;
-    }
-
-    async fn send(&self, request: Ready) {
-        let (labels, queue) = (self.labels(), &self.config.queue);
-        let mut session = self.client.session();
-        let mut pause = queue.backoff_min;
-        let mut answer = Vec::new();
-        for attempt in 0_u64.. {
-            let outgoing = match self.outgoing(&request, attempt) {
-                Ok(outgoing) => outgoing,
-                Err(why) => {
-                    tracing::error!(url = self.config.url, error = why, "samples cannot be sent on");
-                    return;
-                }
-            };
-            let sent =
-                tokio::time::timeout(self.config.timeout, session.send(&outgoing, &mut answer, ANSWER_BYTES_MAX));
-            let outcome = match sent.await {
-                Err(_) => Err((format!("no answer within {} s", self.config.timeout.as_secs_f64()), None)),
-                Ok(Err(why)) => Err((why, None)),
-                Ok(Ok(told)) => {
-                    let after =
-                        told.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-                    let is_retried = told.status.is_server_error()
-                        || (told.status == StatusCode::TOO_MANY_REQUESTS && queue.retry_on_429);
-                    let text = String::from_utf8_lossy(&answer).trim().to_owned();
-                    if told.status.is_success() {
-                        self.telemetry.samples.with(&labels).add(request.samples);
-                        self.telemetry.bytes.with(&labels).add(request.body.len() as u64);
-                        if self.config.version == Version::V2 && request.samples > 0 && !tells_counts(&told.headers) {
-                            tracing::warn!(
-                                url = self.config.url,
-                                "the server does not say what it wrote: it may not speak remote write 2.0"
-                            );
-                        }
-                        return;
-                    }
-                    if !is_retried {
-                        self.telemetry.failed.with(&labels).add(request.samples);
-                        tracing::warn!(url = self.config.url, status = %told.status, error = text, "samples were refused for good");
-                        return;
-                    }
-                    Err((format!("{}: {text}", told.status), after.map(Duration::from_secs)))
-                }
-            };
-            let Err((why, after)): Result<(), _> = outcome else { return };
-            session.close();
-            if attempt == 0 {
-                tracing::warn!(url = self.config.url, error = why, "samples did not arrive; trying again");
-            }
-            self.telemetry.retried.with(&labels).add(request.samples);
-            tokio::time::sleep(after.unwrap_or(pause)).await;
-            pause = (pause * 2).min(queue.backoff_max);
-        }
-    }
-
-    fn outgoing(&self, request: &Ready, attempt: u64) -> Result<Outgoing, String> {
-        let url = self.config.url.parse().map_err(|error| format!("it is no address: {error}"))?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.config.headers {
-            let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.reveal())) else {
-                return Err(format!("the header \"{name}\" cannot be sent"));
-            };
-            headers.insert(name, value);
-        }
-        let version = match self.config.version {
-            Version::V1 => "0.1.0",
-            Version::V2 => "2.0.0",
-        };
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("snappy"));
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.config.version.content_type()));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
-        headers.insert("x-prometheus-remote-write-version", HeaderValue::from_static(version));
-        if attempt > 0 {
-            headers.insert("retry-attempt", HeaderValue::from(attempt));
-        }
-        Ok(Outgoing { method: Method::POST, url, headers, body: request.body.clone() })
-    }
 }
 
-/// Tells whether an answer says what was written, as version 2 demands.
-fn tells_counts(headers: &HeaderMap) -> bool {
-    ["samples", "histograms"]
-        .iter()
-        .any(|kind| headers.contains_key(format!("x-prometheus-remote-write-{kind}-written")))
+/// Returns the part of time in which a series has something to be sent.
+fn joined(all: Option<Span>, own: Option<Span>) -> Option<Span> {
+    match (all, own) {
+        (Some(all), Some(own)) => {
+            Some(Span { first_ms: all.first_ms.min(own.first_ms), last_ms: all.last_ms.max(own.last_ms) })
+        }
+        (all, own) => all.or(own),
+    }
 }
 
 fn sent_labels(config: &RemoteWrite, external: &Labels, own: &Labels) -> Option<Labels> {
@@ -534,19 +526,4 @@ fn clean(name: &str) -> String {
 fn short_name(url: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, url.as_bytes());
     digest.as_ref().iter().take(3).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Puts a position on disk without waiting for the disk.
-fn save(file: &std::path::Path, position_ms: i64) {
-    let write = || -> std::io::Result<()> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let next = file.with_extension("new");
-        std::fs::write(&next, json!({"position_ms": position_ms}).to_string())?;
-        std::fs::rename(next, file)
-    };
-    if let Err(error) = write() {
-        tracing::warn!(file = %file.display(), %error, "how far samples were sent cannot be noted");
-    }
 }

@@ -281,7 +281,8 @@ pub(crate) async fn run(scope: Scope, group: Arc<ActiveGroup>, around: Arc<Surro
         let (own, shared) = (Arc::clone(&group), Arc::clone(&around));
         let work = scope.spawn_blocking(move || {
             let notices = own.evaluate(&shared, at);
-            if own.progress().turns == 2 {
+            // Also later: a rule that joins the group knows nothing yet.
+            if own.progress().turns >= 2 {
                 own.restore(&shared);
             }
             drop(permit);

@@ -12,6 +12,7 @@ mod queries;
 mod remote;
 mod rules;
 mod scrape;
+mod sending;
 mod status;
 mod wires;
 mod writes;

@@ -1,5 +1,6 @@
 //! Rules: against promtool, Prometheus and Alertmanager, and in time that a test moves.
 
+mod generator;
 mod killed;
 mod life;
 mod peers;
