@@ -137,7 +137,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
       <div
         ref={scroller}
         className={classes.scroller}
-        style={{ maxHeight: props.height ?? 'calc(100dvh - 15rem)' }}
+        style={{ maxHeight: props.height ?? 'calc(100dvh - 15rem)', ['--columns' as string]: props.columns.length }}
         role="table"
         aria-label={props.label}
         aria-rowcount={shown.length + 1}

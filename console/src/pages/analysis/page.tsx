@@ -391,15 +391,22 @@ function Numbers(props: { status: ArchitectureStatus; project: string }) {
   type Number = (typeof numbers)[number];
   type Chosen = (typeof choice)[number];
   const columns: Column<Number>[] = [
-    { id: 'requirement', title: t.requirement, cell: (row) => row.requirement, value: (row) => row.requirement },
+    {
+      id: 'requirement',
+      title: t.requirement,
+      width: '7rem',
+      cell: (row) => row.requirement,
+      value: (row) => row.requirement,
+    },
     {
       id: 'what',
       title: t.what,
+      width: 'minmax(6rem, 1.2fr)',
       cell: (row) => `${word(row.what)}${row.service ? ` · ${row.service}` : ''}`,
       value: (row) => row.what,
     },
-    { id: 'asked', title: t.asked, cell: (row) => row.asked, align: 'right' },
-    { id: 'reached', title: t.reached, cell: (row) => row.reached, align: 'right' },
+    { id: 'asked', title: t.asked, width: 'minmax(6rem, 1fr)', cell: (row) => row.asked, align: 'right' },
+    { id: 'reached', title: t.reached, width: 'minmax(6rem, 1fr)', cell: (row) => row.reached, align: 'right' },
   ];
   const chosen: Column<Chosen>[] = [
     { id: 'service', title: t.service, cell: (row) => row.service, value: (row) => row.service },
