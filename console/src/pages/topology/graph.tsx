@@ -53,6 +53,8 @@ export function Graph(props: { topology: Topology; namespace: string; chosen: st
   const sayRed = useSayRed();
   const { topology, chosen } = props;
   const layout = useMemo(() => place(topology), [topology]);
+  // Another layout is fitted into the window anew; numbers that change leave the view where the reader moved it.
+  const places = [...layout.nodes].map(([id, at]) => `${id}@${at.x},${at.y}`).join();
   const nodes = useMemo((): BoxNode[] => {
     return topology.nodes.map((node) => ({
       id: node.id,
@@ -89,7 +91,7 @@ export function Graph(props: { topology: Topology; namespace: string; chosen: st
   return (
     <section className={classes.canvas} aria-label={t.graphLabel(props.namespace)}>
       <ReactFlow
-        key={topology.nodes.map((node) => node.id).join()}
+        key={places}
         nodes={nodes}
         edges={edges}
         nodeTypes={boxes}
