@@ -442,8 +442,8 @@ fn is_subject(word: &str) -> bool {
 
 /// The noun phrase that ends with a topic: what follows the last object or adverbial before it.
 fn topic_part(text: &str, words: &[Word<'_>], first: usize, topic: usize) -> Option<Part> {
-    let ends =
-        |word: &Word<'_>| ["을", "를", "에서", "에", "으로"].iter().any(|end| word.text.ends_with(end)) || word.comma;
+    const BEFORE: [&str; 10] = ["을", "를", "에서", "에", "으로", "위해", "위하여", "통해", "통하여", "따라"];
+    let ends = |word: &Word<'_>| BEFORE.iter().any(|end| word.text.ends_with(end)) || word.comma;
     let from = (first..topic).rev().find(|index| words.get(*index).is_some_and(ends)).map_or(first, |index| index + 1);
     let particle = words.get(topic)?.text.chars().next_back().map_or(0, char::len_utf8);
     part(text, words.get(from)?.start, words.get(topic)?.end - particle)

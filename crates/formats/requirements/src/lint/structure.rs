@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::text::subject_acts;
 use super::{Finding, Hit, LintContext, finding, hit};
 use crate::graph::{Graph, SuspectWhy};
 use crate::item::Item;
@@ -293,13 +294,14 @@ static QUOTED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("[“‘「『\"]([^“”‘’「」『』\"]{1,40})[”’」』\"]").expect("the pattern is constant"));
 
 /// Acronyms that everybody in the field knows, units, currencies and methods.
-const WELL_KNOWN: [&str; 84] = [
+const WELL_KNOWN: [&str; 98] = [
     "HTTP", "HTTPS", "TLS", "SSL", "TCP", "UDP", "IP", "DNS", "URL", "URI", "API", "REST", "RPC", "JSON", "YAML",
     "XML", "HTML", "CSS", "CSV", "PDF", "SQL", "UTF-8", "ASCII", "UTC", "ISO", "RFC", "GET", "POST", "PUT", "PATCH",
     "DELETE", "HEAD", "OPTIONS", "CPU", "RAM", "GPU", "SSD", "OS", "VM", "UI", "UX", "ID", "UUID", "SHA", "AES", "RSA",
     "JWT", "OCI", "CI", "CD", "SLO", "SLI", "SLA", "RTO", "RPO", "RPS", "TPS", "QPS", "KB", "MB", "GB", "TB", "PB",
     "KRW", "USD", "EUR", "SPDX", "SBOM", "CVE", "CVSS", "MIT", "SSH", "SMTP", "FTP", "ICMP", "NTP", "OIDC", "SAML",
-    "SSO", "MFA", "OTP", "PNG", "SVG", "AND",
+    "SSO", "MFA", "OTP", "PNG", "SVG", "AND", "XSS", "CSRF", "VPN", "LAN", "WAN", "HDD", "SMS", "QR", "FAQ", "PC",
+    "IT", "DB", "DBMS", "WAS",
 ];
 
 /// Acronyms, words in quotes and the system itself must be in the glossary or a component.
@@ -331,10 +333,13 @@ pub(crate) fn terms(item: &Item, text: &str, language: Language, context: &LintC
         }
     }
     if !context.glossary.is_empty() {
-        for system in parse_sentences(text, language).into_iter().filter_map(|sentence| sentence.system) {
+        let known = |word: &str| known(word) || WELL_KNOWN.contains(&word);
+        let sentences = parse_sentences(text, language).into_iter().filter(|sentence| subject_acts(text, sentence));
+        for system in sentences.filter_map(|sentence| sentence.system) {
             let inside = |(start, end): (&usize, &usize)| *start >= system.start && *end <= system.end;
-            let is_known = known(&system.text) || has_known_head(&system.text, &known);
-            if !is_known && is_name(&system.text) && !places.iter().any(inside) {
+            let name = ["본 ", "이 ", "해당 ", "동 "].iter().find_map(|which| system.text.strip_prefix(which));
+            let name = name.unwrap_or(&system.text);
+            if !known(name) && !has_known_head(name, &known) && is_name(name) && !places.iter().any(inside) {
                 places.insert(system.start, system.end);
             }
         }
@@ -354,11 +359,14 @@ pub(crate) fn terms(item: &Item, text: &str, language: Language, context: &LintC
         .collect()
 }
 
-/// "order service" is a name; "every container of the shop" and "주문과 결제" tell of something.
+/// "order service" is a name; "running the shop", "주문과 결제" and "운영하는 비용" tell of something.
 fn is_name(text: &str) -> bool {
-    const JOINED: [&str; 7] = ["의", "과", "와", "한", "인", "하는", "되는"];
+    const JOINED: [&str; 7] = ["의", "과", "와", "는", "한", "인", "된"];
+    const ENGLISH: [&str; 16] =
+        ["the", "a", "an", "of", "for", "to", "in", "on", "with", "and", "or", "each", "every", "all", "any", "no"];
     let words: Vec<&str> = text.split_whitespace().collect();
     words.len() <= 2
+        && !words.iter().any(|word| ENGLISH.contains(&word.to_lowercase().as_str()))
         && !words
             .split_last()
             .is_some_and(|(_, rest)| rest.iter().any(|word| JOINED.iter().any(|end| word.ends_with(end))))

@@ -260,6 +260,14 @@ fn terms_must_be_in_the_glossary() {
         ("장터와 창고는 열려야 한다.", vec![]),
         ("장터의 컨테이너는 열려야 한다.", vec![]),
         ("창고 서비스는 열려야 한다.", vec!["창고 서비스"]),
+        ("Running the bazaar shall cost at most 500,000 KRW a month.", vec![]),
+        ("장터를 운영하는 비용은 한 달에 500,000원 이하여야 한다.", vec![]),
+        ("신속한 처리를 위해 주문 서비스는 목록을 두어야 한다.", vec![]),
+        ("신속한 처리를 위해 장터는 목록을 두어야 한다.", vec!["장터"]),
+        ("본 주문 서비스는 목록을 두어야 한다.", vec![]),
+        ("The price shall be shown in KRW.", vec![]),
+        ("비밀번호는 9자 이상이어야 한다.", vec![]),
+        ("The API shall answer.", vec![]),
         ("주문 서비스는 '보류' 대신 「가주문」을 만들어야 한다.", vec!["가주문"]),
     ] {
         let items = items(&[complete("a", json!({"statement": statement}))]);
@@ -269,6 +277,40 @@ fn terms_must_be_in_the_glossary() {
             .map(|one| one.phrase)
             .collect();
         assert_eq!(found, expected, "{statement}");
+    }
+}
+
+#[test]
+fn names_verbs_and_verbs_of_two_words_are_no_findings() {
+    for good in [
+        "시스템은 매월 1일부터 말일까지의 매출을 집계해야 한다.",
+        "시스템은 간편결제를 지원해야 한다.",
+        "시스템은 상품을 최신순으로 정렬해야 한다.",
+        "은행은 보통예금 계좌를 개설할 수 있어야 한다.",
+        "시스템은 자주 묻는 질문을 제공해야 한다.",
+        "시스템은 우수회원에게 쿠폰을 발급해야 한다.",
+        "시스템은 유연근무 신청을 받아야 한다.",
+        "시스템은 고객이 보유하고 있는 쿠폰을 표시해야 한다.",
+        "시스템은 사용자의 요청을 로그에 기록하고 있어야 한다.",
+        "시스템은 로그인하고 나서 30분이 지나면 세션을 끝내야 한다.",
+        "시스템은 창고의 재고를 보고서에 표시해야 한다.",
+        "비밀번호는 9자 이상이어야 한다.",
+        "The storefront shall clear the cart after payment.",
+        "The system shall prompt the user for a password.",
+        "The agent shall read /etc/agent.yaml.",
+        "The system shall post entries to the general ledger.",
+    ] {
+        assert_eq!(broken(good), [], "{good}");
+    }
+    for (bad, rule, phrase) in [
+        ("시스템은 휴일을 제외하고 주문을 저장하고 영수증을 보내야 한다.", "compound", "저장하고"),
+        ("시스템은 알림을 만들고 담당자에게 보내야 한다.", "compound", "만들고"),
+        ("시스템은 계좌를 열고, 카드를 발급해야 한다.", "compound", "열고"),
+        ("시스템은 일부 주문을 거부해야 한다.", "vague-word", "일부"),
+        ("The shop shall send a prompt answer.", "vague-word", "prompt"),
+        ("The shop shall show clear messages.", "vague-word", "clear"),
+    ] {
+        assert_eq!(broken(bad), [(rule, phrase.to_owned())], "{bad}");
     }
 }
 

@@ -65,10 +65,29 @@ static SECOND_VERB: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static KOREAN_CHAIN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?:^|\s)([가-힣]*[가-힣](?:하고|하며|되고|되며|시키고|시키며|내고|보내며|주고|주며))(?:,|\s)")
+    pattern(concat!(
+        r"(?:^|\s)([가-힣]*(?:[가-힣](?:하고|하며|되고|되며|시키고|시키며|내고|보내며|주고|주며)",
+        r"|(?:만들|열|닫|담|읽|쓰|지우|받|알리|남기|나누|바꾸|옮기|넣|띄우|막|끊|올리|내리)고",
+        r"|(?:만들|열|쓰|지우|알리|남기|나누|바꾸|옮기|띄우|올리|내리|닫으|담으|읽으|받으|넣으|막으|끊으)며))(?:,|\s)",
+    ))
 });
 const NO_CHAINS: [&str; 8] =
     ["제외하고", "불구하고", "그리하고", "대비하고", "준수하며", "무관하고", "관계하고", "포함하며"];
+/// What makes one verb of two words: "보유하고 있는", "로그인하고 나서".
+const GOES_ON: [&str; 6] = ["있", "계", "나서", "나면", "난", "싶"];
+
+/// The first word that joins two duties in a response.
+fn joint(response: &str, language: Language) -> Option<(usize, usize)> {
+    let chain = match language {
+        Language::En => &SECOND_VERB,
+        Language::Ko => &KOREAN_CHAIN,
+    };
+    chain.captures_iter(response).filter_map(|captures| captures.get(1)).find_map(|word| {
+        let rest = response.get(word.end()..).unwrap_or_default().trim_start();
+        let one_verb = language == Language::Ko && GOES_ON.iter().any(|next| rest.starts_with(next));
+        (!NO_CHAINS.contains(&word.as_str()) && !one_verb).then(|| (word.start(), word.end()))
+    })
+}
 
 /// One sentence, one duty; and every text has one.
 fn duties(text: &str, language: Language, sentences: &[Sentence], hits: &mut Vec<Hit>) {
@@ -93,21 +112,13 @@ fn duties(text: &str, language: Language, sentences: &[Sentence], hits: &mut Vec
     } else {
         for sentence in sentences.iter().filter(|sentence| sentence.pattern() != Pattern::None) {
             let Some(response) = &sentence.response else { continue };
-            let chain = match language {
-                Language::En => &SECOND_VERB,
-                Language::Ko => &KOREAN_CHAIN,
-            };
-            let found = chain.captures(&response.text).and_then(|captures| captures.get(1));
-            if let Some(word) = found.filter(|word| !NO_CHAINS.contains(&word.as_str())) {
-                let (start, end) = (response.start + word.start(), response.start + word.end());
+            if let Some((start, end)) = joint(&response.text, language) {
+                let word = response.text.get(start..end).unwrap_or_default();
                 hits.push(hit(
                     "compound",
-                    start,
-                    end,
-                    (
-                        format!("\"{}\"이(가) 두 의무를 잇는다", word.as_str()),
-                        format!("\"{}\" joins two duties", word.as_str()),
-                    ),
+                    response.start + start,
+                    response.start + end,
+                    (format!("\"{word}\"이(가) 두 의무를 잇는다"), format!("\"{word}\" joins two duties")),
                     FIX,
                 ));
             }
@@ -130,20 +141,39 @@ static SYSTEM: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// The words that say that something is done to the subject, if the sentence names nobody who does it.
+fn passive_words(text: &str, sentence: &Sentence) -> Option<(usize, usize)> {
+    let duty = sentence.obligations.first()?;
+    let whole = &sentence.whole;
+    match sentence.language {
+        Language::En => {
+            let rest = text.get(duty.end..whole.end).unwrap_or_default();
+            PASSIVE.find(rest).filter(|_| !ACTOR.is_match(rest)).map(|found| (duty.start, duty.end + found.end()))
+        }
+        Language::Ko => KOREAN_PASSIVE
+            .find(&whole.text)
+            .filter(|_| !KOREAN_ACTOR.is_match(&whole.text))
+            .map(|found| (whole.start + found.start(), whole.start + found.end())),
+    }
+}
+
+static COPULA: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:이어야|(?:이내|이하|개|회|초|자|배|자리|가지)여야)\s?(?:한다|합니다|함)?$"));
+
+/// Whether the subject of a sentence acts. That of "the price shall be shown" and "비밀번호는 9자 이상이어야 한다" does not.
+pub(crate) fn subject_acts(text: &str, sentence: &Sentence) -> bool {
+    let Some(duty) = sentence.obligations.first() else { return false };
+    let passive = match sentence.language {
+        Language::En => PASSIVE.is_match(text.get(duty.end..sentence.whole.end).unwrap_or_default()),
+        Language::Ko => KOREAN_PASSIVE.is_match(&sentence.whole.text) || COPULA.is_match(&duty.text),
+    };
+    !passive
+}
+
 fn passive(text: &str, language: Language, sentences: &[Sentence], hits: &mut Vec<Hit>) {
     for sentence in sentences {
-        let Some(duty) = sentence.obligations.first() else { continue };
         let named = sentence.system.as_ref().is_some_and(|system| SYSTEM.is_match(&system.text));
-        let found = match language {
-            Language::En => {
-                let rest = text.get(duty.end..sentence.whole.end).unwrap_or_default();
-                PASSIVE.find(rest).filter(|_| !ACTOR.is_match(rest)).map(|found| (duty.start, duty.end + found.end()))
-            }
-            Language::Ko => KOREAN_PASSIVE
-                .find(&sentence.whole.text)
-                .filter(|_| !KOREAN_ACTOR.is_match(&sentence.whole.text) && !named)
-                .map(|found| (sentence.whole.start + found.start(), sentence.whole.start + found.end())),
-        };
+        let found = passive_words(text, sentence).filter(|_| language == Language::En || !named);
         if let Some((start, end)) = found {
             let phrase = text.get(start..end).unwrap_or_default();
             hits.push(hit(

@@ -327,7 +327,7 @@ static KOREAN_PATTERN: LazyLock<Regex> = LazyLock::new(|| {
     let mut words: Vec<String> = KOREAN.iter().map(|word| regex::escape(word)).collect();
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     let list = words.join("|");
-    Regex::new(&format!(r"(?:^|[^가-힣])((?:{list})[가-힣]*|약\s?\d[\d.,]*\s?[가-힣a-zA-Z%]*)"))
+    Regex::new(&format!(r"(?:^|[^가-힣0-9])((?:{list})[가-힣]*|약\s?\d[\d.,]*\s?[가-힣a-zA-Z%]*)"))
         .expect("the words are constant")
 });
 static AND_SO_ON: LazyLock<Regex> = LazyLock::new(|| {
@@ -335,9 +335,75 @@ static AND_SO_ON: LazyLock<Regex> = LazyLock::new(|| {
         .expect("the pattern is constant")
 });
 
-/// Words of ours that begin like a vague one and are not.
-const HARMLESS: &[&str] =
-    &["큰따옴표", "작은따옴표", "효율성 지표", "기타리스트", "여러분", "일부러", "추정치", "적절성", "최적화 작업"];
+/// What begins like a vague word and is the name of something.
+const HARMLESS: &[&str] = &[
+    "큰따옴표",
+    "작은따옴표",
+    "효율성 지표",
+    "기타리스트",
+    "기타소득",
+    "기타 소득",
+    "여러분",
+    "일부러",
+    "추정치",
+    "적절성",
+    "최적화 작업",
+    "최신순",
+    "최신 순",
+    "간편결제",
+    "간편 결제",
+    "간편인증",
+    "간편 인증",
+    "간편로그인",
+    "간편 로그인",
+    "간편송금",
+    "간편 송금",
+    "간편가입",
+    "간편 가입",
+    "보통예금",
+    "보통 예금",
+    "보통우편",
+    "보통주",
+    "자주 묻는",
+    "우수회원",
+    "우수 회원",
+    "우수고객",
+    "우수 고객",
+    "유연근무",
+    "유연 근무",
+    "통상임금",
+    "통상 임금",
+    "다수결",
+    "general ledger",
+    "general meeting",
+    "instant message",
+    "instant messaging",
+    "best before",
+    "best-before",
+    "normal form",
+    "slow query",
+    "slow log",
+    "clear text",
+    "clean room",
+];
+
+/// Words that are verbs after "shall", "to", "and".
+const ALSO_VERBS: [&str; 5] = ["prompt", "clear", "clean", "slow", "smooth"];
+static BEFORE_A_VERB: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:shall|must|should|will|can|may|not|to|and|or|then)\s+$").expect("the pattern is constant")
+});
+
+/// Tells whether a word that looks vague is part of a name, a verb or a path.
+fn is_harmless(text: &str, start: usize, end: usize) -> bool {
+    let word = text.get(start..end).unwrap_or_default();
+    let before = text.get(..start).unwrap_or_default();
+    let begins = |good: &&str| {
+        text.get(start..start.saturating_add(good.len())).is_some_and(|name| name.eq_ignore_ascii_case(good))
+    };
+    HARMLESS.iter().any(|good| begins(&good))
+        || (word == "etc" && before.ends_with('/'))
+        || (ALSO_VERBS.iter().any(|verb| word.eq_ignore_ascii_case(verb)) && BEFORE_A_VERB.is_match(before))
+}
 
 /// Returns the vague words of a text with their byte ranges, in order.
 pub(crate) fn vague(text: &str, language: Language) -> Vec<(usize, usize)> {
@@ -350,7 +416,7 @@ pub(crate) fn vague(text: &str, language: Language) -> Vec<(usize, usize)> {
         let mut from = 0;
         // The letter after one word may be the letter before the next: search again from the word's end.
         while let Some(word) = pattern.captures_at(text, from).and_then(|captures| captures.get(1)) {
-            if !HARMLESS.iter().any(|good| text.get(word.start()..).is_some_and(|rest| rest.starts_with(good))) {
+            if !is_harmless(text, word.start(), word.end()) {
                 found.push((word.start(), word.end()));
             }
             from = word.end();
