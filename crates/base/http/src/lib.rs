@@ -6,9 +6,11 @@
 
 mod body;
 mod server;
+mod trust;
 
 pub use body::{Body, BodyError, BoxError, collect_limited, empty, full, stream};
 pub use server::{ConnectionInfo, Limits, Server, ServerError, TlsSource, serve};
+pub use trust::any_certificate;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use maru_monitoring::scrape::{SecretSource, TlsConfig};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::{Failure, reveal};
 
@@ -33,7 +32,7 @@ pub(super) fn client_config(config: &TlsConfig) -> Result<ClientConfig, Failure>
         .with_protocol_versions(versions)
         .map_err(|error| wrong("TLS", &error))?;
     let builder = if config.insecure_skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusting(provider)))
+        builder.dangerous().with_custom_certificate_verifier(maru_http::any_certificate(&provider))
     } else {
         let mut roots = RootCertStore::empty();
         match &config.ca {
@@ -61,43 +60,4 @@ pub(super) fn client_config(config: &TlsConfig) -> Result<ClientConfig, Failure>
     let key =
         PrivateKeyDer::from_pem_slice(reveal(key)?.as_bytes()).map_err(|error| wrong("the client's key", &error))?;
     builder.with_client_auth_cert(chain, key).map_err(|error| wrong("the client's certificate", &error))
-}
-
-/// Takes any certificate: `insecure_skip_verify`.
-#[derive(Debug)]
-struct Trusting(Arc<rustls::crypto::CryptoProvider>);
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
