@@ -1,8 +1,5 @@
 //! Reads the bodies of requests: JSON, YAML and protobuf.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use maru_http::{Body, BodyError, collect_limited};
@@ -19,15 +16,10 @@ pub(crate) async fn read(body: Body, headers: &HeaderMap) -> Result<bytes::Bytes
     if headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
         return Err(ApiError::UnsupportedMediaType("no content encoding but identity".to_owned()));
     }
-    collect(body).await.map_err(|error| match error {
+    collect_limited(body, BODY_BYTES_MAX).await.map_err(|error| match error {
         BodyError::TooLarge { limit } => ApiError::TooLarge { limit },
         other => ApiError::bad_request(other.to_string()),
     })
-}
-
-/// Boxed, as the compiler cannot show for all lifetimes that the unboxed future may change threads.
-fn collect(body: Body) -> Pin<Box<dyn Future<Output = Result<bytes::Bytes, BodyError>> + Send>> {
-    Box::pin(collect_limited(body, BODY_BYTES_MAX))
 }
 
 /// Returns the media type of a body, lowercase and without parameters.

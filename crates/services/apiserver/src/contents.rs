@@ -2,13 +2,11 @@
 //!
 //! Another room keeps it by digest. The object says which; who may get the subresource may read it.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use maru_http::{Body, BodyError, Handler, collect_limited, empty};
+use maru_http::{Body, Handler, collect_limited, empty};
 use serde_json::Value;
 
 use crate::errors::ApiError;
@@ -50,15 +48,10 @@ pub(crate) async fn answer(state: &Arc<State>, call: &Call, verb: &str) -> Resul
         StatusCode::OK => Ok(typed(response, &call.path.subresource)),
         StatusCode::NOT_FOUND => Err(ApiError::not_found(&call.served.group_resource(), &call.path.name)),
         _ => {
-            let why = collect(response).await.unwrap_or_default();
+            let why = collect_limited(response.into_body(), REASON_BYTES_MAX).await.unwrap_or_default();
             Err(ApiError::internal(String::from_utf8_lossy(&why)))
         }
     }
-}
-
-/// Boxed: the compiler does not see that the plain future may change threads.
-fn collect(response: Response<Body>) -> Pin<Box<dyn Future<Output = Result<Bytes, BodyError>> + Send>> {
-    Box::pin(collect_limited(response.into_body(), REASON_BYTES_MAX))
 }
 
 /// Returns who is asked, and what.

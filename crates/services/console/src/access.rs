@@ -10,7 +10,6 @@ use maru_http::Handler;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::answer;
 use crate::sessions::Session;
 
 /// How long an answer is believed.
@@ -46,6 +45,6 @@ async fn ask(api: &Handler, session: &Session, path: &str, verb: &str) -> bool {
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request.extensions_mut().insert(session.identity.clone());
     let response = api.call(request).await;
-    let Ok(body) = answer::read(response.into_body(), REVIEW_BYTES_MAX).await else { return false };
+    let Ok(body) = maru_http::collect_limited(response.into_body(), REVIEW_BYTES_MAX).await else { return false };
     serde_json::from_slice::<Value>(&body).is_ok_and(|review| review["status"]["allowed"] == true)
 }

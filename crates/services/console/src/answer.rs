@@ -1,10 +1,8 @@
 //! Answers of the room itself: JSON, `Status` as Kubernetes' clients know it, small pages.
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
-use maru_http::{Body, BodyError, full};
+use maru_http::{Body, full};
 use serde_json::{Value, json};
 
 /// Why a request is refused: the status and a text for the person who asked.
@@ -57,11 +55,6 @@ impl From<crate::records::ConsoleError> for Refusal {
         tracing::error!(error = %error, "the console cannot write");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
-}
-
-/// Reads a whole body into memory. Boxed: its own type is too general for the compiler to see that it may move.
-pub(crate) fn read(body: Body, bytes_max: usize) -> BoxFuture<'static, Result<Bytes, BodyError>> {
-    Box::pin(maru_http::collect_limited(body, bytes_max))
 }
 
 /// Returns JSON that nobody keeps.

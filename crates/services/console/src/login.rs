@@ -192,7 +192,7 @@ async fn about(state: &State, session: &Session) -> Value {
 }
 
 async fn with_token(state: &Arc<State>, parts: &Parts, body: Body) -> Result<Response<Body>, Refusal> {
-    let content = answer::read(body, LOGIN_BYTES_MAX).await;
+    let content = maru_http::collect_limited(body, LOGIN_BYTES_MAX).await;
     let login = content.ok().and_then(|content| serde_json::from_slice::<TokenLogin>(&content).ok());
     let Some(login) = login.filter(|login| !login.token.trim().is_empty()) else {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "send {\"token\": \"…\"} as JSON"));

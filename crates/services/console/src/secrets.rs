@@ -13,7 +13,7 @@ use maru_http::{Body, full};
 use maru_time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::answer::{self, Refusal};
+use crate::answer::Refusal;
 use crate::sessions::Session;
 
 const REVEAL: HeaderName = HeaderName::from_static("maru-reveal");
@@ -115,7 +115,7 @@ pub(crate) fn mask_line(line: &[u8]) -> Vec<u8> {
 /// Takes the values out of an answer.
 pub(crate) async fn mask_response(response: Response<Body>) -> Result<Response<Body>, Refusal> {
     let (mut parts, body) = response.into_parts();
-    let content = answer::read(body, BODY_BYTES_MAX).await;
+    let content = maru_http::collect_limited(body, BODY_BYTES_MAX).await;
     let content = content.map_err(|error| Refusal::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
     if content.is_empty() {
         return Ok(Response::from_parts(parts, full(content)));
@@ -141,7 +141,7 @@ pub(crate) async fn record(
         return Ok(response);
     }
     let (mut parts, body) = response.into_parts();
-    let content = answer::read(body, BODY_BYTES_MAX).await;
+    let content = maru_http::collect_limited(body, BODY_BYTES_MAX).await;
     let content: Bytes = content.map_err(|error| Refusal::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
     let secret: Value = serde_json::from_slice(&content).unwrap_or_default();
     let (user, id) = (&session.record.user, &session.record.id);

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::{answer, secrets};
+use crate::secrets;
 
 /// How long a page may take no message.
 const SLOW_AFTER: Duration = Duration::from_secs(10);
@@ -241,7 +241,7 @@ async fn carry(socket: &mut Socket, asked: Answer, stream: Stream) -> End {
 
 /// Turns the API's refusal into the reason for closing.
 async fn refused(status: StatusCode, body: Body) -> End {
-    let content = answer::read(body, ERROR_BYTES_MAX).await.unwrap_or_default();
+    let content = maru_http::collect_limited(body, ERROR_BYTES_MAX).await.unwrap_or_default();
     let error: Value = serde_json::from_slice(&content).unwrap_or_default();
     let message = error["message"].as_str().map(str::to_owned);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&content).trim().to_owned());

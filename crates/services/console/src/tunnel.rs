@@ -10,7 +10,7 @@ use maru_http::{Body, Handler};
 use maru_task::Scope;
 use serde_json::Value;
 
-use crate::answer::{self, Refusal};
+use crate::answer::Refusal;
 use crate::socket::Upgrade;
 use crate::telemetry::Counted;
 
@@ -47,8 +47,8 @@ pub(crate) async fn open(
     drop(scope.spawn_until_cancelled("tunnel", connection.with_upgrades()));
     let response = sender.send_request(request).await.map_err(lost)?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let (status, body) = (response.status(), response.into_body().map_err(Into::into).boxed_unsync());
-        let content = answer::read(body, ERROR_BYTES_MAX).await.unwrap_or_default();
+        let (status, body) = (response.status(), response.into_body());
+        let content = maru_http::collect_limited(body, ERROR_BYTES_MAX).await.unwrap_or_default();
         let error: Value = serde_json::from_slice(&content).unwrap_or_default();
         let message = error["message"].as_str().map(str::to_owned);
         let message = message.unwrap_or_else(|| String::from_utf8_lossy(&content).into_owned());
