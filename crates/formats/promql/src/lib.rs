@@ -6,6 +6,7 @@
 
 mod engine;
 mod language;
+mod notation;
 mod source;
 
 pub use engine::{
@@ -18,5 +19,8 @@ pub use language::{
     Grouping, MatrixSelector, NumberLiteral, Parentheses, ParseError, ParseErrors, ParseOptions, Span, StringLiteral,
     Subquery, Type, Unary, UnaryOperator, VectorMatching, VectorSelector, complete, format_duration, format_matcher,
     format_number, parse, parse_duration, parse_selector, pretty, quote, to_json,
+};
+pub use notation::{
+    NotationError, SeriesValues, WrittenValue, parse_metric, parse_series, parse_value, parse_written_series,
 };
 pub use source::{Range, Samples, Selection, Series, Source, SourceError};

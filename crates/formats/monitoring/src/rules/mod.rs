@@ -1,13 +1,11 @@
 //! Rule files and the files that test them.
 
 mod file;
-mod notation;
 mod place;
 mod template;
 mod unit_test;
 
 pub use file::{Group, Rule, RuleFile, RuleKind, read_groups, read_rules, read_rules_with};
-pub use notation::{NotationError, SeriesValues, parse_series, parse_value};
 pub use template::{
     RuleText, TemplateData, TemplateQuery, TemplateWorld, expand_all, functions, humanize, humanize_duration,
     table_link,

@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use maru_prom::Labels;
-use maru_promql::{Expression, ParseOptions, SampleValue, parse};
+use maru_promql::{Expression, ParseOptions, SampleValue, SeriesValues, parse, parse_series, parse_value};
 use maru_yaml::{Cursor, Document, ParseLimits, Position, Problem};
 
 use super::file::duration;
-use super::notation::{SeriesValues, parse_series, parse_value};
 
 /// The time between two evaluations when the file says none.
 const EVALUATION_INTERVAL: Duration = Duration::from_secs(60);

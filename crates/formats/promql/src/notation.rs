@@ -1,11 +1,12 @@
 //! Series in one line: `up{job="api"} 1 1+2x5 _ stale {{schema:0 sum:1}}`, as tests of rules write them.
 //!
-//! Source: Prometheus 3 documentation, "Unit testing for rules", series notation.
+//! Source: Prometheus 3 documentation, "Unit testing for rules", series notation; the scripts of promqltest write the same.
 
 use std::sync::Arc;
 
 use maru_prom::{Histogram, Labels, METRIC_NAME, ResetHint, Span, stale_marker};
-use maru_promql::SampleValue;
+
+use crate::SampleValue;
 
 /// How many values one line may expand to.
 const VALUES_MAX: usize = 1_000_000;
@@ -18,15 +19,43 @@ pub struct NotationError(String);
 /// A series and its values, one for each step; `None` where there is no sample.
 pub type SeriesValues = (Labels, Vec<Option<SampleValue>>);
 
+/// A value as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenValue {
+    /// `None` where there is no sample.
+    pub value: Option<SampleValue>,
+    /// Whether the notation of a histogram says what its reset hint is.
+    pub says_hint: bool,
+}
+
 /// Reads a series with its values.
 ///
 /// # Errors
 /// When the text is no series, or expands to more than a million values.
 pub fn parse_series(text: &str) -> Result<SeriesValues, NotationError> {
+    let (labels, values) = parse_written_series(text)?;
+    Ok((labels, values.into_iter().map(|written| written.value).collect()))
+}
+
+/// As [`parse_series`], and tells what of each value was written.
+///
+/// # Errors
+/// As [`parse_series`].
+pub fn parse_written_series(text: &str) -> Result<(Labels, Vec<WrittenValue>), NotationError> {
     let mut cursor = Cursor { rest: text };
     let labels = cursor.metric()?;
     let values = cursor.values()?;
     Ok((labels, values))
+}
+
+/// Reads the labels that a text begins with; returns what follows them.
+///
+/// # Errors
+/// When it does not begin with a series.
+pub fn parse_metric(text: &str) -> Result<(Labels, &str), NotationError> {
+    let mut cursor = Cursor { rest: text };
+    let labels = cursor.metric()?;
+    Ok((labels, cursor.rest))
 }
 
 /// Reads one value: a number or a histogram in double braces.
@@ -35,7 +64,7 @@ pub fn parse_series(text: &str) -> Result<SeriesValues, NotationError> {
 /// When the text is neither.
 pub fn parse_value(text: &str) -> Result<SampleValue, NotationError> {
     let mut values = Cursor { rest: text }.values()?;
-    match (values.pop().flatten(), values.is_empty()) {
+    match (values.pop().and_then(|written| written.value), values.is_empty()) {
         (Some(value), true) => Ok(value),
         _ => Err(NotationError(format!("{text:?} is not one value"))),
     }
@@ -205,7 +234,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn values(&mut self) -> Result<Vec<Option<SampleValue>>, NotationError> {
+    fn values(&mut self) -> Result<Vec<WrittenValue>, NotationError> {
         let mut values = Vec::new();
         loop {
             self.spaces();
@@ -214,7 +243,7 @@ impl<'a> Cursor<'a> {
             }
             if self.eat("_") {
                 let times = if self.eat("x") { self.times()? } else { 1 };
-                values.resize(values.len() + times, None);
+                values.resize(values.len() + times, WrittenValue { value: None, says_hint: false });
             } else if self.rest.starts_with("{{") {
                 self.histograms(&mut values)?;
             } else {
@@ -229,20 +258,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn floats(&mut self, values: &mut Vec<Option<SampleValue>>) -> Result<(), NotationError> {
+    fn floats(&mut self, values: &mut Vec<WrittenValue>) -> Result<(), NotationError> {
         let mut value = if self.eat("stale") { stale_marker() } else { self.signed_number()? };
         let step = if self.rest.starts_with(['+', '-']) { Some(self.signed_number()?) } else { None };
         let times = if self.eat("x") { self.times()? } else { 0 };
         for _ in 0..=times {
-            values.push(Some(SampleValue::Float(value)));
+            values.push(WrittenValue { value: Some(SampleValue::Float(value)), says_hint: false });
             // A marker stays one only when nothing is added.
             value = step.map_or(value, |step| value + step);
         }
         Ok(())
     }
 
-    fn histograms(&mut self, values: &mut Vec<Option<SampleValue>>) -> Result<(), NotationError> {
-        let mut current = self.histogram()?;
+    fn histograms(&mut self, values: &mut Vec<WrittenValue>) -> Result<(), NotationError> {
+        let (mut current, mut says_hint) = self.histogram()?;
         let adds = if self.eat("+") {
             Some(true)
         } else if self.eat("-") {
@@ -250,7 +279,12 @@ impl<'a> Cursor<'a> {
         } else {
             None
         };
-        let step = adds.map(|adds| self.histogram().map(|step| (adds, step))).transpose()?;
+        let mut step = None;
+        if let Some(adds) = adds {
+            let (histogram, says) = self.histogram()?;
+            says_hint = says;
+            step = Some((adds, histogram));
+        }
         let times = if self.eat("x") { self.times()? } else { 0 };
         for turn in 0..=times {
             if let (Some((adds, step)), true) = (&step, turn > 0) {
@@ -261,15 +295,16 @@ impl<'a> Cursor<'a> {
                 let combined = if *adds { current.add(step) } else { current.subtract(step) };
                 combined.map_err(|error| NotationError(error.to_string()))?;
             }
-            values.push(Some(SampleValue::Histogram(Arc::new(current.clone()))));
+            values.push(WrittenValue { value: Some(SampleValue::Histogram(Arc::new(current.clone()))), says_hint });
         }
         Ok(())
     }
 
-    fn histogram(&mut self) -> Result<Histogram, NotationError> {
+    /// Reads a histogram; tells whether it says its reset hint.
+    fn histogram(&mut self) -> Result<(Histogram, bool), NotationError> {
         self.need("{{")?;
         let mut histogram = Histogram::empty(0);
-        let (mut offset, mut n_offset) = (0, 0);
+        let (mut offset, mut n_offset, mut says_hint) = (0, 0, false);
         loop {
             self.spaces();
             if self.eat("}}") {
@@ -288,7 +323,10 @@ impl<'a> Cursor<'a> {
                 "buckets" => histogram.positive_buckets = self.list()?,
                 "n_buckets" => histogram.negative_buckets = self.list()?,
                 "custom_values" => histogram.custom_values = self.list()?,
-                "counter_reset_hint" => histogram.reset_hint = self.reset_hint()?,
+                "counter_reset_hint" => {
+                    says_hint = true;
+                    histogram.reset_hint = self.reset_hint()?;
+                }
                 _ => return Err(NotationError(format!("a histogram has no field {key:?}"))),
             }
         }
@@ -298,7 +336,7 @@ impl<'a> Cursor<'a> {
         };
         histogram.positive_spans = span(offset, &histogram.positive_buckets);
         histogram.negative_spans = span(n_offset, &histogram.negative_buckets);
-        Ok(histogram)
+        Ok((histogram, says_hint))
     }
 
     fn reset_hint(&mut self) -> Result<ResetHint, NotationError> {
@@ -352,6 +390,7 @@ mod tests {
             floats("m 1x2 _ _x2 2+3x2 5-1x1"),
             [some(1.0), some(1.0), some(1.0), None, None, None, some(2.0), some(5.0), some(8.0), some(5.0), some(4.0)]
         );
+        assert_eq!(floats("m Inf -Inf inf"), [f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY].map(Some));
         assert!(floats("m stale")[0].is_some_and(maru_prom::is_stale_marker));
         assert!(parse_series("m 1 2y").is_err());
         assert!(parse_series("m 1x99999999").unwrap_err().to_string().contains("limit"));
@@ -364,6 +403,8 @@ mod tests {
         assert_eq!(labels("m{a=\"b\", c='d'} 1"), Labels::from_pairs([("__name__", "m"), ("a", "b"), ("c", "d")]));
         assert_eq!(labels("{\"a.b\", \"x y\"=`z`} 1"), Labels::from_pairs([("__name__", "a.b"), ("x y", "z")]));
         assert_eq!(labels("{} 1"), Labels::empty());
+        assert_eq!(labels("m {{}}"), Labels::from_pairs([("__name__", "m")]));
+        assert_eq!(parse_metric("m{a=\"b\"}@st 1").unwrap().1, "@st 1");
         assert!(parse_series("m{a=\"b} 1").unwrap_err().to_string().contains("end of a quoted text"));
     }
 
