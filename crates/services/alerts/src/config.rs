@@ -109,13 +109,13 @@ fn load_with(text: &str, files: &Files<'_>) -> Result<Loaded, Vec<String>> {
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let mut library = DEFAULT_TEMPLATES.clone();
     let mut problems = Vec::new();
+    let mut warnings = config.warnings.clone();
     for pattern in &config.templates {
-        add_templates(&mut library, files, pattern, &mut problems);
+        add_templates(&mut library, files, pattern, (&mut problems, &mut warnings));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let warnings = config.warnings.clone();
     let zones = zones(&config);
     Ok(Loaded { plan: Plan::new(config, crate::mask::masked(text), library, zones), warnings })
 }
@@ -126,7 +126,12 @@ fn zones(config: &AlertmanagerConfig) -> BTreeMap<String, jiff::tz::TimeZone> {
     names.filter_map(|name| zone(name).map(|zone| (name.to_owned(), zone))).collect()
 }
 
-fn add_templates(library: &mut Library, files: &Files<'_>, pattern: &str, problems: &mut Vec<String>) {
+fn add_templates(
+    library: &mut Library,
+    files: &Files<'_>,
+    pattern: &str,
+    (problems, warnings): (&mut Vec<String>, &mut Vec<String>),
+) {
     let known = functions(Timestamp::UNIX_EPOCH);
     let found = match files {
         Files::Folder(directory) => matching(&directory.join(pattern))
@@ -144,6 +149,9 @@ fn add_templates(library: &mut Library, files: &Files<'_>, pattern: &str, proble
             return;
         }
     };
+    if found.is_empty() {
+        warnings.push(format!("templates \"{pattern}\": there is no such file"));
+    }
     for (place, text) in found {
         let name = place.rsplit('/').next().unwrap_or(&place);
         let text = match text {
@@ -168,19 +176,19 @@ fn expression(pattern: &str) -> Result<regex::Regex, String> {
     regex::Regex::new(&format!("^{expression}$")).map_err(|error| error.to_string())
 }
 
-/// Returns the files of a path whose last part may have `*` in it.
+/// Returns the files of a path whose last part may have `*` in it. A file or a folder that is not there is no fault: packages name
+/// folders for templates that nobody has made yet.
 fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
     let pattern = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !pattern.contains(['*', '?']) {
-        return if path.is_file() {
-            Ok(vec![path.to_owned()])
-        } else {
-            Err(format!("there is no file \"{}\"", path.display()))
-        };
+        return Ok(if path.is_file() { vec![path.to_owned()] } else { Vec::new() });
     }
     let expression = expression(&pattern)?;
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    let entries = std::fs::read_dir(directory);
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries,
+    };
     let entries = entries.map_err(|error| format!("cannot read \"{}\": {error}", directory.display()))?;
     let mut found: Vec<PathBuf> = entries
         .flatten()
@@ -197,4 +205,24 @@ fn read(path: &Path) -> Result<String, String> {
         return Err(format!("\"{}\" has more than {FILE_BYTES_MAX} bytes", path.display()));
     }
     std::fs::read_to_string(path).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_that_are_not_there_are_told_and_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.tmpl"), "{{ define \"a\" }}x{{ end }}").unwrap();
+        let load = |templates: &str| {
+            let text = format!("route: {{receiver: r}}\nreceivers: [{{name: r}}]\ntemplates: [{templates}]\n");
+            load_text(&text, folder.path()).map(|loaded| loaded.warnings)
+        };
+        assert_eq!(load("'*.tmpl'"), Ok(Vec::new()));
+        for missing in ["nowhere/*.tmpl", "b.tmpl", "b*.tmpl"] {
+            let told = format!("templates \"{missing}\": there is no such file");
+            assert_eq!(load(&format!("'{missing}', a.tmpl")), Ok(vec![told]));
+        }
+    }
 }

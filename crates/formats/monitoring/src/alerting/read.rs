@@ -79,7 +79,7 @@ pub fn read_alertmanager(text: &str, checks: Checks<'_>) -> Result<AlertmanagerC
         inhibit_rules.push(read_inhibit_rule(&item, &mut warnings));
     }
     let templates = top.field("templates").strings();
-    top.unsupported(&["tracing"], "");
+    top.unsupported(&["tracing", "event_recorder"], "");
     top.finish();
     drop(names);
     let problems = document.problems();
@@ -177,6 +177,7 @@ fn read_route(of: &Cursor<'_>, above: &Route, names: &Names<'_>, warnings: &mut 
         route.group_by = if route.group_by_all { Vec::new() } else { labels };
     }
     route.matchers = read_matchers(of, ["match", "match_re", "matchers"], warnings);
+    of.unsupported(&["labels"], "; put the words into a template");
     let continues = of.field("continue");
     route.continues = continues.boolean().unwrap_or(false);
     let time = |name: &'static str, held: &mut Duration| {
@@ -343,6 +344,7 @@ route:
     - receiver: missing
       mute_time_intervals: [never]
       matchers: ['a=~"("']
+      labels: {reason: x}
       continu: true
 receivers:
   - name: ops
@@ -369,6 +371,7 @@ time_intervals:
             "line 9, column",
             "there is no time interval \"never\"",
             "is no regular expression",
+            "line 12, column 7: route.routes[0].labels: \"labels\" is not supported",
             "did you mean \"continue\"?",
             "two of the receiver \"ops\"",
             "\"sns_configs\" is not supported",

@@ -104,6 +104,7 @@ pub(super) fn read_receiver(of: &Cursor<'_>, defaults: &Defaults, checks: Checks
     if name.is_empty() {
         of.field("name").problem("a receiver's name is not empty");
     }
+    of.unsupported(&["labels"], "; the receiver is known by its name");
     let mut integrations = Vec::new();
     for (field, read) in READERS {
         for item in of.field(field).list() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use maru_yaml::{Cursor, Document, ParseLimits, Problem};
+use maru_yaml::{Cursor, Data, Document, ParseLimits, Problem};
 use serde_json::{Map, Value, json};
 
 use super::{Budgeting, Comparison, Duration, Indicator, Objective, Target, TimeWindow, query};
@@ -30,30 +30,24 @@ const OTHER_KINDS: &[&str] =
 /// All that is wrong, with lines.
 pub fn read_documents(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let mut indicators: BTreeMap<String, Value> = BTreeMap::new();
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for (first_line, part) in split(text) {
         let document = Document::parse(&part, ParseLimits::default());
         let top = document.top();
-        top.field("apiVersion").required().one_of(&[("openslo/v1", ())]).unwrap_or_default();
-        let kind = top.field("kind").required().string().unwrap_or_default();
-        let metadata = top.field("metadata");
-        let name = metadata.field("name").required().string().unwrap_or_default();
-        let labels = read_labels(&metadata);
-        metadata.ignore(&["displayName", "annotations"]);
-        metadata.finish();
-        let spec = top.field("spec").required();
-        top.finish();
-        match kind.as_str() {
-            "SLO" => found.push((name, labels, spec.json(), first_line)),
-            "SLI" => drop(indicators.insert(name, spec.json())),
-            other if OTHER_KINDS.contains(&other) => {}
-            other => top.field("kind").problem(format!("\"{other}\" is no kind of OpenSLO 1")),
+        // A document is an object or a list of them.
+        if matches!(top.data(), Some(Data::List(_))) {
+            for item in top.list() {
+                let line = first_line + item.at().line.saturating_sub(1);
+                read_object(&item, line, &mut found);
+            }
+        } else {
+            read_object(&top, first_line, &mut found);
         }
         problems.extend(document.problems().into_iter().map(|problem| shifted(problem, first_line)));
     }
+    let Found { objectives, indicators } = found;
     let mut imports = Vec::new();
-    for (name, labels, mut spec, first_line) in found {
+    for (name, labels, mut spec, first_line) in objectives {
         inline(&mut spec, &indicators);
         if let Err(wrong) = read_spec(&spec) {
             problems.extend(wrong.into_iter().map(|mut problem| {
@@ -66,6 +60,31 @@ pub fn read_documents(text: &str) -> Result<Vec<Import>, Vec<Problem>> {
         imports.push(Import { name, labels, spec });
     }
     if problems.is_empty() { Ok(imports) } else { Err(problems) }
+}
+
+/// What a file holds: objectives with their labels and lines, and indicators by their names.
+#[derive(Default)]
+struct Found {
+    objectives: Vec<(String, BTreeMap<String, String>, Value, usize)>,
+    indicators: BTreeMap<String, Value>,
+}
+
+fn read_object(object: &Cursor<'_>, first_line: usize, found: &mut Found) {
+    object.field("apiVersion").required().one_of(&[("openslo/v1", ())]).unwrap_or_default();
+    let kind = object.field("kind").required().string().unwrap_or_default();
+    let metadata = object.field("metadata");
+    let name = metadata.field("name").required().string().unwrap_or_default();
+    let labels = read_labels(&metadata);
+    metadata.ignore(&["displayName", "annotations"]);
+    metadata.finish();
+    let spec = object.field("spec").required();
+    object.finish();
+    match kind.as_str() {
+        "SLO" => found.objectives.push((name, labels, spec.json(), first_line)),
+        "SLI" => drop(found.indicators.insert(name, spec.json())),
+        other if OTHER_KINDS.contains(&other) => {}
+        other => object.field("kind").problem(format!("\"{other}\" is no kind of OpenSLO 1")),
+    }
 }
 
 fn shifted(mut problem: Problem, lines: usize) -> Problem {
@@ -387,6 +406,9 @@ spec:
         let objective = read_spec(&imports[0].spec).unwrap();
         assert!((objective.targets[0].target - 0.999).abs() < 1e-12);
         assert_eq!(objective.targets[0].name, "all");
+        let object = |(_, part): (usize, String)| Document::parse(&part, ParseLimits::default()).top().json();
+        let list: Vec<Value> = split(FILE).into_iter().map(object).collect();
+        assert_eq!(read_documents(&json!(list).to_string()), Ok(imports), "a list is a file, too");
     }
 
     #[test]

@@ -148,6 +148,7 @@ const LACKING: &[&str] = &[
     "dockerswarm_sd_configs",
     "ec2_sd_configs",
     "ecs_sd_configs",
+    "elasticache_sd_configs",
     "eureka_sd_configs",
     "gce_sd_configs",
     "hetzner_sd_configs",
@@ -159,10 +160,12 @@ const LACKING: &[&str] = &[
     "msk_sd_configs",
     "nerve_sd_configs",
     "nomad_sd_configs",
+    "oci_sd_configs",
     "openstack_sd_configs",
     "outscale_sd_configs",
     "ovhcloud_sd_configs",
     "puppetdb_sd_configs",
+    "rds_sd_configs",
     "scaleway_sd_configs",
     "serverset_sd_configs",
     "stackit_sd_configs",
@@ -190,6 +193,9 @@ pub(super) fn read_discoveries(of: &Cursor<'_>) -> Vec<Discovery> {
 }
 
 fn read_group(item: &Cursor<'_>, index: usize) -> TargetGroup {
+    if !item.is_present() {
+        item.problem("the group is empty");
+    }
     let mut group = TargetGroup { source: index.to_string(), ..TargetGroup::default() };
     let targets = item.field("targets");
     for target in targets.list() {
@@ -300,42 +306,16 @@ fn read_kubernetes(item: &Cursor<'_>) -> Discovery {
     if api_server.is_some() && kubeconfig_file.is_some() {
         item.problem("api_server and kubeconfig_file exclude each other");
     }
+    let is_elsewhere = has_api_server || kubeconfig_file.is_some();
     let namespaces = item.field("namespaces");
     let names = namespaces.field("names").strings();
     let own_namespace = namespaces.field("own_namespace").boolean().unwrap_or_default();
+    if own_namespace && is_elsewhere {
+        namespaces
+            .problem("own_namespace is that of a pod in its own cluster; leave out api_server and kubeconfig_file");
+    }
     namespaces.finish();
-    let selectors = item.field("selectors").list().into_iter().map(|selector| {
-        let read = KubernetesSelector {
-            role: selector.field("role").required().one_of(ROLES).unwrap_or(role),
-            label: selector.field("label").string().unwrap_or_default(),
-            field: selector.field("field").string().unwrap_or_default(),
-        };
-        let fits = match role {
-            KubernetesRole::Endpoints => {
-                matches!(
-                    read.role,
-                    KubernetesRole::Endpoints | KubernetesRole::Service | KubernetesRole::Pod | KubernetesRole::Node
-                )
-            }
-            KubernetesRole::EndpointSlice => {
-                matches!(
-                    read.role,
-                    KubernetesRole::EndpointSlice
-                        | KubernetesRole::Service
-                        | KubernetesRole::Pod
-                        | KubernetesRole::Node
-                )
-            }
-            KubernetesRole::Pod => matches!(read.role, KubernetesRole::Pod | KubernetesRole::Node),
-            own => own == read.role,
-        };
-        if !fits {
-            selector.problem(format!("the role {} cannot be selected by {}", role.name(), read.role.name()));
-        }
-        selector.finish();
-        read
-    });
-    let selectors = selectors.collect();
+    let selectors = read_selectors(item, role);
     let attach = item.field("attach_metadata");
     let (attach_node, attach_namespace) =
         (attach.field("node").boolean().unwrap_or_default(), attach.field("namespace").boolean().unwrap_or_default());
@@ -356,6 +336,37 @@ fn read_kubernetes(item: &Cursor<'_>) -> Discovery {
         attach_node,
         attach_namespace,
     }))
+}
+
+fn read_selectors(of: &Cursor<'_>, role: KubernetesRole) -> Vec<KubernetesSelector> {
+    let mut selectors: Vec<KubernetesSelector> = Vec::new();
+    for selector in of.field("selectors").list() {
+        let field = selector.field("field");
+        let read = KubernetesSelector {
+            role: selector.field("role").required().one_of(ROLES).unwrap_or(role),
+            label: selector.field("label").string().unwrap_or_default(),
+            field: field.string().unwrap_or_default(),
+        };
+        let others: &[KubernetesRole] = match role {
+            KubernetesRole::Endpoints | KubernetesRole::EndpointSlice => {
+                &[KubernetesRole::Service, KubernetesRole::Pod]
+            }
+            KubernetesRole::Pod => &[KubernetesRole::Node],
+            KubernetesRole::Node | KubernetesRole::Service | KubernetesRole::Ingress => &[],
+        };
+        if role != read.role && !others.contains(&read.role) {
+            selector.problem(format!("the role {} cannot be selected by {}", role.name(), read.role.name()));
+        }
+        if selectors.iter().any(|other| other.role == read.role) {
+            selector.problem(format!("there is another selector of the role {}", read.role.name()));
+        }
+        if read.field.split(',').any(|term| !term.is_empty() && !term.contains('=')) {
+            field.problem(format!("\"{}\" is no selector of fields; write for example spec.nodeName=a", read.field));
+        }
+        selector.finish();
+        selectors.push(read);
+    }
+    selectors
 }
 
 /// Tells whether a name may be a label of older Prometheus.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use maru_prom::Labels;
 use maru_prom::exposition::{Escaping, ScrapeProtocol};
+use maru_prom::otlp::OtlpOptions;
 
 pub use discovery::{
     Discovery, DnsRecord, KubernetesDiscovery, KubernetesRole, KubernetesSelector, TargetGroup, read_target_groups,
@@ -48,6 +49,8 @@ pub struct Configuration {
     pub retention: Option<Duration>,
     /// Bytes of blocks that are kept, when said.
     pub retention_bytes: Option<u64>,
+    /// How OTLP metrics become series, when said.
+    pub otlp: Option<OtlpOptions>,
 }
 
 /// What holds for all jobs that say nothing else.

@@ -1,7 +1,10 @@
 //! Reads the file.
 
+use std::collections::HashSet;
+
 use maru_prom::Labels;
 use maru_prom::exposition::{Escaping, ScrapeProtocol};
+use maru_prom::otlp::{NameTranslation, OtlpOptions, Promotion};
 use maru_yaml::{Cursor, Document, ParseLimits, Problem};
 use serde_json::Value;
 
@@ -27,17 +30,19 @@ pub fn read_configuration(
     let tsdb = storage.field("tsdb");
     let retention = tsdb.field("retention");
     retention.unsupported(&["percentage"], "; write a size");
+    tsdb.unsupported(&["chunk_encoding"], "; each chunk takes the smallest encoding");
     tsdb.unsupported(&["stale_series_compaction_threshold"], "; series without samples leave memory by themselves");
     storage.field("exemplars").unsupported(&["max_exemplars"], "; the store keeps the newest 100,000");
     let configuration = Configuration {
-        rule_files: top.field("rule_files").strings(),
-        scrape_config_files: top.field("scrape_config_files").strings(),
+        rule_files: read_paths(&top.field("rule_files")),
+        scrape_config_files: read_paths(&top.field("scrape_config_files")),
         scrape_configs: read_jobs(&top.field("scrape_configs"), &defaults, &[]),
         alerting: read_alerting(&top.field("alerting")),
         remote_write: top.field("remote_write").list().iter().map(read_remote_write).collect(),
         out_of_order_window: duration(&tsdb.field("out_of_order_time_window")),
         retention: duration(&retention.field("time")),
         retention_bytes: retention.field("size").read(parse_size),
+        otlp: read_otlp(&top.field("otlp"), defaults.job.legacy_names),
         global: defaults.global,
     };
     retention.finish();
@@ -45,7 +50,6 @@ pub fn read_configuration(
     storage.finish();
     top.unsupported(&["remote_read"], "; the other server is queried at its own address");
     top.unsupported(&["tracing"], "; Maru traces itself");
-    top.unsupported(&["otlp"], "; OTLP metrics are translated with Prometheus' defaults");
     top.unsupported(&["runtime"], "; there is no Go runtime here");
     top.finish();
     let mut names: Vec<&str> = configuration.remote_write.iter().map(|one| one.name.as_str()).collect();
@@ -111,6 +115,73 @@ pub fn read_jobs_value(jobs: &Value, global: &Global) -> Result<Vec<ScrapeConfig
         }
     }
     Ok(jobs)
+}
+
+/// Reads paths whose last part may have `*` in it.
+fn read_paths(of: &Cursor<'_>) -> Vec<String> {
+    for item in of.list() {
+        let path = item.string().unwrap_or_default();
+        if path.split_once('*').is_some_and(|(_, rest)| rest.contains('/')) {
+            item.problem(format!("\"{path}\" has a * before its last part"));
+        }
+    }
+    of.strings()
+}
+
+/// Reads how OTLP metrics become series.
+fn read_otlp(of: &Cursor<'_>, legacy_names: bool) -> Option<OtlpOptions> {
+    if !of.is_present() {
+        return None;
+    }
+    let strategy = of.field("translation_strategy");
+    let names = strategy.read(|text| NameTranslation::of_name(text).ok_or(STRATEGIES)).unwrap_or_default();
+    if legacy_names && matches!(names, NameTranslation::NoUtf8EscapingWithSuffixes | NameTranslation::NoTranslation) {
+        strategy.problem("names are to be legacy ones, so they must be escaped");
+    }
+    let [promoted, ignored] = ["promote_resource_attributes", "ignore_resource_attributes"].map(|name| of.field(name));
+    let takes_all = of.field("promote_all_resource_attributes").boolean().unwrap_or_default();
+    if takes_all && !promoted.list().is_empty() {
+        promoted.problem("all are promoted already by promote_all_resource_attributes");
+    }
+    if !takes_all && !ignored.list().is_empty() {
+        ignored.problem("attributes are ignored only with promote_all_resource_attributes: true");
+    }
+    let promotion = if takes_all {
+        Promotion::AllBut(read_attributes(&ignored))
+    } else {
+        Promotion::Only(read_attributes(&promoted))
+    };
+    let default = OtlpOptions::default();
+    let flag = |name: &'static str| of.field(name).boolean();
+    let options = OtlpOptions {
+        names,
+        promotion,
+        keeps_identifying_attributes: flag("keep_identifying_resource_attributes").unwrap_or_default(),
+        histograms_become_native: flag("convert_histograms_to_nhcb").unwrap_or_default(),
+        promotes_scope: flag("promote_scope_metadata").unwrap_or_default(),
+        guards_underscore: flag("label_name_underscore_sanitization").unwrap_or(default.guards_underscore),
+        keeps_repeated_underscores: flag("label_name_preserve_multiple_underscores")
+            .unwrap_or(default.keeps_repeated_underscores),
+        ..default
+    };
+    of.finish();
+    Some(options)
+}
+
+const STRATEGIES: &str = "use UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, \
+                          NoUTF8EscapingWithSuffixes or NoTranslation";
+
+fn read_attributes(of: &Cursor<'_>) -> HashSet<String> {
+    let mut all = HashSet::new();
+    for item in of.list() {
+        let Some(name) = item.string().map(|name| name.trim().to_owned()) else { continue };
+        if name.is_empty() {
+            item.problem("an attribute's name is not empty");
+        } else if !all.insert(name.clone()) {
+            item.problem(format!("\"{name}\" is in the list twice"));
+        }
+    }
+    all
 }
 
 /// What jobs take over from the global part.
@@ -368,5 +439,76 @@ mod tests {
         }
         assert!(read("scrape_configs: [{job_name: a").is_err());
         assert!(read("").unwrap().scrape_configs.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let queue = |rest: &str| format!("remote_write: [{{url: 'http://a/', queue_config: {{{rest}}}}}]");
+        let kubernetes = |rest: &str| format!("scrape_configs: [{{job_name: a, kubernetes_sd_configs: [{{{rest}}}]}}]");
+        for (text, told) in [
+            ("scrape_configs: [{job_name: a, static_configs: [null]}]".to_owned(), "the group is empty"),
+            ("rule_files: ['a/*/b.yml']".to_owned(), "rule_files[0]: \"a/*/b.yml\" has a * before its last part"),
+            ("scrape_config_files: ['*/*']".to_owned(), "a * before its last part"),
+            ("storage: {tsdb: {chunk_encoding: {floats: xor}}}".to_owned(), "\"chunk_encoding\" is not supported"),
+            ("scrape_configs: [{job_name: a, oci_sd_configs: [{}]}]".to_owned(), "\"oci_sd_configs\" is not supported"),
+            (
+                kubernetes("role: pod, kubeconfig_file: k, namespaces: {own_namespace: true}"),
+                "own_namespace is that of a pod in its own cluster",
+            ),
+            (
+                kubernetes("role: pod, api_server: 'https://k:1', namespaces: {own_namespace: true}"),
+                "own_namespace is that of a pod in its own cluster",
+            ),
+            (queue("capacity: 0"), "queue_config.capacity: it must be more than 0"),
+            (queue("max_shards: 0"), "queue_config.max_shards: it must be more than 0"),
+            (queue("min_shards: 0"), "queue_config.min_shards: it must be more than 0"),
+            (queue("max_samples_per_send: 0"), "queue_config.max_samples_per_send: it must be more than 0"),
+            (queue("min_backoff: 6s"), "min_backoff is more than max_backoff"),
+            (kubernetes("role: endpoints, selectors: [{role: node}]"), "endpoints cannot be selected by node"),
+            (
+                kubernetes("role: pod, selectors: [{role: pod, label: a=b}, {role: pod}]"),
+                "another selector of the role pod",
+            ),
+            (kubernetes("role: pod, selectors: [{role: pod, field: spec.a}]"), "\"spec.a\" is no selector of fields"),
+        ] {
+            let problems = read(&text).unwrap_err().join("\n");
+            assert!(problems.contains(told), "{text}\n{problems}");
+        }
+        let selectors = "role: endpoints, selectors: [{role: pod, field: 'a=b,c!=d'}, {role: service, label: x}]";
+        assert!(read(&kubernetes(selectors)).is_ok());
+    }
+
+    #[test]
+    fn otlp_is_read_and_checked() {
+        assert_eq!(read("global: {}").unwrap().otlp, None);
+        assert_eq!(read("otlp: {}").unwrap().otlp, Some(OtlpOptions::default()));
+        let all = "otlp:\n  translation_strategy: NoUTF8EscapingWithSuffixes\n  promote_all_resource_attributes: true\n  \
+                   ignore_resource_attributes: [' a.b ', c]\n  keep_identifying_resource_attributes: true\n  \
+                   convert_histograms_to_nhcb: true\n  promote_scope_metadata: true\n  \
+                   label_name_underscore_sanitization: false\n  label_name_preserve_multiple_underscores: false\n";
+        let options = OtlpOptions {
+            names: NameTranslation::NoUtf8EscapingWithSuffixes,
+            promotion: Promotion::AllBut(["a.b".to_owned(), "c".to_owned()].into()),
+            keeps_identifying_attributes: true,
+            histograms_become_native: true,
+            promotes_scope: true,
+            guards_underscore: false,
+            keeps_repeated_underscores: false,
+            ..OtlpOptions::default()
+        };
+        assert_eq!(read(all).unwrap().otlp, Some(options));
+        for (text, told) in [
+            ("{translation_strategy: Other}", "use UnderscoreEscapingWithSuffixes"),
+            ("{promote_resource_attributes: [a, '']}", "an attribute's name is not empty"),
+            ("{promote_resource_attributes: [a, ' a']}", "\"a\" is in the list twice"),
+            ("{promote_all_resource_attributes: true, promote_resource_attributes: [a]}", "all are promoted already"),
+            ("{ignore_resource_attributes: [a]}", "only with promote_all_resource_attributes: true"),
+            ("{promote_scope: true}", "there is no field \"promote_scope\""),
+        ] {
+            let problems = read(&format!("otlp: {text}")).unwrap_err().join("\n");
+            assert!(problems.contains(told), "{text}\n{problems}");
+        }
+        let legacy = "global: {metric_name_validation_scheme: legacy}\notlp: {translation_strategy: NoTranslation}";
+        assert!(read(legacy).unwrap_err()[0].contains("they must be escaped"));
     }
 }

@@ -118,10 +118,10 @@ pub(super) fn read_remote_write(item: &Cursor<'_>) -> RemoteWrite {
 fn read_queue(of: &Cursor<'_>) -> Queue {
     let default = Queue::default();
     let queue = Queue {
-        capacity: limit(&of.field("capacity")).unwrap_or(default.capacity),
-        shards_max: limit(&of.field("max_shards")).unwrap_or(default.shards_max),
-        shards_min: limit(&of.field("min_shards")).unwrap_or(default.shards_min),
-        samples_per_send_max: limit(&of.field("max_samples_per_send")).unwrap_or(default.samples_per_send_max),
+        capacity: at_least_one(&of.field("capacity")).unwrap_or(default.capacity),
+        shards_max: at_least_one(&of.field("max_shards")).unwrap_or(default.shards_max),
+        shards_min: at_least_one(&of.field("min_shards")).unwrap_or(default.shards_min),
+        samples_per_send_max: at_least_one(&of.field("max_samples_per_send")).unwrap_or(default.samples_per_send_max),
         batch_send_deadline: duration_or(&of.field("batch_send_deadline"), default.batch_send_deadline),
         backoff_min: duration_or(&of.field("min_backoff"), default.backoff_min),
         backoff_max: duration_or(&of.field("max_backoff"), default.backoff_max),
@@ -131,8 +131,19 @@ fn read_queue(of: &Cursor<'_>) -> Queue {
     if queue.shards_min > queue.shards_max {
         of.problem("min_shards is more than max_shards");
     }
+    if queue.backoff_min > queue.backoff_max {
+        of.problem("min_backoff is more than max_backoff");
+    }
     of.finish();
     queue
+}
+
+fn at_least_one(of: &Cursor<'_>) -> Option<usize> {
+    let count = of.count()?;
+    if count == 0 {
+        of.problem("it must be more than 0");
+    }
+    usize::try_from(count).ok()
 }
 
 /// Where alerts go.

@@ -42,7 +42,7 @@ impl Promotion {
 }
 
 /// How requests are translated; the default is Prometheus' own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtlpOptions {
     /// How names are made.
     pub names: NameTranslation,
