@@ -230,6 +230,13 @@ async fn hostile_targets_harm_nobody() {
     let lie =
         format!("HTTP/1.1 200 OK\r\ncontent-type: {TEXT}\r\nconnection: close\r\ncontent-length: 1000\r\n\r\na 1\n");
     let many: String = (0..100).map(|number| format!("many{{n=\"{number}\"}} 1\n")).collect();
+    // More than it says: what follows must not become the next answer.
+    target.set(
+        "/more",
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {TEXT}\r\ncontent-length: 4\r\n\r\na 1\nHTTP/1.1 200 OK\r\n\r\nforged 1\n"
+        ),
+    );
     target.set("/hang", hang);
     target.set("/endless", b"endless ".as_slice());
     target.set("/lie", lie);
@@ -252,6 +259,7 @@ async fn hostile_targets_harm_nobody() {
         ("hang", "deadline", ""),
         ("endless", "body size limit exceeded", ""),
         ("lie", "broke off", ""),
+        ("more", "", ""),
         ("html", "unsupported Content-Type \"text/html\"", ""),
         ("blank", "blank Content-Type", ""),
         ("twice", "", ""),
@@ -274,6 +282,9 @@ async fn hostile_targets_harm_nobody() {
     }
     assert_eq!(running.now("twice").await.as_deref(), Some("1"));
     assert_eq!(running.now("count(many)").await, None);
+    running.wait_for("count_over_time(up{job=\"more\"}[1h]) >= bool 4", "1").await;
+    running.wait_for("min_over_time(up{job=\"more\"}[1h])", "1").await;
+    assert_eq!(running.now("forged").await, None);
     running.stop().await;
     target.scope.shutdown(Duration::from_secs(60)).await.unwrap();
 }
@@ -314,6 +325,53 @@ async fn a_wrong_configuration_changes_nothing_and_tells_all() {
     let steps =
         running.data("/api/v1/targets/relabel_steps", &[("scrapePool", "f"), ("labels", "{\"a\":\"b\"}")]).await;
     assert_eq!(steps["steps"], json!([]));
+    running.stop().await;
+    target.scope.shutdown(Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_discovery_that_flaps_neither_doubles_nor_loses_a_target() {
+    let target = Target::start().await;
+    target.show("/metrics", TEXT, b"stays 1\n");
+    let listed = format!("[{{\"targets\":[\"{}\"]}}]", target.address);
+    target.show("/sd", "application/json", listed.as_bytes());
+    let running = scraping(&format!(
+        "scrape_configs:\n- {{job_name: h, scrape_interval: 500ms, scrape_timeout: 500ms, http_sd_configs: [{{url: 'http://{}/sd', \
+         refresh_interval: 100ms}}]}}\n",
+        target.address
+    ))
+    .await;
+    running.wait_for("stays", "1").await;
+    let listings = || target.asked.lock().unwrap().iter().filter(|head| head.contains("GET /sd")).count();
+    // There, gone, twice, wrong, refused, there again: each is looked at.
+    let twice = format!("[{{\"targets\":[\"{0}\",\"{0}\"]}},{{\"targets\":[\"{0}\"]}}]", target.address);
+    for _ in 0..4 {
+        for (kind, body) in [
+            ("application/json", "[]"),
+            ("application/json", twice.as_str()),
+            ("application/json", "[{"),
+            ("text/html", "<html>"),
+            ("application/json", listed.as_str()),
+        ] {
+            target.show("/sd", kind, body.as_bytes());
+            let before = listings();
+            wait_until(Duration::from_secs(60), "another listing", || async { listings() > before + 1 }).await;
+        }
+    }
+    let targets = running.data("/api/v1/targets", &[]).await;
+    assert_eq!(targets["activeTargets"].as_array().unwrap().len(), 1, "{targets}");
+    // One loop is left: about two scrapes a second, and none that another one's samples refuse.
+    let scrapes = || target.asked.lock().unwrap().iter().filter(|head| head.contains("GET /metrics")).count();
+    let (before, begun) = (scrapes(), tokio::time::Instant::now());
+    wait_until(Duration::from_secs(60), "ten scrapes", || async { scrapes() >= before + 10 }).await;
+    assert!(begun.elapsed() > Duration::from_secs(4), "{:?}", begun.elapsed());
+    running.wait_for("up", "1").await;
+    running.wait_for("stays", "1").await;
+    // A list that cannot be read any more keeps what it said last.
+    target.set("/sd", "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n");
+    let before = listings();
+    wait_until(Duration::from_secs(60), "more listings", || async { listings() > before + 3 }).await;
+    assert_eq!(running.data("/api/v1/targets", &[]).await["activeTargets"].as_array().unwrap().len(), 1);
     running.stop().await;
     target.scope.shutdown(Duration::from_secs(60)).await.unwrap();
 }

@@ -367,7 +367,7 @@ async fn requests_are_as_the_specifications_say() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_are_retried_and_refusals_are_not() {
     let receiver = Receiver::start().await;
-    let sender = sender(&receiver, &format!("  remote_timeout: 500ms\n{QUICK}")).await;
+    let sender = sender(&receiver, &format!("  remote_timeout: 5s\n{QUICK}")).await;
     let status = |status| Answer::Status(status, "");
     // Each is tried until it works, with the same bytes.
     receiver.answer(&[
@@ -537,7 +537,7 @@ async fn a_kill_under_full_sending_loses_nothing_and_sends_little_twice() {
     let folder = TempDir::new();
     let receiver = Receiver::start().await;
     let configuration = format!(
-        "remote_write:\n- url: {}\n  remote_timeout: 1s\n  queue_config: {{batch_send_deadline: 50ms, min_backoff: 20ms, \
+        "remote_write:\n- url: {}\n  remote_timeout: 10s\n  queue_config: {{batch_send_deadline: 50ms, min_backoff: 20ms, \
          max_backoff: 100ms, max_samples_per_send: 50}}\n",
         receiver.url
     );

@@ -6,14 +6,18 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use maru_prom::Labels;
 use maru_series::{Follower, SeriesRef, SeriesStore, Taken};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Samples that wait in memory; of more only the times are kept, and the samples are read from the store later.
 const WAITING_MAX: usize = 200_000;
+/// What waits longer in memory is read from the store later: a series may be forgotten by its number, not by its samples.
+const WAITING_TIME_MAX: Duration = Duration::from_mins(10);
 /// The note is this much older than need be while samples come: those that are a little late do not change it.
 const SLACK_MS: i64 = 2000;
 
@@ -87,6 +91,8 @@ pub(super) struct Feed {
 struct State {
     waiting: VecDeque<Arc<Taken>>,
     waiting_samples: usize,
+    /// Since when something waits without a pause.
+    waiting_since: Instant,
     /// What did not fit, before `waiting`.
     over: BTreeMap<SeriesRef, Span>,
     behind: Behind,
@@ -131,6 +137,7 @@ impl Feed {
         let state = State {
             waiting: VecDeque::new(),
             waiting_samples: 0,
+            waiting_since: Instant::now(),
             over: BTreeMap::new(),
             behind: Behind::default(),
             sending_ms: None,
@@ -174,6 +181,7 @@ impl Feed {
             batches.push(taken);
         }
         state.waiting_samples = state.waiting_samples.saturating_sub(samples);
+        state.waiting_since = Instant::now();
         state.sending_ms = batches.iter().flat_map(|taken| taken.times().map(|(_, at)| at)).min();
         if batches.is_empty() { Next::Nothing } else { Next::Fresh(batches) }
     }
@@ -189,10 +197,14 @@ impl Feed {
         }
     }
 
-    /// The server takes nothing for long: nothing waits in memory that can be read again.
+    /// The server takes nothing: when that goes on for long, nothing waits in memory that can be read again.
     pub(super) fn settle(&self, store: &SeriesStore) {
-        self.state().fold();
-        self.name(store);
+        let mut state = self.state();
+        if state.waiting_since.elapsed() > WAITING_TIME_MAX {
+            state.fold();
+            drop(state);
+            self.name(store);
+        }
     }
 
     /// Returns how many batches wait.
@@ -242,6 +254,9 @@ impl Follower for Feed {
         {
             state.noted_ms = oldest_ms.saturating_sub(1);
             write(&self.file, state.noted_ms);
+        }
+        if state.waiting.is_empty() {
+            state.waiting_since = Instant::now();
         }
         state.waiting_samples += taken.len();
         state.waiting.push_back(Arc::clone(taken));
