@@ -13,6 +13,7 @@ use crate::answer::Sink;
 use crate::fault::Fault;
 use crate::lookups::select_fault;
 use crate::metrics::State;
+use crate::read::with_external;
 use crate::request::Parameters;
 use crate::selectors;
 
@@ -71,6 +72,7 @@ fn newest(state: &State, parameters: &Parameters, cancel: &Cancel) -> Result<Vec
     // The look-back does not reach its far end.
     let range = TimeRange { start_ms: now_ms - state.engine.options().lookback_ms + 1, end_ms: now_ms };
     let hints = SelectHints { series_max: Some(state.limits.query_series_max), ..SelectHints::default() };
+    let external = state.external_labels();
     let (mut lines, mut samples) = (Vec::new(), Samples::default());
     for matchers in selectors::read(parameters)? {
         for series in state.store.select(&matchers, range, &hints).map_err(select_fault)? {
@@ -91,7 +93,7 @@ fn newest(state: &State, parameters: &Parameters, cancel: &Cancel) -> Result<Vec
                 }
                 _ => None,
             };
-            let labels = series.labels().clone();
+            let labels = with_external(series.labels(), &external);
             lines.extend(line.map(|(timestamp_ms, value)| Newest { labels, timestamp_ms, value }));
         }
     }

@@ -81,6 +81,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// Returns the labels of all that leaves this server.
+    pub(crate) fn external_labels(&self) -> Labels {
+        self.collector.configurations().borrow().global.external_labels.clone()
+    }
+
     /// Returns the time in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now().as_millisecond()

@@ -85,18 +85,22 @@ fn forms(parts: &Parts) -> Result<(Form, Packing), Fault> {
     Ok((form, packing))
 }
 
-/// Returns how the request is translated: as the server's options say, unless the address says how histograms with bounds are kept.
+/// Returns how the request is translated: as the configuration file says, else as the server's options say, unless the address says
+/// how histograms with bounds are kept.
 fn options(state: &State, parts: &Parts) -> Result<Arc<OtlpOptions>, Fault> {
     let parameters = Parameters::of_address(parts)?;
+    let of_file = state.collector.configurations().borrow().otlp.clone();
+    let lookback_ms = state.otlp.lookback_ms;
+    let base = of_file.map_or_else(|| Arc::clone(&state.otlp), |file| Arc::new(OtlpOptions { lookback_ms, ..file }));
     let becomes_native = match parameters.get(HISTOGRAMS) {
-        None => return Ok(Arc::clone(&state.otlp)),
+        None => return Ok(base),
         Some("native") => true,
         Some("classic") => false,
         Some(other) => {
             return Err(Fault::parameter(HISTOGRAMS, format!("{other:?} is unknown; say \"native\" or \"classic\"")));
         }
     };
-    Ok(Arc::new(OtlpOptions { histograms_become_native: becomes_native, ..OtlpOptions::clone(&state.otlp) }))
+    Ok(Arc::new(OtlpOptions { histograms_become_native: becomes_native, ..OtlpOptions::clone(&base) }))
 }
 
 async fn take(

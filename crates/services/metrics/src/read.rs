@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use maru_prom::remote_read::{ReadQuery, ReadRequest, ReadSeries, ResponseType, SamplesResponse, chunked_series};
-use maru_prom::snappy;
+use maru_prom::{Labels, Matcher, MatcherOperator, snappy};
 use maru_promql::{Cancel, Samples};
 use maru_series::{SelectHints, SelectedSeries, TimeRange};
 
@@ -35,7 +35,30 @@ pub(crate) fn remote_read(state: &State, body: &Bytes, sink: &mut Sink, cancel: 
     }
 }
 
-fn select(state: &State, query: &ReadQuery) -> Result<Vec<SelectedSeries>, Fault> {
+/// Returns labels as they leave this server: with those of `external` that they have no others for.
+pub(crate) fn with_external(labels: &Labels, external: &Labels) -> Labels {
+    if external.is_empty() {
+        return labels.clone();
+    }
+    let mut builder = labels.to_builder();
+    for (name, value) in external.iter().filter(|(name, _)| labels.get(name).is_none()) {
+        builder.set(name, value);
+    }
+    builder.build()
+}
+
+/// Returns matchers as the store knows series: a reader asks for our own external labels, which no series has.
+fn without_external(matchers: &[Matcher], external: &Labels) -> Vec<Matcher> {
+    let stored = |matcher: &Matcher| {
+        let is_ours = matcher.operator() == MatcherOperator::Equal
+            && external.get(matcher.name()).is_some_and(|value| value == matcher.value());
+        let absent = if is_ours { Matcher::new(matcher.name(), MatcherOperator::Equal, "").ok() } else { None };
+        absent.unwrap_or_else(|| matcher.clone())
+    };
+    matchers.iter().map(stored).collect()
+}
+
+fn select(state: &State, query: &ReadQuery, external: &Labels) -> Result<Vec<SelectedSeries>, Fault> {
     let hints = query.hints.clone().unwrap_or_default();
     let hints = SelectHints {
         step_ms: hints.step_ms,
@@ -46,7 +69,7 @@ fn select(state: &State, query: &ReadQuery) -> Result<Vec<SelectedSeries>, Fault
         allows_downsampled: false,
     };
     let range = TimeRange { start_ms: query.start_ms, end_ms: query.end_ms };
-    state.store.select(&query.matchers, range, &hints).map_err(select_fault)
+    state.store.select(&without_external(&query.matchers, external), range, &hints).map_err(select_fault)
 }
 
 fn read(series: &SelectedSeries, into: &mut Samples) -> Result<(), Fault> {
@@ -54,21 +77,17 @@ fn read(series: &SelectedSeries, into: &mut Samples) -> Result<(), Fault> {
     series.read(&mut into.timestamps, &mut into.values, &mut into.histograms).map_err(select_fault)
 }
 
-fn parts<'a>(series: &'a SelectedSeries, samples: &'a Samples) -> ReadSeries<'a> {
-    ReadSeries {
-        labels: series.labels(),
-        timestamps: &samples.timestamps,
-        values: &samples.values,
-        histograms: &samples.histograms,
-    }
+fn parts<'a>(labels: &'a Labels, samples: &'a Samples) -> ReadSeries<'a> {
+    ReadSeries { labels, timestamps: &samples.timestamps, values: &samples.values, histograms: &samples.histograms }
 }
 
 fn samples(state: &State, request: &ReadRequest, sink: &mut Sink, cancel: &Cancel) -> Result<(), Fault> {
     let mut response = SamplesResponse::new();
     let mut buffer = Samples::default();
     let mut count = 0_usize;
+    let external = state.external_labels();
     for query in &request.queries {
-        for series in select(state, query)? {
+        for series in select(state, query, &external)? {
             if cancel.is_cancelled() {
                 return Err(Fault::Canceled("the read was given up".to_owned()));
             }
@@ -81,7 +100,7 @@ fn samples(state: &State, request: &ReadRequest, sink: &mut Sink, cancel: &Cance
                 )));
             }
             if !buffer.is_empty() {
-                response.series(&parts(&series, &buffer));
+                response.series(&parts(&with_external(series.labels(), &external), &buffer));
             }
         }
         response.end_query();
@@ -92,13 +111,15 @@ fn samples(state: &State, request: &ReadRequest, sink: &mut Sink, cancel: &Cance
 
 fn chunks(state: &State, request: &ReadRequest, sink: &mut Sink, cancel: &Cancel) -> Result<(), Fault> {
     let mut buffer = Samples::default();
+    let external = state.external_labels();
     for (index, query) in request.queries.iter().enumerate() {
-        for series in select(state, query)? {
+        for series in select(state, query, &external)? {
             if cancel.is_cancelled() {
                 return Err(Fault::Canceled("the read was given up".to_owned()));
             }
             read(&series, &mut buffer)?;
-            chunked_series(index, &parts(&series, &buffer), state.limits.read_frame_bytes_max, sink.buffer());
+            let labels = with_external(series.labels(), &external);
+            chunked_series(index, &parts(&labels, &buffer), state.limits.read_frame_bytes_max, sink.buffer());
             if sink.checkpoint().is_err() {
                 return Ok(());
             }

@@ -53,7 +53,7 @@ impl Collector {
                 }));
             }
         }
-        let wants = |kind: &str| state.is_empty() || state == "any" || state == kind;
+        let wants = |kind: &str| state.is_empty() || [kind, "any"].iter().any(|word| state.eq_ignore_ascii_case(word));
         json!({
             "activeTargets": if wants("active") { active } else { Vec::new() },
             "droppedTargets": if wants("dropped") { dropped } else { Vec::new() },

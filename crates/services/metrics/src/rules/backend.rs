@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use maru_prom::{Labels, Matcher, MatcherOperator, is_stale_marker, stale_marker};
+use maru_prom::{Histogram, Labels, Matcher, MatcherOperator, is_stale_marker, stale_marker};
 use maru_promql::{
     Answer, Engine, EngineOptions, Evaluation, Expression, MemorySource, Sample, SampleRow, SampleValue, Samples,
     Selection, Series, Source, SourceError, Stopwatch, Value,
@@ -188,8 +188,11 @@ fn told(error: &dyn std::error::Error) -> String {
 #[derive(Debug)]
 pub(crate) struct MemoryBackend {
     engine: Engine,
-    source: RwLock<(MemorySource, HashMap<Labels, i64>)>,
+    source: RwLock<(MemorySource, HashMap<Labels, Newest>)>,
 }
+
+/// The newest sample of a series: when it was, and the histogram that it is.
+type Newest = (i64, Option<Arc<Histogram>>);
 
 impl MemoryBackend {
     pub(crate) fn new(options: EngineOptions) -> Arc<Self> {
@@ -209,15 +212,18 @@ impl Backend for MemoryBackend {
         let mut refused = None;
         for (labels, at_ms, value) in samples {
             // As a store that takes nothing out of order.
-            match newest.get(labels) {
-                Some(last) if last >= at_ms => {
-                    refused.get_or_insert_with(|| format!("out of order sample for {labels:?}"));
-                }
-                _ => {
-                    newest.insert(labels.clone(), *at_ms);
-                    source.append(labels, *at_ms, value.clone(), 0);
-                }
+            let before = newest.get(labels);
+            if before.is_some_and(|(last, _)| last >= at_ms) {
+                refused.get_or_insert_with(|| format!("out of order sample for {labels:?}"));
+                continue;
             }
+            let value = hinted(value, before.and_then(|(_, histogram)| histogram.as_deref()));
+            let histogram = match &value {
+                SampleValue::Histogram(histogram) => Some(Arc::clone(histogram)),
+                SampleValue::Float(_) => None,
+            };
+            newest.insert(labels.clone(), (*at_ms, histogram));
+            source.append(labels, *at_ms, value, 0);
         }
         refused.map_or(Ok(()), Err)
     }
@@ -232,6 +238,17 @@ impl Backend for MemoryBackend {
     }
 }
 
+/// Returns a sample as a store keeps it: a histogram says whether its counter went on.
+fn hinted(value: &SampleValue, before: Option<&Histogram>) -> SampleValue {
+    match value {
+        SampleValue::Histogram(histogram) => {
+            let reset_hint = histogram.hint_behind(before);
+            SampleValue::Histogram(Arc::new(Histogram { reset_hint, ..Histogram::clone(histogram) }))
+        }
+        SampleValue::Float(_) => value.clone(),
+    }
+}
+
 /// Returns the samples that end series at a moment.
 pub(crate) fn markers(series: impl IntoIterator<Item = Labels>, at_ms: i64) -> Vec<Written> {
     let marker = stale_marker();
@@ -240,4 +257,28 @@ pub(crate) fn markers(series: impl IntoIterator<Item = Labels>, at_ms: i64) -> V
         series.into_iter().map(|labels| (labels, at_ms, SampleValue::Float(marker))).collect();
     samples.sort_by(|left, right| left.0.cmp(&right.0));
     samples
+}
+
+#[cfg(test)]
+mod tests {
+    use maru_prom::ResetHint;
+    use maru_promql::{ParseOptions, parse};
+
+    use super::*;
+
+    #[test]
+    fn memory_knows_as_a_store_does_whether_a_histogram_went_on() {
+        let backend = MemoryBackend::new(EngineOptions::default());
+        let labels = Labels::from_pairs([("__name__", "h")]);
+        let expression = parse("h", &ParseOptions::default()).unwrap();
+        let counts = [(2.0, ResetHint::Unknown), (3.0, ResetHint::NotCounterReset), (1.0, ResetHint::Unknown)];
+        for (at_ms, (count, expected)) in (0..).zip(counts) {
+            let histogram = Histogram { count, sum: count, zero_count: count, ..Histogram::empty(0) };
+            let value = SampleValue::Histogram(Arc::new(histogram));
+            backend.append(&[(labels.clone(), at_ms, value)]).unwrap();
+            let found = backend.query(&expression, at_ms).unwrap();
+            let SampleValue::Histogram(histogram) = &found[0].value else { panic!("{found:?}") };
+            assert_eq!(histogram.reset_hint, expected, "at {at_ms}");
+        }
+    }
 }

@@ -47,3 +47,43 @@ async fn samples_come_in_one_message_or_in_frames() {
     assert_eq!(read(vec![7]).await.0, 400);
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_see_the_external_labels_and_may_ask_for_them() {
+    let server = Running::with(|options| {
+        let file = options.directory.parent().unwrap().join("prometheus.yml");
+        std::fs::write(&file, "global: {external_labels: {zone: seoul, instance: nobody}}\n").unwrap();
+        options.collect.file = Some(file);
+    })
+    .await;
+    let (status, _, text) = server.post("/-/reload", &[], Vec::new()).await;
+    assert_eq!(status, 200, "{text}");
+    server.write_example().await;
+    let read = async |zone: &str, types: Vec<u64>| {
+        let matchers = [("__name__", "temperature"), ("zone", zone)]
+            .map(|(name, value)| Matcher::new(name, MatcherOperator::Equal, value).unwrap());
+        let (start_ms, end_ms) = ((NOW - 60) * 1000, NOW * 1000);
+        let query = ReadQuery { start_ms, end_ms, matchers: matchers.into(), hints: None };
+        let request = ReadRequest { queries: vec![query], accepted_response_types: types };
+        let headers = [("content-encoding", "snappy")];
+        let request =
+            server.client.post(format!("{}/api/v1/read", server.url)).body(snappy::compress(&request.encode()));
+        request.header(headers[0].0, headers[0].1).send().await.unwrap().bytes().await.unwrap()
+    };
+    let mut buffer = Vec::new();
+    let mut samples = async |zone: &str| {
+        let body = read(zone, Vec::new()).await;
+        SamplesResponse::decode(snappy::decompress(&body, 1 << 20, &mut buffer).unwrap()).unwrap().remove(0)
+    };
+    let found = samples("seoul").await;
+    assert_eq!(found.len(), 3);
+    // What a series says itself counts more.
+    assert!(found.iter().all(|one| one.0.get("zone") == Some("seoul") && one.0.get("instance") != Some("nobody")));
+    assert_eq!(samples("busan").await.len(), 0);
+    let frames = decode_frames(&read("seoul", vec![1]).await).unwrap();
+    assert!(frames.len() == 3 && frames.iter().all(|frame| frame.labels.get("zone") == Some("seoul")));
+    let (status, answer) = server.ask("/federate", &[("match[]", "temperature")]).await;
+    let text = answer.as_str().unwrap_or_default();
+    assert_eq!((status, text.matches("zone=\"seoul\"").count(), text.contains("nobody")), (200, 3, false), "{text}");
+    server.stop().await;
+}

@@ -104,3 +104,28 @@ async fn differences_are_refused_with_what_to_do() {
     assert!(message.contains("moved") && message.contains("temporality preference to cumulative"), "{message}");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_file_says_how_names_and_labels_are_made() {
+    let mut file = std::path::PathBuf::new();
+    let server = Running::with(|options| {
+        file = options.directory.parent().unwrap().join("prometheus.yml");
+        options.collect.file = Some(file.clone());
+    })
+    .await;
+    let send = async |text: &str, name: &str| {
+        std::fs::write(&file, text).unwrap();
+        let (status, _, text) = server.post("/-/reload", &[], Vec::new()).await;
+        assert_eq!(status, 200, "{text}");
+        let (status, _, text) =
+            server.post("/api/v1/otlp/v1/metrics", JSON, export(&counter(name, &[(60, 5, 1.0)]))).await;
+        assert_eq!(status, 200, "{text}");
+    };
+    send("otlp: {translation_strategy: NoTranslation, promote_resource_attributes: [host.name]}\n", "a.b").await;
+    assert_eq!(server.query("{\"a.b\"}").await[0]["metric"]["host.name"], "h1");
+    // What is taken back no longer holds.
+    send("global: {}\n", "c.d").await;
+    let found = server.query("c_d_seconds_total").await;
+    assert!(found[0]["metric"]["job"] == "shop/cart" && found[0]["metric"]["host_name"].is_null(), "{found}");
+    server.stop().await;
+}

@@ -212,7 +212,7 @@ tests:
   promql_expr_test:
   - {expr: 'later @ 1795338240', eval_time: 4m, exp_samples: [{labels: 'later{team="x",level="high"}', value: 5}]}
   - {expr: '0.1 + 0.2 + vector(0)', eval_time: 4m, exp_samples: [{value: 0.3}]}
-  - {expr: '{"a.b"}', eval_time: 1m, exp_samples: [{labels: '{"a.b", "c d"="e"}', histogram: '{{schema:0 sum:1 count:2 buckets:[2]}}'}]}
+  - {expr: '{"a.b"}', eval_time: 1m, exp_samples: [{labels: '{"a.b", "c d"="e"}', histogram: '{{schema:0 sum:1 count:2 counter_reset_hint:not_reset buckets:[2]}}'}]}
   - {expr: 'time()', eval_time: 0s, exp_samples: [{value: 1795338000}]}
 "#;
     let file = folder.join("tests.yml");
