@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use maru_auth::{CertificateAuthority, ServerNames};
-use maru_testkit::{TempDir, wait_for};
+use maru_testkit::{TempDir, free_port, wait_for, wait_until};
+use maru_time::{Clock, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::{PATIENCE, Running, has_program};
@@ -80,6 +81,77 @@ receivers:
         server.port,
         server.folder.join("ca.crt").display()
     )
+}
+
+/// The machine's clock, and what a test puts on top.
+#[derive(Debug, Default)]
+struct MovedClock(std::sync::atomic::AtomicI64);
+
+impl MovedClock {
+    fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.0.load(std::sync::atomic::Ordering::SeqCst);
+        let now = maru_time::system_clock().now();
+        Timestamp::from_millisecond(now.as_millisecond() + ahead * 1000).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_is_away_for_an_hour_gets_each_mail_once() {
+    if !can_run() {
+        return;
+    }
+    let server = MailServer::start("plain", "");
+    let port = free_port();
+    let clock = Arc::new(MovedClock::default());
+    // Nobody listens where mail goes.
+    let text = config(&server, "require_tls: false").replace(&server.port.to_string(), &port.to_string());
+    let text = text.replace("group_wait: 0s,", "group_wait: 0s, group_interval: 2s,");
+    let running = Running::start_in(TempDir::new(), &text, |options| options.clock = clock.clone()).await;
+    let attempts = async || {
+        let (_, traces) = running.get("/api/v2/alerts/traces").await;
+        let of = |trace: &Json| trace["decisions"].as_array().cloned().unwrap_or_default();
+        let decisions: Vec<Json> = traces.as_array().unwrap().iter().flat_map(of).collect();
+        decisions
+            .iter()
+            .flat_map(|decision| decision["integrations"][0]["attempts"].as_array().cloned().unwrap_or_default())
+            .count()
+    };
+    for tried in 0..2 {
+        running.fire(&[json!({"alertname": "away"})]).await;
+        wait_until(PATIENCE, "an attempt", || async { attempts().await > tried }).await;
+        clock.advance(1800);
+    }
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let to = server.port;
+    let scope = running.scope.clone();
+    drop(running.scope.spawn_until_cancelled("forward", async move {
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            drop(scope.spawn_until_cancelled("connection", async move {
+                let mut to = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut from, &mut to).await);
+            }));
+        }
+    }));
+    running.fire(&[json!({"alertname": "away"})]).await;
+    let mail = server.mail(0).await;
+    assert!(mail["content"].as_str().unwrap().contains("Subject: "), "{mail}");
+    // Said again and again, within the time after which it would be repeated: no second mail; another alert's mail is the next.
+    for _ in 0..5 {
+        clock.advance(120);
+        running.fire(&[json!({"alertname": "away"})]).await;
+    }
+    running.fire(&[json!({"alertname": "next", "severity": "page"})]).await;
+    server.mail(1).await;
+    let count = server.mails.lock().unwrap_or_else(PoisonError::into_inner).len();
+    assert_eq!(count, 2);
+    running.kill();
 }
 
 fn can_run() -> bool {
