@@ -270,7 +270,7 @@ function Numbers(props: ContentProps) {
   const part = (value: number | undefined) => Math.max(0, Math.min(100, (((value ?? low) - low) / (high - low)) * 100));
   if (panel.kind === 'bar') {
     return (
-      <Stack gap={6} py={4} className={classes.scroll}>
+      <Stack gap={6} py={4} className={classes.scroll} tabIndex={0} role="group" aria-label={props.title}>
         {figures
           .toSorted((left, right) => (right.value ?? 0) - (left.value ?? 0))
           .map((one) => (
@@ -347,7 +347,8 @@ function Lined(props: ContentProps) {
   const numberOf = (line: (typeof lines)[number], field: string) =>
     field === 'value' ? [...line.values.values()][0] : line.values.get(field.slice('value '.length));
   return (
-    <div className={classes.scroll}>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls by keys
+    <div className={classes.scroll} tabIndex={0}>
       <Table fz="xs" stickyHeader verticalSpacing={3} horizontalSpacing="xs" highlightOnHover aria-label={props.title}>
         <Table.Thead>
           <Table.Tr>

@@ -54,7 +54,7 @@ export function Component() {
     {
       id: 'outcome',
       title: t.outcome,
-      width: '7.5rem',
+      width: '8.2rem',
       cell: (row) => <OutcomeBadge outcome={row.status?.outcome} title={local(row.status?.reason)} />,
       value: (row) => WEIGHT[row.status?.outcome ?? ''] ?? 3,
     },
@@ -69,7 +69,7 @@ export function Component() {
     {
       id: 'measured',
       title: t.measured,
-      width: '5.5rem',
+      width: '5.2rem',
       align: 'right',
       cell: (row) => targetText(worstOf(row)?.judged.ratio, format),
       value: (row) => worstOf(row)?.judged.ratio,
@@ -77,7 +77,7 @@ export function Component() {
     {
       id: 'interval',
       title: t.interval,
-      width: '8.5rem',
+      width: '8.2rem',
       cell: (row) => {
         const worst = worstOf(row);
         return worst === undefined || worst.judged.ratio === undefined ? (
@@ -90,18 +90,18 @@ export function Component() {
     {
       id: 'budget',
       title: t.budget,
-      width: '9.5rem',
+      width: '7.5rem',
       cell: (row) => <Budget left={worstOf(row)?.judged.budgetLeft} width={60} />,
       value: (row) => worstOf(row)?.judged.budgetLeft,
     },
     {
       id: 'gone',
       title: t.goneIn,
-      width: '6.2rem',
+      width: '5.2rem',
       cell: (row) => (row.status?.hoursLeft === undefined ? '—' : format.seconds(row.status.hoursLeft * 3600)),
       value: (row) => row.status?.hoursLeft,
     },
-    { id: 'window', title: t.window, width: 'minmax(6rem, 1fr)', cell: windowText, value: windowText },
+    { id: 'window', title: t.window, width: 'minmax(5rem, 1fr)', cell: windowText, value: windowText },
     {
       id: 'requirement',
       title: t.requirement,
