@@ -21,7 +21,9 @@ const ENTRIES: usize = 10;
 const ENTRIES_MAX: usize = 10_000;
 
 fn entries(parameters: &Parameters) -> Result<usize, Fault> {
-    Ok(parameters.limit()?.unwrap_or(ENTRIES).min(ENTRIES_MAX))
+    let Some(text) = parameters.get("limit") else { return Ok(ENTRIES) };
+    let entries = text.parse().ok().filter(|entries| (1..=ENTRIES_MAX).contains(entries));
+    entries.ok_or_else(|| Fault::parameter("limit", format_args!("it must be a number from 1 to {ENTRIES_MAX}")))
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -180,8 +180,12 @@ const INSTEAD: &str = "; write the targets into a file for file_sd_configs, or s
 pub(super) fn read_discoveries(of: &Cursor<'_>) -> Vec<Discovery> {
     of.unsupported(LACKING, INSTEAD);
     let mut all = Vec::new();
-    let groups: Vec<TargetGroup> =
-        of.field("static_configs").list().iter().enumerate().map(|(index, item)| read_group(item, index)).collect();
+    let items = of.field("static_configs").list();
+    // With rules an address may be anything: they make one of it, as for a blackbox exporter.
+    if of.field("relabel_configs").list().is_empty() {
+        items.iter().for_each(check_addresses);
+    }
+    let groups: Vec<TargetGroup> = items.iter().enumerate().map(|(index, item)| read_group(item, index)).collect();
     if !groups.is_empty() {
         all.push(Discovery::Static(groups));
     }
@@ -192,6 +196,17 @@ pub(super) fn read_discoveries(of: &Cursor<'_>) -> Vec<Discovery> {
     all
 }
 
+fn check_addresses(group: &Cursor<'_>) {
+    for target in group.field("targets").list() {
+        let address = target.string().unwrap_or_default();
+        if address.contains('/') {
+            target.problem(format!(
+                "\"{address}\" is no host and port; the scheme and the path have fields of their own"
+            ));
+        }
+    }
+}
+
 fn read_group(item: &Cursor<'_>, index: usize) -> TargetGroup {
     if !item.is_present() {
         item.problem("the group is empty");
@@ -200,11 +215,6 @@ fn read_group(item: &Cursor<'_>, index: usize) -> TargetGroup {
     let targets = item.field("targets");
     for target in targets.list() {
         let Some(address) = target.string() else { continue };
-        if address.contains('/') {
-            target.problem(format!(
-                "\"{address}\" is no host and port; the scheme and the path have fields of their own"
-            ));
-        }
         group.targets.push(Labels::from_pairs([("__address__", address)]));
     }
     group.labels = read_labels(&item.field("labels"));

@@ -479,6 +479,23 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_rules_take_apart_may_be_anything() {
+        let job = |rules: &str| {
+            format!(
+                "scrape_configs:\n- job_name: probes\n  static_configs: [{{targets: ['https://a.example/x?y=z']}}]\n  {rules}\n"
+            )
+        };
+        let rules = "relabel_configs: [{source_labels: [__address__], target_label: __param_target}, \
+                     {target_label: __address__, replacement: 'blackbox:9115'}]";
+        let read_job = read(&job(rules)).unwrap().scrape_configs.remove(0);
+        let Discovery::Static(groups) = &read_job.discoveries[0] else { panic!("{read_job:?}") };
+        assert_eq!(groups[0].targets[0].get("__address__"), Some("https://a.example/x?y=z"));
+        assert!(read(&job("")).unwrap_err()[0].contains("is no host and port"));
+        let found = super::super::read_target_groups("[{targets: ['https://a.example/']}]", "file");
+        assert_eq!(found.map(|groups| groups.len()), Ok(1));
+    }
+
+    #[test]
     fn otlp_is_read_and_checked() {
         assert_eq!(read("global: {}").unwrap().otlp, None);
         assert_eq!(read("otlp: {}").unwrap().otlp, Some(OtlpOptions::default()));

@@ -16,6 +16,11 @@ async fn every_status_page_answers() {
     assert!(yaml.contains("evaluation_interval: 1m"), "{yaml}");
     assert_eq!(server.data("/api/v1/status/flags", &[]).await["query.lookback-delta"], "5m");
     let tsdb = server.data("/api/v1/status/tsdb", &[]).await;
+    assert_eq!(server.ask("/api/v1/status/tsdb", &[("limit", "1")]).await.0, 200);
+    for wrong in ["0", "-1", "10001", "x"] {
+        let (status, answer) = server.ask("/api/v1/status/tsdb", &[("limit", wrong)]).await;
+        assert!(status == 400 && answer["errorType"] == "bad_data", "{wrong}: {status} {answer}");
+    }
     assert_eq!(tsdb["headStats"]["numSeries"], 6, "{tsdb}");
     assert_eq!(tsdb["headStats"]["maxTime"], NOW * 1000, "{tsdb}");
     assert_eq!(tsdb["seriesCountByMetricName"][0], json!({"name": "requests_total", "value": 3}), "{tsdb}");
