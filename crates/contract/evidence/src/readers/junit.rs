@@ -26,8 +26,9 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
     let wrong = |why: String| malformed(Format::Junit, why);
     let mut reader = Reader::new(report).map_err(wrong)?;
     let mut suites: Vec<Suite> = Vec::new();
-    // Suites may stand in suites; a case belongs to the innermost.
+    // Suites may stand in suites; a case belongs to the innermost, or to the whole report as Node's are.
     let mut open: Vec<Suite> = Vec::new();
+    let mut whole = Suite::default();
     let mut path: Vec<&str> = Vec::new();
     let mut case: Option<Case> = None;
     let mut cases = 0;
@@ -38,13 +39,16 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
                     return Err(wrong(format!("its root is <{name}>, not <testsuites> or <testsuite>")));
                 }
                 match name {
+                    "testsuites" if path.is_empty() => {
+                        whole.name = attribute(&attributes, "name").unwrap_or("testsuites").chars().take(500).collect();
+                    }
                     "testsuite" if case.is_none() => open.push(suite(&attributes, open.last())),
                     "testcase" if case.is_none() => {
                         cases += 1;
                         if cases > REPORT_ITEMS_MAX {
                             return Err(too_many(Format::Junit, "cases"));
                         }
-                        case = Some(begin(&attributes, open.last()));
+                        case = Some(begin(&attributes, Some(open.last().unwrap_or(&whole))));
                     }
                     "failure" | "error" | "skipped" => change(case.as_mut(), name, &attributes),
                     _ => {}
@@ -60,14 +64,15 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
             }
             Event::Close => match path.pop() {
                 Some("testcase") => {
-                    if let (Some(case), Some(suite)) = (case.take(), open.last_mut()) {
-                        suite.cases.push(case);
-                    }
+                    open.last_mut().unwrap_or(&mut whole).cases.extend(case.take());
                 }
                 Some("testsuite") if case.is_none() => suites.extend(open.pop()),
                 _ => {}
             },
         }
+    }
+    if !whole.cases.is_empty() {
+        suites.push(whole);
     }
     let from = suites.iter().filter_map(|suite| suite.window).map(|window| window.from).min();
     let to = suites.iter().filter_map(|suite| suite.window).map(|window| window.to).max();

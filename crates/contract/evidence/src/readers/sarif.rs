@@ -38,6 +38,40 @@ struct Run {
 #[derive(Deserialize)]
 struct Tool {
     driver: Driver,
+    #[serde(default)]
+    extensions: Vec<Extension>,
+}
+
+/// Queries of their own, as CodeQL's packs are.
+#[derive(Deserialize)]
+struct Extension {
+    #[serde(default)]
+    rules: Vec<Rule>,
+}
+
+impl Tool {
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.driver.rules.iter().chain(self.extensions.iter().flat_map(|extension| &extension.rules))
+    }
+
+    /// The rule of a finding: by its place in the component that it names, unless the rule there bears another id; else by
+    /// its id ("CA1000/1" is a finding of "CA1000").
+    fn rule<'a>(&'a self, finding: &Finding, by_id: &BTreeMap<&str, &'a Rule>) -> Option<&'a Rule> {
+        let reference = finding.rule.as_ref();
+        let index = finding.rule_index.or_else(|| reference?.index).and_then(|index| usize::try_from(index).ok());
+        let component = reference.and_then(|rule| rule.tool_component.as_ref()?.index);
+        let rules = match component {
+            Some(index) => usize::try_from(index).ok().and_then(|index| Some(&self.extensions.get(index)?.rules)),
+            None => Some(&self.driver.rules),
+        };
+        let placed = rules.zip(index).and_then(|(rules, index)| rules.get(index));
+        let Some(id) = finding.id() else { return placed };
+        let is_of = |rule: &&Rule| {
+            id.strip_prefix(rule.id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let named = || by_id.get(id).or_else(|| by_id.get(id.rsplit_once('/')?.0)).copied();
+        placed.filter(is_of).or_else(named)
+    }
 }
 
 #[derive(Deserialize)]
@@ -95,9 +129,18 @@ struct Finding {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RuleReference {
     #[serde(default)]
     id: Option<String>,
+    #[serde(default)]
+    index: Option<i64>,
+    #[serde(default)]
+    tool_component: Option<ComponentReference>,
+}
+
+#[derive(Deserialize)]
+struct ComponentReference {
     #[serde(default)]
     index: Option<i64>,
 }
@@ -127,7 +170,7 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
     let items: usize = log
         .runs
         .iter()
-        .map(|run| run.results.as_ref().map_or(0, Vec::len).saturating_add(run.tool.driver.rules.len()))
+        .map(|run| run.results.as_ref().map_or(0, Vec::len).saturating_add(run.tool.rules().count()))
         .sum();
     if items > REPORT_ITEMS_MAX {
         return Err(too_many(Format::Sarif, "results and rules"));
@@ -143,7 +186,9 @@ impl Scan {
         if run.invocations.iter().any(|invocation| invocation.execution_successful == Some(false)) {
             self.unfit = Some("the tool says that its run did not succeed".to_owned());
         }
-        for rule in &run.tool.driver.rules {
+        let mut by_id: BTreeMap<&str, &Rule> = BTreeMap::new();
+        for rule in run.tool.rules() {
+            by_id.entry(&rule.id).or_insert(rule);
             self.rules.entry(rule.id.clone()).or_insert((Outcome::Met, String::new()));
         }
         let Some(results) = run.results else {
@@ -151,16 +196,8 @@ impl Scan {
             return;
         };
         for finding in results {
-            let index = finding.rule_index.or(finding.rule.as_ref().and_then(|rule| rule.index));
-            let rule =
-                index.and_then(|index| usize::try_from(index).ok()).and_then(|index| run.tool.driver.rules.get(index));
-            let id = finding
-                .rule_id
-                .clone()
-                .or_else(|| finding.rule.as_ref().and_then(|rule| rule.id.clone()))
-                .or_else(|| rule.map(|rule| rule.id.clone()))
-                .unwrap_or_default();
-            let known = rule.or_else(|| run.tool.driver.rules.iter().find(|rule| rule.id == id));
+            let known = run.tool.rule(&finding, &by_id);
+            let id = finding.id().or(known.map(|rule| rule.id.as_str())).unwrap_or_default().to_owned();
             let level = finding
                 .level
                 .as_deref()
@@ -197,6 +234,10 @@ impl Scan {
 }
 
 impl Finding {
+    fn id(&self) -> Option<&str> {
+        self.rule_id.as_deref().or_else(|| self.rule.as_ref()?.id.as_deref())
+    }
+
     fn outcome(&self, level: &str) -> Outcome {
         let is_suppressed = self.suppressions.as_ref().is_some_and(|list| {
             !list.is_empty() && list.iter().all(|one| one.status.as_deref().is_none_or(|status| status == "accepted"))

@@ -58,6 +58,41 @@ fn junit_that_passes_by_not_running_does_not_pass() {
 }
 
 #[test]
+fn junit_cases_outside_of_suites_count() {
+    // Node's reporter writes tests that stand in no suite so.
+    let text = "<testsuites>\n<testcase name='adds' classname='test'/>\n<testcase name='sells' classname='test'>                <failure type='testCodeFailure' message='2 == 3'/></testcase>\n<testsuite name='cart' tests='1'>                <testcase name='keeps' classname='test'/></testsuite></testsuites>";
+    let report = read(Format::Junit, text.as_bytes()).unwrap();
+    assert_eq!(report.names(), ["cart", "testsuites"]);
+    assert_eq!(report.measure("*", None, 0.95).0.outcome, Outcome::Violated);
+    let (result, cases) = report.measure("testsuites", None, 0.95);
+    assert_eq!((result.outcome, cases.len(), cases[1].name.as_str()), (Outcome::Violated, 2, "test/sells"));
+    assert_eq!(report.measure("cart", None, 0.95).0.outcome, Outcome::Met);
+}
+
+#[test]
+fn sarif_finds_levels_of_rules_in_extensions_and_of_parts_of_rules() {
+    let outcome = |finding: serde_json::Value| {
+        let report = json!({"version": "2.1.0", "runs": [{"results": [finding], "tool": {
+            "driver": {"name": "CodeQL", "rules": [
+                {"id": "quiet", "defaultConfiguration": {"level": "note"}}, {"id": "CA1000"}]},
+            "extensions": [{"name": "pack", "rules": [{"id": "js/sqli", "defaultConfiguration": {"level": "error"}}]},
+                {"name": "none"}, {"name": "notes", "rules": [{"id": "js/style", "defaultConfiguration": {"level": "note"}}]}]}}]});
+        let report = read(Format::Sarif, report.to_string().as_bytes()).unwrap();
+        report.measure("CodeQL", None, 0.95).0.outcome
+    };
+    let of = |component: u32, id: Option<&str>| json!({"ruleIndex": 0, "ruleId": id, "rule": {"index": 0, "toolComponent": {"index": component}}});
+    // The index alone would name the driver's first rule, a note.
+    assert_eq!(outcome(of(0, Some("js/sqli"))), Outcome::Violated);
+    assert_eq!(outcome(of(0, None)), Outcome::Violated);
+    assert_eq!(outcome(json!({"ruleIndex": 0, "ruleId": "js/sqli"})), Outcome::Violated);
+    assert_eq!(outcome(of(2, Some("js/style"))), Outcome::Met);
+    assert_eq!(outcome(of(1, Some("js/style"))), Outcome::Met);
+    assert_eq!(outcome(json!({"ruleIndex": 0, "ruleId": "quiet/part"})), Outcome::Met);
+    assert_eq!(outcome(json!({"ruleId": "CA1000/1"})), Outcome::Violated);
+    assert_eq!(outcome(json!({"ruleIndex": -1, "ruleId": "quiet"})), Outcome::Met);
+}
+
+#[test]
 fn sarif_weighs_levels_and_suppressions() {
     let sarif = |results: serde_json::Value, successful: bool| {
         let report = json!({"version": "2.1.0", "runs": [{
@@ -168,6 +203,11 @@ fn wrk_is_read() {
     let errors = criterion(json!({"indicator": "errorRatio", "atMost": "0.001%"}));
     assert_eq!(report.measure("x", Some(&errors), 0.95).0.outcome, Outcome::Violated);
     assert!(read(Format::Wrk, b"Running 30s test @ http://x\n").is_err());
+    // wrk2 with --u_latency: the second list leaves away how long requests waited to be sent.
+    let text = "Running 30s test @ http://127.0.0.1:8080/\n  2 threads and 10 connections\n    Latency   635.91ms    0.89s     1.92s   93.69%\n  Latency Distribution (HdrHistogram - Recorded Latency)\n 50.000%    0.60s \n 99.000%    1.80s \n100.000%    1.92s \n\n  Detailed Percentile spectrum:\n       Value   Percentile   TotalCount 1/(1-Percentile)\n\n       1.920     1.000000         9999         1.00\n#[Mean    =        3.120, StdDeviation   =        1.030]\n----------------------------------------------------------\n\n  Latency Distribution (HdrHistogram - Uncorrected Latency (measured without taking delayed starts into account))\n 50.000%    1.00ms\n 99.000%    2.00ms\n100.000%    3.00ms\n  9999 requests in 30.00s, 1.76MB read\nRequests/sec: 333.20\n";
+    let report = read(Format::Wrk, text.as_bytes()).unwrap();
+    assert_eq!(report.measure("x", Some(&latency(0.9, "10ms")), 0.95).0.outcome, Outcome::Violated);
+    assert_eq!(report.measure("x", Some(&latency(0.9, "2s")), 0.95).0.outcome, Outcome::Met);
 }
 
 #[test]

@@ -15,11 +15,16 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
     }
     let mut run = Run::default();
     let mut requests = None;
+    let mut is_corrected = true;
     for line in text.lines().map(str::trim) {
+        // wrk2 with --u_latency adds what it would be without the time that requests waited to be sent: nobody's latency.
+        if line.starts_with("Latency Distribution") {
+            is_corrected = !line.contains("Uncorrected");
+        }
         let words: Vec<&str> = line.split_whitespace().take(16).collect();
         match words.as_slice() {
             ["Latency", _, _, max, _] => run.slowest = time(max),
-            [share, value] if share.ends_with('%') => {
+            [share, value] if share.ends_with('%') && is_corrected => {
                 let share =
                     share.strip_suffix('%').and_then(|share| share.parse::<f64>().ok()).map(|share| share / 100.0);
                 let known = share.filter(|share| (0.0..=1.0).contains(share)).zip(time(value));

@@ -397,10 +397,10 @@ static BEFORE_A_VERB: LazyLock<Regex> = LazyLock::new(|| {
 fn is_harmless(text: &str, start: usize, end: usize) -> bool {
     let word = text.get(start..end).unwrap_or_default();
     let before = text.get(..start).unwrap_or_default();
-    let begins = |good: &&str| {
+    let begins = |good: &str| {
         text.get(start..start.saturating_add(good.len())).is_some_and(|name| name.eq_ignore_ascii_case(good))
     };
-    HARMLESS.iter().any(|good| begins(&good))
+    HARMLESS.iter().any(|good| begins(good))
         || (word == "etc" && before.ends_with('/'))
         || (ALSO_VERBS.iter().any(|verb| word.eq_ignore_ascii_case(verb)) && BEFORE_A_VERB.is_match(before))
 }
