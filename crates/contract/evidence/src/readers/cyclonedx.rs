@@ -104,6 +104,10 @@ struct Analysis {
 }
 
 pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
+    let text = report.strip_prefix(b"\xef\xbb\xbf").unwrap_or(report).trim_ascii_start();
+    if text.starts_with(b"<") {
+        return Err(malformed(Format::CycloneDx, "XML is not supported: let the tool write JSON"));
+    }
     let bom: Bom = from_json(Format::CycloneDx, report)?;
     if bom.bom_format != "CycloneDX" {
         return Err(malformed(Format::CycloneDx, "its bomFormat is not \"CycloneDX\""));

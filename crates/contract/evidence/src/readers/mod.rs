@@ -100,7 +100,9 @@ impl Format {
         let head = String::from_utf8_lossy(report.get(..HEAD_BYTES).unwrap_or(report));
         let head = head.trim_start_matches('\u{feff}').trim_start();
         if head.starts_with('<') {
-            return head.contains("<testsuite").then_some(Self::Junit);
+            // XML of CycloneDX is refused by its reader, which says what to ask of the tool.
+            let marks = [("<testsuite", Self::Junit), ("cyclonedx.org/schema/bom", Self::CycloneDx)];
+            return marks.iter().find(|(mark, _)| head.contains(mark)).map(|(_, format)| *format);
         }
         if head.starts_with("Running ") && head.contains(" test @ ") {
             return Some(Self::Wrk);

@@ -162,6 +162,14 @@ fn cyclonedx_weighs_licences_and_vulnerabilities() {
 }
 
 #[test]
+fn cyclonedx_in_xml_is_refused_by_name() {
+    let text = br#"<?xml version="1.0"?><bom xmlns="http://cyclonedx.org/schema/bom/1.6" version="1"/>"#;
+    assert_eq!(Format::guess(text), Some(Format::CycloneDx));
+    let error = read(Format::CycloneDx, text).unwrap_err().to_string();
+    assert!(error.contains("XML is not supported: let the tool write JSON"), "{error}");
+}
+
+#[test]
 fn k6_percentiles_bound_the_quantile() {
     let exported = json!({"metrics": {
         "http_reqs": {"count": 10_000, "rate": 100.0},
