@@ -33,6 +33,8 @@ pub fn parse_many(text: &str) -> Result<Vec<Parsed>, YamlError> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         legacy_octal_numbers: true,
+        // They mean nothing here; kept, more than a few dozen of them behind a key would be an error.
+        emit_comments: false,
     };
     let documents: Vec<Parsed> =
         serde_saphyr::from_multiple_with_options(text, options).map_err(|error| YamlError(error.to_string()))?;
@@ -49,6 +51,13 @@ pub fn to_text(value: &Value) -> String {
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn comments_may_be_as_many_as_one_likes() {
+        let comments = "# a\n".repeat(5000);
+        let parsed = super::parse(&format!("{comments}a:\n{comments}- b\n{comments}")).unwrap();
+        assert_eq!(parsed.value, json!({"a": ["b"]}));
+    }
 
     #[test]
     fn manifests_are_read_as_kubernetes_reads_them() {

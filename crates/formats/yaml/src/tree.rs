@@ -150,7 +150,8 @@ pub fn parse_with(text: &str, limits: ParseLimits) -> Result<Node, TreeError> {
         max_anchors: limits.aliases,
         max_documents: 1,
     };
-    let options = serde_saphyr::options! { budget: budget, strict_booleans: true };
+    // Comments mean nothing here; kept, more than a few dozen of them behind a key would be an error.
+    let options = serde_saphyr::options! { budget: budget, strict_booleans: true, emit_comments: false };
     match serde_saphyr::from_str_with_options::<Option<Spanned<Tree>>>(text, options) {
         Ok(spanned) => Ok(spanned.map(node).unwrap_or_default()),
         Err(error) => {
@@ -244,6 +245,20 @@ impl<'de> Visitor<'de> for TreeVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_may_be_as_many_as_one_likes() {
+        let comments = "  # a\n".repeat(5000);
+        for text in [
+            format!("{comments}a:\n- b\n"),
+            format!("a:\n{comments}- b\n"),
+            format!("a:\n- b\n{comments}"),
+            format!("a:\n- # c\n{comments}  b\n"),
+        ] {
+            let node = parse(&text);
+            assert!(node.as_ref().is_ok_and(|node| node.to_value() == serde_json::json!({"a": ["b"]})), "{node:?}");
+        }
+    }
 
     #[test]
     fn keys_and_values_know_where_they_are() {
