@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use maru_api::API_VERSION;
 use maru_monitoring::boards::{Board, check, import_grafana};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::report::Report;
 
@@ -46,8 +46,9 @@ pub(crate) fn run(namespace: &str, command: BoardCommand, report: Report) -> any
         BoardCommand::Check { files } => {
             let mut told = Vec::new();
             for file in &files {
-                let object: Value = serde_saphyr::from_str(&read(file)?)
-                    .with_context(|| format!("\"{}\" is no YAML", file.display()))?;
+                let object = maru_kube::yaml::parse(&read(file)?)
+                    .with_context(|| format!("\"{}\" is no YAML", file.display()))?
+                    .value;
                 let board: Result<Board, _> = serde_json::from_value(object["spec"].clone());
                 let problems = board.map_or_else(|error| vec![error.to_string()], |board| check(&board));
                 for problem in &problems {

@@ -220,8 +220,7 @@ fn documents(file: &Path) -> anyhow::Result<Vec<Import>> {
 /// Returns the objectives of a file: OpenSLO's documents, or one object of ours.
 fn objectives(file: &Path) -> anyhow::Result<Vec<Import>> {
     let text = read(file)?;
-    let one: Result<Value, _> = serde_saphyr::from_str(&text);
-    match one {
+    match maru_kube::yaml::parse(&text).map(|one| one.value) {
         Ok(object) if object["apiVersion"] == API_VERSION && object["kind"] == "ServiceLevelObjective" => {
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             Ok(vec![Import { name, labels: Default::default(), spec: object["spec"].clone() }])

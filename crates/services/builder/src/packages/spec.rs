@@ -108,7 +108,9 @@ impl PackageSpec {
     /// # Errors
     /// When the YAML is malformed, has unknown fields, or values that cannot be.
     pub fn parse(text: &str) -> Result<Self, BuildError> {
-        let spec: Self = serde_saphyr::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        // Comments are not for us, and counting them would limit them.
+        let options = serde_saphyr::options! { emit_comments: false };
+        let spec: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| wrong(error.to_string()))?;
         spec.check()?;
         Ok(spec)
     }
