@@ -110,7 +110,8 @@ impl PackageSpec {
     pub fn parse(text: &str) -> Result<Self, BuildError> {
         // Comments are not for us, and counting them would limit them.
         let options = serde_saphyr::options! { emit_comments: false };
-        let spec: Self = serde_saphyr::from_str_with_options(text, options).map_err(|error| wrong(error.to_string()))?;
+        let spec: Self =
+            serde_saphyr::from_str_with_options(text, options).map_err(|error| wrong(error.to_string()))?;
         spec.check()?;
         Ok(spec)
     }
