@@ -105,10 +105,9 @@ impl Scope {
             drop(held);
             output
         };
-        match &self.runtime {
-            Some(runtime) => runtime.spawn(counted.instrument(span)),
-            None => tokio::spawn(counted.instrument(span)),
-        }
+        // One way to spawn, as each would have room for the whole future on the stack.
+        let runtime = self.runtime.clone().unwrap_or_else(tokio::runtime::Handle::current);
+        runtime.spawn(counted.instrument(span))
     }
 
     /// Runs a future that is dropped at its next await point when the scope is cancelled.
