@@ -118,7 +118,7 @@ pub struct Finding {
 }
 
 /// What the lint knows beside the items.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LintContext {
     /// The words that the project has agreed on.
     pub glossary: Glossary,
@@ -158,14 +158,28 @@ fn finding(
 /// Checks items against all rules; findings come in the order of files and lines.
 #[must_use]
 pub fn lint(items: &[Item], context: &LintContext) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for item in items {
-        texts(item, context, &mut findings);
-        criterion::gaps(item, &mut findings);
-    }
-    structure::check(items, context, &mut findings);
+    let mut findings: Vec<Finding> = items.iter().flat_map(|item| lint_alone(item, context)).collect();
+    findings.extend(lint_among(items, context));
     let key = |one: &Finding| (one.place.clone(), one.item.clone(), one.rule);
     findings.sort_by_cached_key(key);
+    findings
+}
+
+/// Checks an item against the rules that need no other item: with [`lint_among`], [`lint`] for who keeps what it found. In no order.
+#[must_use]
+pub fn lint_alone(item: &Item, context: &LintContext) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    texts(item, context, &mut findings);
+    criterion::gaps(item, &mut findings);
+    structure::languages(item, &mut findings);
+    findings
+}
+
+/// Checks items against the rules about several of them. In no order.
+#[must_use]
+pub fn lint_among(items: &[Item], context: &LintContext) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    structure::check(items, context, &mut findings);
     findings
 }
 

@@ -18,7 +18,6 @@ pub(crate) fn check(items: &[Item], context: &LintContext, findings: &mut Vec<Fi
     for item in items {
         links(item, &graph, findings);
         missing(item, &graph, context, findings);
-        languages(item, findings);
     }
     suspects(items, &graph, findings);
     cycles(items, &graph, findings);
@@ -136,7 +135,7 @@ fn missing(item: &Item, graph: &Graph<'_>, context: &LintContext, findings: &mut
 }
 
 /// Both languages must say the same numbers.
-fn languages(item: &Item, findings: &mut Vec<Finding>) {
+pub(crate) fn languages(item: &Item, findings: &mut Vec<Finding>) {
     let LocalText::Local { ko: Some(ko), en: Some(en) } = &item.statement else { return };
     let numbers = |text: &str| -> Vec<(u8, u128, usize, usize)> {
         let key = |quantity: &Quantity| match quantity {
