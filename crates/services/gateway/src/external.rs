@@ -73,7 +73,7 @@ impl Names {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.wanted.iter().take(NAMES_MAX).cloned().collect()
         };
-        let all = futures::future::join_all(wanted.into_iter().map(async |name| {
+        let all = futures::future::join_all(wanted.into_iter().map(|name| async move {
             let found = tokio::time::timeout(LOOK_UP_TIMEOUT, tokio::net::lookup_host((name.as_str(), 0))).await;
             let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
             let found = found.map(|found| usable(found.map(|address| address.ip())));
