@@ -116,6 +116,23 @@ async function project(api: Api): Promise<string> {
   return namespace;
 }
 
+test('no letter is lost, however fast somebody types and however slow the page is', async ({ page, api }) => {
+  const namespace = await project(api);
+  await look(page, { language: 'en', theme: 'light', width: 1280 });
+  await page.goto(`/spine/requirements?project=${namespace}`);
+  await expect(page.getByRole('table', { name: 'Requirements' }).getByRole('row')).toHaveCount(4);
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Emulation.setCPUThrottlingRate', { rate: 8 });
+  const field = page.getByRole('textbox', { name: 'Filter' });
+  for (const delay of [5, 20, 80]) {
+    await field.fill('');
+    await field.pressSequentially('acceptance of what is asked', { delay });
+    await expect(field).toHaveValue('acceptance of what is asked');
+    await expect(page).toHaveURL(/q=acceptance\+of\+what\+is\+asked/);
+    await expect(field).toHaveValue('acceptance of what is asked');
+  }
+});
+
 for (const language of LANGUAGES) {
   const words = WORDS[language];
 

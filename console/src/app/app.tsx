@@ -3,12 +3,13 @@ import { MantineProvider } from '@mantine/core';
 import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { lazy, Suspense, useMemo, useSyncExternalStore } from 'react';
-import { createBrowserRouter, RouterProvider } from 'react-router';
+import { createBrowserRouter, type DataRouter, RouterProvider } from 'react-router';
 import { connection } from '../api/connection';
 import { useKinds } from '../api/discovery';
 import { ApiError } from '../api/http';
 import { useSession } from '../api/session';
 import { usePreferences } from '../i18n/preferences';
+import { UrlStateProvider } from '../lib/url-state';
 import { paths } from '../paths';
 import { Loading } from '../ui/faces';
 import { PageBoundary } from './boundary';
@@ -83,22 +84,26 @@ function Routes() {
   const there = pages.filter((page) => page.needs({ kinds, session })).map((page) => pages.indexOf(page));
   // Made anew only when a page comes or goes: a new router forgets what is written in the open page.
   const offered = there.join();
-  const router = useMemo(
-    () =>
-      createBrowserRouter([
-        {
-          Component: Shell,
-          hydrateFallbackElement: <Loading />,
-          children: [
-            ...pages
-              .filter((_, index) => offered.split(',').includes(String(index)))
-              .flatMap((page) => page.routes)
-              .map((route) => ({ path: route.path, lazy: loader(route) })),
-            { path: '*', Component: NotFound },
-          ],
-        },
-      ]),
-    [offered],
-  );
+  const router = useMemo(() => {
+    const Root = () => (
+      <UrlStateProvider router={made}>
+        <Shell />
+      </UrlStateProvider>
+    );
+    const made: DataRouter = createBrowserRouter([
+      {
+        Component: Root,
+        hydrateFallbackElement: <Loading />,
+        children: [
+          ...pages
+            .filter((_, index) => offered.split(',').includes(String(index)))
+            .flatMap((page) => page.routes)
+            .map((route) => ({ path: route.path, lazy: loader(route) })),
+          { path: '*', Component: NotFound },
+        ],
+      },
+    ]);
+    return made;
+  }, [offered]);
   return <RouterProvider router={router} />;
 }

@@ -7,7 +7,7 @@ import { type Alert, type AlertGroup, groupsQuery, readMatcher, writeMatcher } f
 import { rulesQuery } from '../../api/prometheus';
 import { useSession } from '../../api/session';
 import { useTexts } from '../../i18n/texts';
-import { useUrlValues } from '../../lib/url-values';
+import { useUrlValues } from '../../lib/url-state';
 import { paths } from '../../paths';
 import { Empty, Failed, Loading } from '../../ui/faces';
 import { StatusBadge, toneColor } from '../../ui/status';

@@ -11,7 +11,7 @@ import { type Rehearsal, rehearse } from '../../api/prometheus';
 import { useTexts } from '../../i18n/texts';
 import { useFormat } from '../../i18n/use-format';
 import type { TimeRange } from '../../lib/time-range';
-import { useUrlValues } from '../../lib/url-values';
+import { useUrlValues } from '../../lib/url-state';
 import { useSpan } from '../../lib/use-span';
 import { paths } from '../../paths';
 import { Failed, Loading } from '../../ui/faces';

@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { type Rule, rulesQuery } from '../../api/prometheus';
 import { useTexts } from '../../i18n/texts';
 import { useFormat } from '../../i18n/use-format';
-import { useUrlValues } from '../../lib/url-values';
+import { useUrlValues } from '../../lib/url-state';
 import { paths } from '../../paths';
 import { type Column, DataTable } from '../../ui/data-table';
 import { Empty, Failed, Loading } from '../../ui/faces';

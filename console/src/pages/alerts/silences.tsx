@@ -29,7 +29,7 @@ import { useSession } from '../../api/session';
 import { useTexts } from '../../i18n/texts';
 import { useFormat, useNow } from '../../i18n/use-format';
 import { parseDuration, parseMoment } from '../../lib/time-range';
-import { useUrlValues } from '../../lib/url-values';
+import { useUrlValues } from '../../lib/url-state';
 import { Confirm } from '../../ui/confirm';
 import { type Column, DataTable } from '../../ui/data-table';
 import { Empty, Failed, Loading } from '../../ui/faces';

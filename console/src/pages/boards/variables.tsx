@@ -6,7 +6,7 @@ import { instantQuery, labelValuesQuery, type QueryAnswer } from '../../api/prom
 import { useTexts } from '../../i18n/texts';
 import { writeSeries } from '../../lib/series';
 import type { Span } from '../../lib/time-range';
-import type { UrlValues } from '../../lib/url-values';
+import type { UrlValues } from '../../lib/url-state';
 import {
   ALL,
   type Choice,

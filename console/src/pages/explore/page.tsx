@@ -35,7 +35,7 @@ import { useTexts } from '../../i18n/texts';
 import { useFormat } from '../../i18n/use-format';
 import { fixedRange, parseDuration, readStep, type TimeRange } from '../../lib/time-range';
 import { guessUnit, UNITS } from '../../lib/units';
-import { useUrlValues } from '../../lib/url-values';
+import { useUrlValues } from '../../lib/url-state';
 import { useSpan } from '../../lib/use-span';
 import { paths } from '../../paths';
 import { useChangeMarks } from '../../ui/change-marks';
