@@ -281,6 +281,8 @@ test('scale, restart, pause, go back, delete', async ({ page, api }) => {
   await expect(page.getByRole('region', { name: /going back to revision 1/ })).toContainText('version one');
   await page.getByRole('button', { name: 'Roll back to revision 1' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Roll back to revision 1' }).click();
+  // It stays and tells why when the server refuses.
+  await expect(page.getByRole('dialog')).toHaveCount(0);
   await expect
     .poll(async () => (await deployment()).spec.template.spec.containers[0]?.command.join(' '))
     .toContain('version one');

@@ -37,6 +37,7 @@ const texts = defineTexts(
     paused: 'It is paused: resume it before rolling back.',
     forbidden: 'You may not change this object.',
     none: 'No revisions yet',
+    gone: (number: number) => `Revision ${number} is not kept any more; choose another one.`,
   },
   {
     title: '리비전',
@@ -55,6 +56,7 @@ const texts = defineTexts(
     paused: '일시 정지 상태입니다. 되돌리려면 먼저 재개하세요.',
     forbidden: '이 객체를 변경할 권한이 없습니다.',
     none: '아직 리비전이 없습니다',
+    gone: (number: number) => `리비전 ${number}은(는) 더 이상 보관되어 있지 않습니다. 다른 리비전을 고르세요.`,
   },
 );
 
@@ -77,13 +79,13 @@ export function HistoryTab(props: { kind: Kind; object: AnyObject }) {
   if (list.status === 'failed') return <Failed error={list.error} />;
   const known = isDeployment ? deploymentRevisions(object, sets.items) : controllerRevisions(object, revisions.items);
   if (known.length === 0) return <Empty title={t.none} />;
-  const undo = (revision: Revision) => {
-    if (isDeployment) {
-      const target = sets.items.find((one) => one.metadata.name === revision.name);
-      return target ? undoDeployment(props.kind, object, target) : Promise.resolve();
-    }
-    const target = revisions.items.find((one) => one.metadata.name === revision.name);
-    return target ? undoByRevision(props.kind, object, target) : Promise.resolve();
+  const undo = async (revision: Revision) => {
+    const isMeant = (one: { metadata: { name: string } }) => one.metadata.name === revision.name;
+    const set = sets.items.find(isMeant);
+    if (set !== undefined) return undoDeployment(props.kind, object, set);
+    const kept = revisions.items.find(isMeant);
+    if (kept !== undefined) return undoByRevision(props.kind, object, kept);
+    throw new Error(t.gone(revision.number));
   };
   return <Revisions kind={props.kind} object={object} revisions={known} undo={undo} />;
 }
