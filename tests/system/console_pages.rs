@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use maru_tests::{System, binary, find_program};
 
 /// The tests that each run does; `MARU_E2E=all` does all of them, which takes half an hour.
-const EACH_TIME: [&str; 3] = ["home.spec", "decide.spec", "spine.spec"];
+const EACH_TIME: [&str; 4] = ["home.spec", "decide.spec", "spine.spec", "speed.spec"];
 
 /// Runs the page's tests against a system that runs the shop. Called by the demo's test, whose start takes minutes.
 pub(crate) fn walk(system: &System) {

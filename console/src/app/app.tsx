@@ -5,9 +5,9 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { lazy, Suspense, useMemo, useSyncExternalStore } from 'react';
 import { createBrowserRouter, type DataRouter, RouterProvider } from 'react-router';
 import { connection } from '../api/connection';
-import { useKinds } from '../api/discovery';
+import { kindsQuery, useKinds } from '../api/discovery';
 import { ApiError } from '../api/http';
-import { useSession } from '../api/session';
+import { sessionQuery, useSession } from '../api/session';
 import { usePreferences } from '../i18n/preferences';
 import { UrlStateProvider } from '../lib/url-state';
 import { paths } from '../paths';
@@ -27,6 +27,10 @@ const queries = new QueryClient({
     },
   },
 });
+
+// Asked before anything is drawn, and both at once: each page waits for the answers.
+void queries.prefetchQuery(sessionQuery);
+void queries.prefetchQuery(kindsQuery);
 
 /** The nonce of this page's answer, for style elements made at run time. */
 export const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';

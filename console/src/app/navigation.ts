@@ -21,6 +21,7 @@ import type { ComponentType } from 'react';
 import type { Kinds } from '../api/discovery';
 import type { Session } from '../api/session';
 import { defineTexts } from '../i18n/texts';
+import { Component as Home } from '../pages/home/page';
 import { paths } from '../paths';
 
 export const navigationTexts = defineTexts(
@@ -86,7 +87,8 @@ const always = () => true;
 
 export const pages: readonly PageEntry[] = [
   {
-    routes: [{ path: '/', load: () => import('../pages/home/page') }],
+    // Comes with the first files: people wait for it.
+    routes: [{ path: '/', load: async () => ({ Component: Home }) }],
     entry: { section: undefined, label: 'home', href: paths.home(), icon: IconHome },
     needs: always,
   },

@@ -1,11 +1,11 @@
-import { useMemo, useSyncExternalStore } from 'react';
+import { useSyncExternalStore } from 'react';
 import { type Format, makeFormat } from '../lib/format';
 import { usePreferences } from './preferences';
 
 /** Formats in the chosen language and time zone. */
 export function useFormat(): Format {
   const { language, timeZone } = usePreferences();
-  return useMemo(() => makeFormat(language, timeZone), [language, timeZone]);
+  return makeFormat(language, timeZone);
 }
 
 let now = Date.now();

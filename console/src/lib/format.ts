@@ -21,16 +21,49 @@ export interface Format {
 
 export const NONE = '—';
 
+const made = new Map<string, Format>();
+
+/** The format of a language and a zone: always the same one, because its parts are slow to make. */
 export function makeFormat(language: 'en' | 'ko', timeZone: string): Format {
+  const key = `${language} ${timeZone}`;
+  let format = made.get(key);
+  if (format === undefined) {
+    format = newFormat(language, timeZone);
+    made.set(key, format);
+  }
+  return format;
+}
+
+/** Made when it is first wanted. */
+function lazily<A extends readonly unknown[], T>(make: (...parts: A) => T): (...parts: A) => T {
+  const kept = new Map<string, T>();
+  return (...parts) => {
+    const key = parts.join();
+    let one = kept.get(key);
+    if (one === undefined) {
+      one = make(...parts);
+      kept.set(key, one);
+    }
+    return one;
+  };
+}
+
+function newFormat(language: 'en' | 'ko', timeZone: string): Format {
   const zone = timeZone === 'local' ? Intl.DateTimeFormat().resolvedOptions().timeZone : timeZone;
   // Swedish writes dates as ISO 8601 does.
-  const both = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
-  const day = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short' });
-  const clock = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, timeStyle: 'medium' });
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
-  const write = (format: Intl.DateTimeFormat, time: string | number | Date | undefined) => {
+  const both = lazily(
+    () => new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' }),
+  );
+  const day = lazily(() => new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short' }));
+  const clock = lazily(() => new Intl.DateTimeFormat('sv-SE', { timeZone: zone, timeStyle: 'medium' }));
+  const relative = lazily(() => new Intl.RelativeTimeFormat(language, { numeric: 'auto' }));
+  const numbers = lazily(
+    (style: 'decimal' | 'percent', digits: number) =>
+      new Intl.NumberFormat(language, { style, maximumFractionDigits: digits }),
+  );
+  const write = (format: () => Intl.DateTimeFormat, time: string | number | Date | undefined) => {
     const at = toMs(time);
-    return at === undefined ? NONE : format.format(at);
+    return at === undefined ? NONE : format().format(at);
   };
   return {
     zone,
@@ -42,17 +75,16 @@ export function makeFormat(language: 'en' | 'ko', timeZone: string): Format {
       if (at === undefined) return NONE;
       const seconds = Math.round((at - now) / 1000);
       for (const [unit, size] of UNITS) {
-        if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+        if (Math.abs(seconds) >= size) return relative().format(Math.trunc(seconds / size), unit);
       }
-      return relative.format(seconds, 'second');
+      return relative().format(seconds, 'second');
     },
     age: (time, now) => {
       const at = toMs(time);
       return at === undefined ? NONE : shortDuration(Math.max(0, (now - at) / 1000));
     },
-    number: (value, digits = 2) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value),
-    percent: (ratio, digits = 2) =>
-      new Intl.NumberFormat(language, { style: 'percent', maximumFractionDigits: digits }).format(ratio),
+    number: (value, digits = 2) => numbers('decimal', digits).format(value),
+    percent: (ratio, digits = 2) => numbers('percent', digits).format(ratio),
     bytes: (count) => scaled(count, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']),
     seconds,
   };
