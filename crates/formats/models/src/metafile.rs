@@ -1,5 +1,7 @@
 //! A scene as an enhanced metafile: what word processors show that know no SVG.
 //!
+//! As plain as the format allows, for the sake of small players: a unit is a dot of a fine device, so that nothing is mapped;
+//! texts begin at their point; what is drawn has a pen and a brush of its own.
 //! Source: [MS-EMF] 2.3; little-endian throughout.
 
 use crate::layered::Point;
@@ -10,6 +12,10 @@ use crate::width::width;
 const UNITS_MAX: f64 = 30_000.0;
 /// Units per pixel, unless the drawing is too large.
 const UNITS_PER_PIXEL: f64 = 10.0;
+/// Dashes and what is between them, in pixels, as in SVG; and how many there are in a line.
+const DASH: f64 = 5.0;
+const GAP: f64 = 4.0;
+const DASHES_MAX: usize = 10_000;
 const HEADER_BYTES: usize = 88;
 /// The face that Korean word processors have.
 const FACE: &str = "Malgun Gothic";
@@ -18,16 +24,10 @@ const HANDLE: u32 = 1;
 const STOCK: u32 = 0x8000_0000;
 const NULL_BRUSH: u32 = STOCK | 5;
 const BLACK_PEN: u32 = STOCK | 7;
-const NULL_PEN: u32 = STOCK | 8;
 const SYSTEM_FONT: u32 = STOCK | 13;
 
 mod record {
     pub(super) const EOF: u32 = 14;
-    pub(super) const SET_WINDOW_EXTENT: u32 = 9;
-    pub(super) const SET_WINDOW_ORIGIN: u32 = 10;
-    pub(super) const SET_VIEWPORT_EXTENT: u32 = 11;
-    pub(super) const SET_VIEWPORT_ORIGIN: u32 = 12;
-    pub(super) const SET_MAP_MODE: u32 = 17;
     pub(super) const SET_BACKGROUND_MODE: u32 = 18;
     pub(super) const SET_TEXT_ALIGN: u32 = 22;
     pub(super) const SET_TEXT_COLOUR: u32 = 24;
@@ -54,18 +54,29 @@ struct Writer {
 pub(crate) fn write(scene: &Scene, origin: Point, (wide, high): Point) -> Vec<u8> {
     let scale = UNITS_PER_PIXEL.min(UNITS_MAX / wide.max(high).max(1.0));
     let mut writer = Writer { out: vec![0; HEADER_BYTES], records: 1, origin, scale };
-    let size = |factor: f64| [whole(wide * factor), whole(high * factor)];
-    writer.record(record::SET_MAP_MODE, &[8]);
-    writer.record(record::SET_WINDOW_ORIGIN, &[0, 0]);
-    writer.record(record::SET_WINDOW_EXTENT, &size(scale));
-    writer.record(record::SET_VIEWPORT_ORIGIN, &[0, 0]);
-    writer.record(record::SET_VIEWPORT_EXTENT, &size(1.0));
     writer.record(record::SET_BACKGROUND_MODE, &[1]);
+    // On the base line.
+    writer.record(record::SET_TEXT_ALIGN, &[24]);
     for shape in &scene.shapes {
         writer.shape(shape);
     }
     writer.record(record::EOF, &[0, 16, 20]);
     writer.finish(wide, high)
+}
+
+/// Returns the straight pieces of a line between two points: its dashes, as pens of a width have none, or the whole.
+fn pieces(pair: &[Point], stroke: Stroke) -> Vec<[Point; 2]> {
+    let &[from, to] = pair else { return Vec::new() };
+    let length = (to.0 - from.0).hypot(to.1 - from.1);
+    if stroke != Stroke::Dashed || length <= DASH {
+        return vec![[from, to]];
+    }
+    let at = |distance: f64| {
+        let part = (distance / length).min(1.0);
+        (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part)
+    };
+    let begins = std::iter::successors(Some(0.0), |begin: &f64| Some(begin + DASH + GAP));
+    begins.take_while(|begin| *begin < length).take(DASHES_MAX).map(|begin| [at(begin), at(begin + DASH)]).collect()
 }
 
 fn whole(value: f64) -> i32 {
@@ -107,21 +118,15 @@ impl Writer {
 
     /// Selects a pen and a brush, draws, and puts them away.
     fn painted(&mut self, fill: Option<Role>, line: Option<(Role, Stroke)>, draw: impl FnOnce(&mut Self)) {
-        match line {
-            Some((role, stroke)) => {
-                let style = i32::from(stroke == Stroke::Dashed);
-                // Only pens without a width are dashed.
-                let wide = match stroke {
-                    Stroke::Plain => 1.0,
-                    Stroke::Dashed => 0.0,
-                    Stroke::Thick => 2.5,
-                };
-                let handle = i32::try_from(HANDLE).unwrap_or(1);
-                self.record(record::CREATE_PEN, &[handle, style, whole(wide * self.scale), 0, colour(role)]);
-                self.object(record::SELECT, HANDLE);
-            }
-            None => self.object(record::SELECT, NULL_PEN),
-        }
+        // Without a line, the thinnest one in the colour of the fill.
+        let (role, wide) = match line {
+            Some((role, Stroke::Plain | Stroke::Dashed)) => (role, 1.0),
+            Some((role, Stroke::Thick)) => (role, 2.5),
+            None => (fill.unwrap_or(Role::Page), 0.0),
+        };
+        let handle = i32::try_from(HANDLE).unwrap_or(1);
+        self.record(record::CREATE_PEN, &[handle, 0, whole(wide * self.scale), 0, colour(role)]);
+        self.object(record::SELECT, HANDLE);
         match fill {
             Some(role) => {
                 self.record(record::CREATE_BRUSH, &[2, 0, colour(role), 0]);
@@ -132,9 +137,7 @@ impl Writer {
         draw(self);
         self.object(record::SELECT, BLACK_PEN);
         self.object(record::SELECT, NULL_BRUSH);
-        if line.is_some() {
-            self.object(record::DELETE, HANDLE);
-        }
+        self.object(record::DELETE, HANDLE);
         if fill.is_some() {
             self.object(record::DELETE, 2);
         }
@@ -172,18 +175,24 @@ impl Writer {
                 self.painted(Some(*fill), line, |writer| writer.record(record::ELLIPSE, &[from.0, from.1, to.0, to.1]));
             }
             Shape::Area { points, fill, line } => {
+                // Closed in so many words: there are players that leave the last side away.
+                let closed: Vec<Point> = points.iter().chain(points.first()).copied().collect();
                 self.painted(Some(*fill), Some((*line, Stroke::Plain)), |writer| {
-                    writer.points(record::POLYGON, points);
+                    writer.points(record::POLYGON, &closed);
                 });
             }
             Shape::Way { points, stroke, line, .. } => {
-                self.painted(None, Some((*line, *stroke)), |writer| writer.points(record::POLYLINE, points));
+                // Piece by piece: there are players that fill a line with corners.
+                let pieces = points.windows(2).flat_map(|pair| pieces(pair, *stroke));
+                self.painted(None, Some((*line, *stroke)), |writer| {
+                    pieces.for_each(|piece| writer.points(record::POLYLINE, &piece));
+                });
             }
             Shape::Text { at, text, size, anchor, bold, italic, role } => {
                 self.font(*size, *bold, *italic);
-                self.record(record::SET_TEXT_ALIGN, &[if *anchor == Anchor::Middle { 24 | 6 } else { 24 }]);
+                let before = if *anchor == Anchor::Middle { width(text, *size) / 2.0 } else { 0.0 };
                 self.record(record::SET_TEXT_COLOUR, &[colour(*role)]);
-                self.text(*at, text, *size);
+                self.text((at.0 - before, at.1), text, *size);
                 self.object(record::SELECT, SYSTEM_FONT);
                 self.object(record::DELETE, HANDLE);
             }
@@ -243,18 +252,83 @@ impl Writer {
         let length = i32::try_from(self.out.len()).unwrap_or(i32::MAX);
         let mut header: Vec<u8> = Vec::new();
         let head = i32::try_from(HEADER_BYTES).unwrap_or(88);
-        for value in [1, head, 0, 0, whole(wide), whole(high), 0, 0, hundredths(wide), hundredths(high)] {
+        let units = |pixels: f64| whole(pixels * self.scale);
+        for value in [1, head, 0, 0, units(wide), units(high), 0, 0, hundredths(wide), hundredths(high)] {
             header.extend(value.to_le_bytes());
         }
         for value in [0x464d_4520, 0x0001_0000, length, i32::try_from(self.records).unwrap_or(i32::MAX), 3, 0, 0, 0] {
             header.extend(value.to_le_bytes());
         }
-        // A device of 96 dots an inch.
-        for value in [1920, 1080, 508, 286] {
+        // A device of as many dots an inch as 96 pixels have units: 20 inches by 11.25.
+        for value in [units(1920.0), units(1080.0), 508, 286] {
             header.extend(i32::to_le_bytes(value));
         }
         header.resize(HEADER_BYTES, 0);
         self.out.splice(..HEADER_BYTES, header);
         self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The records: types and contents.
+    fn records(metafile: &[u8]) -> Vec<(u32, &[u8])> {
+        let number = |at: usize| u32::from_le_bytes(metafile[at..at + 4].try_into().unwrap());
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < metafile.len() {
+            let length = number(at + 4) as usize;
+            assert!(length >= 8 && length.is_multiple_of(4), "{length} at {at}");
+            found.push((number(at), &metafile[at + 8..at + length]));
+            at += length;
+        }
+        assert_eq!((number(40), number(48) as usize, number(52) as usize), (0x464d_4520, at, found.len()));
+        found
+    }
+
+    fn numbers(content: &[u8]) -> Vec<i32> {
+        content.chunks(4).map(|four| i32::from_le_bytes(four.try_into().unwrap())).collect()
+    }
+
+    #[test]
+    fn units_are_dots_of_the_device_and_nothing_is_mapped() {
+        let mut scene = Scene::default();
+        scene.way(vec![(0.0, 0.0), (10.0, 0.0), (10.0, 20.0)], Stroke::Plain);
+        scene.way(vec![(0.0, 0.0), (20.0, 0.0)], Stroke::Dashed);
+        scene.shapes.push(Shape::Area {
+            points: vec![(0.0, 0.0), (4.0, 0.0), (4.0, 4.0)],
+            fill: Role::Node,
+            line: Role::Line,
+        });
+        scene.shapes.push(Shape::Text {
+            at: (50.0, 10.0),
+            text: "주문".to_owned(),
+            size: 10.0,
+            anchor: Anchor::Middle,
+            bold: false,
+            italic: false,
+            role: Role::Text,
+        });
+        let metafile = write(&scene, (0.0, 0.0), (100.0, 50.0));
+        let records = records(&metafile);
+        let head = numbers(records[0].1);
+        assert_eq!(head[..8], [0, 0, 1000, 500, 0, 0, 2646, 1323]);
+        assert_eq!(head[16..20], [19_200, 10_800, 508, 286]);
+        assert!(records.iter().all(|(kind, _)| !(9..=12).contains(kind) && *kind != 17));
+        // Two pieces of the way with a corner, and of the dashes, which are 5 with 4 between them, the last is cut.
+        let lines: Vec<&[u8]> =
+            records.iter().filter(|(kind, _)| *kind == record::POLYLINE).map(|(_, lines)| *lines).collect();
+        let ends: Vec<Vec<i32>> = lines.iter().map(|line| numbers(&line[..16])).collect();
+        let wanted = [[0, 0, 100, 0], [100, 0, 100, 200], [0, 0, 50, 0], [90, 0, 140, 0], [180, 0, 200, 0]];
+        assert_eq!(ends, wanted.map(Vec::from));
+        // A text in the middle begins half its width before its point.
+        let text = numbers(records.iter().find(|(kind, _)| *kind == record::TEXT).unwrap().1);
+        assert_eq!((text[7], text[8]), (500 - whole(width("주문", 10.0) * 5.0), 100));
+        // A corner is named twice to close an area.
+        let area = records.iter().find(|(kind, _)| *kind == record::POLYGON).unwrap().1;
+        assert_eq!(numbers(&area[16..20]), [4]);
+        assert_eq!(area[20..24], area[32..36]);
     }
 }
