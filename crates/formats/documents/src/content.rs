@@ -283,7 +283,7 @@ pub struct ListItem {
 pub struct Image {
     /// The SVG's text.
     pub svg: String,
-    /// The same as an enhanced metafile, for readers of DOCX and XLSX that know no SVG.
+    /// The same as an enhanced metafile, for DOCX, XLSX and HWPX, whose readers do not all know SVG; without one, XLSX and HWPX describe the picture.
     pub metafile: Option<Vec<u8>>,
     /// What it shows, for those who cannot see it.
     pub description: String,

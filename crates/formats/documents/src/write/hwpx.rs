@@ -5,9 +5,10 @@
 use std::fmt::Display;
 
 use super::hwpx_parts::{self as parts, CharShape, ParaShape};
+use super::hwpx_pictures as pictures;
 use crate::DocumentError;
 use crate::content::{
-    Block, Cell, CellRole, Document, ListKind, Orientation, ParagraphStyle, Run, RunStyle, Slot, Table, Tone,
+    Block, Cell, CellRole, Document, Image, ListKind, Orientation, ParagraphStyle, Run, RunStyle, Slot, Table, Tone,
 };
 use crate::outline::{Cursor, ListCounter, Outline};
 use crate::phrases::Phrase;
@@ -18,6 +19,9 @@ use crate::zip::Zip;
 const PAGE_SHORT: u32 = 59_528;
 const PAGE_LONG: u32 = 84_186;
 const MARGIN: u32 = 5_669;
+const HEADER: u32 = 2_835;
+/// Room for a heading above a picture and the caption below it.
+const WORDS_BESIDE_PICTURE: u32 = 6_000;
 const ROW_HEIGHT: u32 = 1_400;
 /// What a preview shows.
 const PREVIEW_CHARACTERS: usize = 1_000;
@@ -27,6 +31,8 @@ struct Writer<'o, 'a> {
     document: &'a Document,
     outline: &'o Outline<'a>,
     cursor: Cursor<'o, 'a>,
+    /// The pictures so far and their metafiles.
+    metafiles: Vec<&'a [u8]>,
     paragraphs: u32,
     tables: u32,
     page_break: bool,
@@ -40,18 +46,23 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, DocumentError> {
         document,
         outline: &outline,
         cursor: Cursor::new(document, &outline),
+        metafiles: Vec::new(),
         paragraphs: 0,
         tables: 0,
         page_break: false,
     };
     writer.section()?;
-    let section = writer.xml.finish();
+    let Writer { xml, metafiles, .. } = writer;
+    let section = xml.finish();
     let headings: Vec<&str> = outline.entries().iter().map(|entry| entry.text.as_str()).collect();
     let preview = format!("{}\r\n{}\r\n", document.title, headings.join("\r\n"));
     let preview: String = clean(&preview).take(PREVIEW_CHARACTERS).collect();
     let mut zip = Zip::default();
     zip.store("mimetype", b"application/hwp+zip")?;
-    zip.add("Contents/content.hpf", parts::package(document).as_bytes())?;
+    for (index, metafile) in metafiles.iter().enumerate() {
+        zip.add(&pictures::file(index + 1), metafile)?;
+    }
+    zip.add("Contents/content.hpf", parts::package(document, metafiles.len()).as_bytes())?;
     zip.add("Contents/header.xml", parts::header().as_bytes())?;
     zip.add("Contents/section0.xml", section.as_bytes())?;
     zip.add("META-INF/container.rdf", parts::RDF.as_bytes())?;
@@ -117,8 +128,7 @@ impl<'a> Writer<'_, 'a> {
                 }
             }
             Block::Image(image) => {
-                let words = Phrase::PictureElsewhere.text(self.document.language);
-                self.line(ParaShape::Body, 0, CharShape::SmallItalic, &format!("[{}] {words}", image.description));
+                self.image(image);
                 if let Some(caption) = self.cursor.figure(image.caption.as_deref()) {
                     self.line(ParaShape::Caption, 0, CharShape::SmallBold, &caption);
                 }
@@ -134,6 +144,25 @@ impl<'a> Writer<'_, 'a> {
             }
         }
         Ok(())
+    }
+
+    /// A picture without a metafile is described.
+    fn image(&mut self, image: &'a Image) {
+        if let Some(metafile) = &image.metafile {
+            self.metafiles.push(metafile);
+            self.open_paragraph(ParaShape::Picture, 0);
+            // A page begins below the header and ends above the footer; a heading and the caption stand on it, too.
+            let page = match self.document.orientation {
+                Orientation::Portrait => PAGE_LONG,
+                Orientation::Landscape => PAGE_SHORT,
+            };
+            let room = (self.width(), page - 2 * (MARGIN + HEADER) - WORDS_BESIDE_PICTURE);
+            pictures::write(&mut self.xml, image, self.metafiles.len(), room);
+            self.xml.close();
+        } else {
+            let words = Phrase::PictureElsewhere.text(self.document.language);
+            self.line(ParaShape::Body, 0, CharShape::SmallItalic, &format!("[{}] {words}", image.description));
+        }
     }
 
     fn open_paragraph(&mut self, shape: ParaShape, style: u8) {
@@ -344,8 +373,8 @@ impl<'a> Writer<'_, 'a> {
             [("landscape", &turned), ("width", &PAGE_SHORT), ("height", &PAGE_LONG), ("gutterType", &"LEFT_ONLY")];
         xml.open("hp:pagePr", &page);
         let margins: [(&'static str, &dyn Display); 7] = [
-            ("header", &2835),
-            ("footer", &2835),
+            ("header", &HEADER),
+            ("footer", &HEADER),
             ("gutter", &0),
             ("left", &MARGIN),
             ("right", &MARGIN),

@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 
+use super::hwpx_pictures;
 use crate::content::Document;
 use crate::xml::Xml;
 
@@ -79,6 +80,7 @@ pub(super) enum ParaShape {
     Centred,
     Table,
     Caption,
+    Picture,
     Heading(u8),
     Indent(u8),
 }
@@ -93,13 +95,14 @@ impl ParaShape {
             Self::Centred => 1,
             Self::Table => 2,
             Self::Caption => 3,
-            Self::Heading(level) => 3 + level.clamp(1, HEADINGS),
-            Self::Indent(depth) => 4 + HEADINGS + depth.min(INDENTS - 1),
+            Self::Picture => 4,
+            Self::Heading(level) => 4 + level.clamp(1, HEADINGS),
+            Self::Indent(depth) => 5 + HEADINGS + depth.min(INDENTS - 1),
         }
     }
 
     fn all() -> impl Iterator<Item = Self> {
-        [Self::Body, Self::Centred, Self::Table, Self::Caption]
+        [Self::Body, Self::Centred, Self::Table, Self::Caption, Self::Picture]
             .into_iter()
             .chain((1..=HEADINGS).map(Self::Heading))
             .chain((0..INDENTS).map(Self::Indent))
@@ -112,6 +115,7 @@ impl ParaShape {
             Self::Centred => (0, 600, 800),
             Self::Table => (0, 0, 0),
             Self::Caption => (0, 500, 200),
+            Self::Picture => (0, 600, 0),
             Self::Heading(level) => (0, 1600 - 150 * u32::from(level), 500),
             Self::Indent(depth) => (800 * (u32::from(depth) + 1), 0, 200),
         }
@@ -283,16 +287,20 @@ fn para_shapes(xml: &mut Xml) {
             ("textDir", &"LTR"),
         ];
         xml.open("hh:paraPr", &attributes);
-        let align: &str = if shape == ParaShape::Centred { "CENTER" } else { "LEFT" };
+        let is_centred = matches!(shape, ParaShape::Centred | ParaShape::Picture);
+        let align: &str = if is_centred { "CENTER" } else { "LEFT" };
         xml.empty("hh:align", &[("horizontal", &align), ("vertical", &"BASELINE")]);
         let (kind, level): (&str, u8) = match shape {
             ParaShape::Heading(level) => ("OUTLINE", level - 1),
-            ParaShape::Body | ParaShape::Centred | ParaShape::Table | ParaShape::Caption | ParaShape::Indent(_) => {
-                ("NONE", 0)
-            }
+            ParaShape::Body
+            | ParaShape::Centred
+            | ParaShape::Table
+            | ParaShape::Caption
+            | ParaShape::Picture
+            | ParaShape::Indent(_) => ("NONE", 0),
         };
         xml.empty("hh:heading", &[("type", &kind), ("idRef", &0), ("level", &level)]);
-        let keep = u8::from(kind == "OUTLINE" || shape == ParaShape::Caption);
+        let keep = u8::from(kind == "OUTLINE" || matches!(shape, ParaShape::Caption | ParaShape::Picture));
         let breaks: [(&'static str, &dyn Display); 7] = [
             ("breakLatinWord", &"KEEP_WORD"),
             ("breakNonLatinWord", &"KEEP_WORD"),
@@ -360,7 +368,8 @@ pub(super) fn heading_shape(level: u8) -> CharShape {
     }
 }
 
-pub(super) fn package(document: &Document) -> String {
+/// Returns the package's description; so many pictures are in it.
+pub(super) fn package(document: &Document, picture_count: usize) -> String {
     let meta = &document.meta;
     let mut xml = Xml::new();
     open_root(&mut xml, "opf:package", &[("version", &""), ("unique-identifier", &""), ("id", &"")]);
@@ -381,12 +390,17 @@ pub(super) fn package(document: &Document) -> String {
         xml.leaf("opf:meta", &[("name", &name), ("content", &"text")], value);
     }
     xml.close();
+    xml.open("opf:manifest", &[]);
     xml.markup(
-        "<opf:manifest><opf:item id=\"header\" href=\"Contents/header.xml\" media-type=\"application/xml\"/>\
+        "<opf:item id=\"header\" href=\"Contents/header.xml\" media-type=\"application/xml\"/>\
          <opf:item id=\"section0\" href=\"Contents/section0.xml\" media-type=\"application/xml\"/>\
          <opf:item id=\"settings\" href=\"settings.xml\" media-type=\"application/xml\"/>\
-         <opf:item id=\"version\" href=\"version.xml\" media-type=\"application/xml\"/></opf:manifest>\
-         <opf:spine><opf:itemref idref=\"header\" linear=\"yes\"/><opf:itemref idref=\"section0\" linear=\"yes\"/></opf:spine>",
+         <opf:item id=\"version\" href=\"version.xml\" media-type=\"application/xml\"/>",
+    );
+    hwpx_pictures::manifest(&mut xml, picture_count);
+    xml.close();
+    xml.markup(
+        "<opf:spine><opf:itemref idref=\"header\" linear=\"yes\"/><opf:itemref idref=\"section0\" linear=\"yes\"/></opf:spine>",
     );
     xml.finish()
 }

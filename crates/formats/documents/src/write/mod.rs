@@ -5,6 +5,7 @@ mod docx_parts;
 mod html;
 mod hwpx;
 mod hwpx_parts;
+mod hwpx_pictures;
 #[cfg(feature = "pdf")]
 mod pdf;
 mod xlsx;

@@ -243,6 +243,56 @@ fn hwpx_begins_with_its_type_as_it_is() {
 }
 
 #[test]
+fn hwpx_has_the_pictures_that_are_metafiles() {
+    let image = |metafile: Option<Vec<u8>>, width_mm, height_mm| {
+        Block::Image(Image {
+            svg: "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"4\" height=\"2\"/>".to_owned(),
+            metafile,
+            description: "두 상자 & 화살표".to_owned(),
+            caption: Some("흐름".to_owned()),
+            width_mm,
+            height_mm,
+        })
+    };
+    let plain = write(&document(vec![image(None, 80, 40)]), Format::Hwpx).unwrap();
+    assert!(part(&plain, "Contents/section0.xml").contains("[두 상자 &amp; 화살표] ("));
+    assert!(!unzip(&plain).0.iter().any(|name| name.starts_with("BinData")));
+    let blocks = vec![
+        image(Some(vec![1, 2]), 80, 40),
+        image(None, 80, 40),
+        image(Some(vec![3]), 400, 100),
+        image(Some(vec![4]), 60, 600),
+    ];
+    let drawn = write(&document(blocks.clone()), Format::Hwpx).unwrap();
+    assert_eq!(drawn, write(&document(blocks), Format::Hwpx).unwrap());
+    let (_, contents) = unzip(&drawn);
+    assert_eq!((&contents["BinData/image1.emf"][..], &contents["BinData/image2.emf"][..]), (&[1, 2][..], &[3][..]));
+    let (package, section) = (part(&drawn, "Contents/content.hpf"), part(&drawn, "Contents/section0.xml"));
+    // Each reference leads to an item of the manifest, and each item to a file.
+    let pictures: Vec<&str> = section.split("<hp:pic ").skip(1).collect();
+    assert_eq!(pictures.len(), 3);
+    for (index, picture) in pictures.iter().enumerate() {
+        let id = format!("image{}", index + 1);
+        assert!(picture.contains(&format!("binaryItemIDRef=\"{id}\"")), "{picture}");
+        let file = format!("BinData/{id}.emf");
+        let item = format!("<opf:item id=\"{id}\" href=\"{file}\" media-type=\"image/emf\" isEmbeded=\"1\"/>");
+        assert!(package.contains(&item) && contents.contains_key(&file), "{package}");
+        assert!(picture.contains("<hp:shapeComment>두 상자 &amp; 화살표</hp:shapeComment>"), "{picture}");
+    }
+    // 80 × 40 mm; one as wide as the column; one as high as the page has room.
+    let size = |picture: &str| -> (u32, u32) {
+        let size = picture.split("<hp:sz ").nth(1).unwrap();
+        let of =
+            |name: &str| size.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+        (of("width"), of("height"))
+    };
+    assert_eq!(size(pictures[0]), (22_677, 11_338));
+    assert_eq!(size(pictures[1]), (48_190, 12_047));
+    let (width, height) = size(pictures[2]);
+    assert!((60_000..62_000).contains(&height) && (6_000..6_200).contains(&width), "{width} × {height}");
+}
+
+#[test]
 fn sheets_get_names_that_readers_take() {
     let table = |name: &str| Block::Table(Table { sheet: Some(name.to_owned()), ..spans() });
     let names =
