@@ -9,6 +9,11 @@ use maru_monitoring::scrape::{ScrapeConfig, TargetGroup, format_duration, parse_
 use maru_prom::{Labels, LabelsBuilder};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
+/// Slots that an interval has at least.
+const SLOTS_MIN: u32 = 100;
+/// A slot of a long interval.
+const SLOT_MAX: Duration = Duration::from_millis(100);
+
 /// What is scraped, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -28,12 +33,15 @@ impl Target {
         (self.labels.clone(), self.url.clone(), self.interval, self.timeout)
     }
 
-    /// Returns when in each interval it is its turn: the same after each start, and spread over all targets.
+    /// Returns when in each interval it is its turn: the same after each start, and spread over all targets. Turns fall into slots,
+    /// so that a thousand targets wake the machine a hundred times in five seconds, not a thousand times.
     pub(crate) fn offset(&self, interval: Duration) -> Duration {
         let mut hasher = DefaultHasher::new();
         (self.labels.key(), &self.url).hash(&mut hasher);
-        let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Duration::from_nanos(hasher.finish() % nanos)
+        let slot = (interval / SLOTS_MIN).clamp(Duration::from_millis(1), SLOT_MAX);
+        let slots = u32::try_from(interval.as_nanos() / slot.as_nanos()).unwrap_or(u32::MAX).max(1);
+        let nth = hasher.finish() % u64::from(slots);
+        slot * u32::try_from(nth).unwrap_or_default()
     }
 }
 
@@ -173,5 +181,24 @@ mod tests {
         let nothing =
             make(&config, &TargetGroup::default(), &Labels::from_pairs([("__scheme__", "ftp"), ("__address__", "h")]));
         assert!(matches!(nothing, Made::Wrong(_)), "{nothing:?}");
+    }
+    #[test]
+    fn turns_are_spread_over_slots_of_the_interval() {
+        let config = ScrapeConfig::new("job", &Global::default());
+        let target = |nth: u32| {
+            let own = Labels::from_pairs([("__address__", format!("target-{nth}:80"))]);
+            let Made::Target(target) = make(&config, &TargetGroup::default(), &own) else { panic!("it is a target") };
+            target
+        };
+        let targets: Vec<_> = (0..1000).map(target).collect();
+        for (seconds, slot_ms, slots) in [(5, 50, 100), (15, 100, 150), (60, 100, 600)] {
+            let interval = Duration::from_secs(seconds);
+            let turns: Vec<u128> = targets.iter().map(|one| one.offset(interval).as_millis()).collect();
+            assert!(turns.iter().all(|turn| turn % slot_ms == 0 && *turn < interval.as_millis()), "{seconds} s");
+            let used = turns.iter().collect::<std::collections::BTreeSet<_>>().len();
+            assert!(used > slots / 2, "{used} of {slots} slots");
+        }
+        // Intervals below a slot's least length have one turn.
+        assert_eq!(targets.iter().map(|one| one.offset(Duration::from_micros(500))).max(), Some(Duration::ZERO));
     }
 }
