@@ -1,7 +1,12 @@
-//! The end-of-test summary of k6, as `--summary-export` writes it or `handleSummary` is given it.
+//! The end-of-test summary of k6, as `--summary-export` writes it or `handleSummary` is given it; since k6 1 also the
+//! "machine-readable" one, which has neither thresholds nor other percentiles than the 90th and 95th.
+//!
+//! Source: the summaries of k6 0.50 to 1.8.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use maru_api::Window;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -11,20 +16,64 @@ use crate::record::EvidenceKind;
 
 #[derive(Deserialize)]
 struct Summary {
+    #[serde(default)]
     metrics: BTreeMap<String, Map<String, Value>>,
     #[serde(default)]
-    state: Option<State>,
+    state: State,
+    // Of the machine-readable form:
+    #[serde(default)]
+    results: Results,
+    #[serde(default)]
+    config: Config,
+    #[serde(default)]
+    metadata: Metadata,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct State {
     #[serde(default)]
     test_run_duration_ms: Option<f64>,
 }
 
+#[derive(Default, Deserialize)]
+struct Results {
+    #[serde(default)]
+    metrics: Vec<Metric>,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    name: String,
+    values: Value,
+}
+
+#[derive(Default, Deserialize)]
+struct Config {
+    /// In seconds.
+    #[serde(default)]
+    duration: Option<f64>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    generated_at: Option<Timestamp>,
+    #[serde(default)]
+    k6_version: Option<String>,
+}
+
 pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
-    let summary: Summary = from_json(Format::K6, report)?;
+    if report.trim_ascii_start().starts_with(b"{\"type\":\"Metric\"") {
+        let why = "it is the stream of `--out json`; give the summary, as `--summary-export` writes it";
+        return Err(malformed(Format::K6, why));
+    }
+    let mut summary: Summary = from_json(Format::K6, report)?;
+    let listed = std::mem::take(&mut summary.results.metrics);
+    summary.metrics.extend(listed.into_iter().map(|metric| {
+        let fields = Map::from_iter([("values".to_owned(), metric.values)]);
+        (metric.name, fields)
+    }));
     if summary.metrics.len() > REPORT_ITEMS_MAX {
         return Err(too_many(Format::K6, "metrics"));
     }
@@ -32,9 +81,10 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
         number(&summary, "http_reqs", "count").ok_or_else(|| malformed(Format::K6, "it has no http_reqs.count"))?;
     let answered = whole(count).ok_or_else(|| malformed(Format::K6, "http_reqs.count is no count"))?;
     // `passes` of this rate are the requests of which it is true that they failed.
-    let failed = number(&summary, "http_req_failed", "passes").and_then(whole).unwrap_or_default();
+    let failed = ["passes", "matches"].iter().find_map(|key| number(&summary, "http_req_failed", key));
+    let failed = failed.and_then(whole).unwrap_or_default();
     let rate = number(&summary, "http_reqs", "rate").filter(|rate| *rate > 0.0);
-    let duration = summary.state.as_ref().and_then(|state| state.test_run_duration_ms).map(|millis| millis / 1e3);
+    let duration = summary.state.test_run_duration_ms.map(|millis| millis / 1e3).or(summary.config.duration);
     let latency = values(&summary, "http_req_duration");
     let percentiles = latency
         .into_iter()
@@ -42,7 +92,11 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
         .filter_map(|(key, value)| {
             let share = match key.as_str() {
                 "med" => 0.5,
-                _ => key.strip_prefix("p(")?.strip_suffix(')')?.parse::<f64>().ok()? / 100.0,
+                _ => {
+                    let share = key.strip_prefix('p')?;
+                    let share = share.strip_prefix('(').and_then(|share| share.strip_suffix(')')).unwrap_or(share);
+                    share.parse::<f64>().ok()? / 100.0
+                }
             };
             let millis = value.as_f64()?;
             (0.0..=1.0).contains(&share).then_some((share, millis / 1e3))
@@ -60,8 +114,11 @@ pub(super) fn read(report: &[u8]) -> Result<Report, ReadError> {
     Ok(Report {
         kind: EvidenceKind::Load,
         tool: "k6".to_owned(),
-        version: String::new(),
-        window: None,
+        version: summary.metadata.k6_version.unwrap_or_default().chars().take(100).collect(),
+        window: summary.metadata.generated_at.zip(duration).and_then(|(to, seconds)| {
+            let length = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
+            Some(Window { from: to.checked_sub(length).ok()?, to })
+        }),
         content: Content::Load(run),
     })
 }

@@ -135,11 +135,13 @@ impl Run {
     fn by_thresholds(&self) -> Measured {
         let crossed: Vec<String> =
             self.thresholds.iter().filter(|(_, holds)| !holds).take(3).map(|(name, _)| name.clone()).collect();
-        let outcome = match (self.thresholds.is_empty(), crossed.is_empty()) {
-            (true, _) => Outcome::Insufficient,
-            (false, true) => Outcome::Met,
-            (false, false) => Outcome::Violated,
-        };
+        if self.thresholds.is_empty() {
+            return noted(
+                Outcome::Insufficient,
+                "the run has no thresholds, and no criterion says what it should reach",
+            );
+        }
+        let outcome = if crossed.is_empty() { Outcome::Met } else { Outcome::Violated };
         Measured { notes: crossed, ..Measured::plain(outcome) }
     }
 

@@ -69,6 +69,104 @@ fn junit_cases_outside_of_suites_count() {
     assert_eq!(report.measure("cart", None, 0.95).0.outcome, Outcome::Met);
 }
 
+/// What a report says of all its suites, and its cases as "outcome name: note".
+fn all_cases(text: &str) -> (Measured, Vec<String>, Report) {
+    let report = read(Format::Junit, text.as_bytes()).unwrap();
+    let (result, cases) = report.measure("*", None, 0.95);
+    let lines = cases.iter().map(|case| format!("{:?} {}: {}", case.outcome, case.name, case.note));
+    (result, lines.collect(), report)
+}
+
+#[test]
+fn junit_of_go_says_what_the_tests_said() {
+    // As gotestsum writes it: a package without tests has no name and begins in the year 1; a line of the test is below its name.
+    let text = "<testsuites tests='3' failures='2'>\
+        <testsuite tests='0' failures='0' time='0.000000' name='' timestamp='0001-01-01T00:00:00Z'/>\
+        <testsuite tests='2' failures='1' skipped='1' time='2.5' name='shop/orders' timestamp='2026-11-22T09:00:00Z'>\
+        <testcase classname='shop/orders' name='TestPlace/재고_없음' time='0.1'><failure message='Failed' type=''>\
+        === RUN   TestPlace/재고_없음&#xA;    place_test.go:12: got 500, want 409&#xA;--- FAIL: TestPlace/재고_없음 (0.10s)&#xA;</failure></testcase>\
+        <testcase classname='shop/orders' name='TestPay'><skipped message='=== RUN   TestPay&#xA;    pay_test.go:3: no bank&#xA;--- SKIP: TestPay (0.00s)&#xA;'/></testcase>\
+        </testsuite><testsuite tests='0' failures='0' name='shop/cart' time='0.0' timestamp='2026-11-22T09:00:01Z'>\
+        <testcase classname='' name='TestMain'><failure message='Failed' type=''>FAIL&#x9;shop/cart [build failed]&#xA;</failure></testcase></testsuite></testsuites>";
+    let (result, cases, report) = all_cases(text);
+    assert_eq!(result.outcome, Outcome::Violated);
+    let wanted = [
+        "Violated TestPlace/재고_없음: place_test.go:12: got 500, want 409",
+        "Insufficient TestPay: pay_test.go:3: no bank",
+        "Violated TestMain: FAIL shop/cart [build failed]",
+    ];
+    assert_eq!(cases, wanted);
+    assert_eq!(report.names(), ["shop/cart", "shop/orders"]);
+    assert_eq!(report.window.unwrap().from.to_string(), "2026-11-22T09:00:00Z");
+    // As go-junit-report writes it: the text is beside an empty word.
+    let text = "<testsuites><testsuite name='shop'><testcase name='TestBad' classname='shop'>\
+        <failure message='Failed'><![CDATA[    bad_test.go:4: 상태 <500>]]></failure></testcase>\
+        <testcase name='TestAll' classname='shop'><failure message='Failed'></failure></testcase>\
+        <testcase name='[build failed]' classname='shop/x'><error message='Build error'><![CDATA[x.go:2:1: oops]]></error></testcase>\
+        </testsuite></testsuites>";
+    let wanted = [
+        "Violated TestBad: bad_test.go:4: 상태 <500>",
+        "Violated TestAll: Failed",
+        "Violated shop/x/[build failed]: x.go:2:1: oops",
+    ];
+    assert_eq!(all_cases(text).1, wanted);
+}
+
+#[test]
+fn junit_of_jest_has_one_name_and_does_not_pass_what_is_to_be_written() {
+    // Jest's writer gives class and name alike, and a case without a word for `test.todo`, which its suite does not count.
+    let suite = |tests: u32| {
+        format!(
+            "<testsuites name='jest tests'><testsuite name='주문' errors='0' failures='0' skipped='0' tests='{tests}' timestamp='2026-11-22T09:00:00'>\
+             <testcase classname='주문 받는다' name='주문 받는다' time='0.007'></testcase>\
+             <testcase classname='주문 물린다' name='주문 물린다' time='0'></testcase></testsuite></testsuites>"
+        )
+    };
+    let (result, cases, report) = all_cases(&suite(2));
+    assert_eq!((result.outcome, report.window), (Outcome::Met, None));
+    assert_eq!(cases, ["Met 주문 받는다: ", "Met 주문 물린다: "]);
+    for tests in [0, 1] {
+        let (result, ..) = all_cases(&suite(tests));
+        assert_eq!(result.outcome, Outcome::Insufficient);
+        let wanted = format!("the suite counts {tests} tests, but holds 2 cases: some are still to be written");
+        assert_eq!(result.notes, [wanted]);
+    }
+    // Surefire counts the tests that it ran again, and holds them all; what failed before any test has no name.
+    let schema = "xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' \
+                  xsi:noNamespaceSchemaLocation='https://maven.apache.org/surefire/maven-surefire-plugin/xsd/surefire-test-report.xsd'";
+    let again = format!(
+        "<testsuite {schema} name='x.OrderTest' tests='1'><testcase name='places' classname='x.OrderTest'/>\
+         <testcase name='pays' classname='x.OrderTest'><flakyFailure message='first' type='E'><stackTrace>at</stackTrace></flakyFailure></testcase></testsuite>"
+    );
+    assert_eq!(all_cases(&again).0.outcome, Outcome::Met);
+    let broken = format!(
+        "<testsuite {schema} name='x.CartTest' tests='1' errors='1'><testcase name='' classname='x.CartTest'>\
+         <error message='no database' type='E'>E: no database</error><rerunError message='no database' type='E'/></testcase></testsuite>"
+    );
+    assert_eq!(all_cases(&broken).1, ["Violated x.CartTest: no database"]);
+}
+
+#[test]
+fn junit_of_node_does_not_fail_by_what_is_to_be_done() {
+    let suite = |more: &str, failures: u32| {
+        format!(
+            "<testsuites><testsuite name='주문' tests='2' failures='{failures}' skipped='1'><testcase name='ok' classname='test'/>\
+             <testcase name='later' classname='test' failure='x'><skipped type='todo' message='나중'/>\
+             <failure type='testCodeFailure' message='x'>Error: x</failure></testcase>{more}</testsuite></testsuites>"
+        )
+    };
+    let (result, cases, _) = all_cases(&suite("", 1));
+    assert_eq!((result.outcome, result.notes.len()), (Outcome::Insufficient, 0));
+    assert_eq!(cases, ["Met test/ok: ", "Insufficient test/later: 나중"]);
+    let bad = "<testcase name='bad' classname='test'><failure message='1 == 2'/></testcase>";
+    assert_eq!(all_cases(&suite(bad, 2)).0.outcome, Outcome::Violated);
+    // A failure that is in none of the cases is still one.
+    assert_eq!(all_cases(&suite("", 2)).0.outcome, Outcome::Violated);
+    // Mocha's date is that of mail.
+    let mocha = "<testsuite name='Mocha Tests' tests='1' timestamp='Sun, 22 Nov 2026 09:00:00 GMT' time='0.5'><testcase classname='주문' name='ok'/></testsuite>";
+    assert_eq!(all_cases(mocha).2.window.unwrap().to.to_string(), "2026-11-22T09:00:00.5Z");
+}
+
 #[test]
 fn sarif_finds_levels_of_rules_in_extensions_and_of_parts_of_rules() {
     let outcome = |finding: serde_json::Value| {
@@ -198,6 +296,32 @@ fn k6_percentiles_bound_the_quantile() {
     let report = read(Format::K6, handled.to_string().as_bytes()).unwrap();
     assert_eq!(report.measure("x", None, 0.95).0.outcome, Outcome::Violated);
     assert!(read(Format::K6, br#"{"metrics":{}}"#).is_err());
+    // The form for machines of k6 1: a list of metrics, rates with `matches`, percentiles without brackets, and when it was.
+    let listed = json!({"version": "1.0.0", "config": {"duration": 100.0, "script": "x", "execution": "local"},
+        "metadata": {"generated_at": "2026-11-22T09:01:40.25Z", "k6_version": "1.8.1"},
+        "results": {"checks": {"metrics": [], "results": []}, "metrics": [
+            {"name": "http_reqs", "type": "counter", "contains": "default", "values": {"count": 10_000}},
+            {"name": "http_req_failed", "type": "rate", "contains": "default",
+             "values": {"matches": 50, "rate": 0.005, "total": 10_000}},
+            {"name": "http_req_duration", "type": "trend", "contains": "time",
+             "values": {"avg": 20.0, "max": 95.0, "med": 18.0, "min": 1.0, "p90": 30.0, "p95": 40.0}}]}});
+    assert_eq!(Format::guess(listed.to_string().as_bytes()), Some(Format::K6));
+    let report = read(Format::K6, listed.to_string().as_bytes()).unwrap();
+    let window = report.window.unwrap();
+    assert_eq!((window.from.to_string(), report.version.as_str()), ("2026-11-22T09:00:00.25Z".to_owned(), "1.8.1"));
+    assert_eq!(window.to.to_string(), "2026-11-22T09:01:40.25Z");
+    let (result, _) = report.measure("x", Some(&latency(0.92, "50ms")), 0.95);
+    assert_eq!((result.low, result.high, result.load), (Some(0.03), Some(0.04), Some(100.0)));
+    assert_eq!(report.measure("x", Some(&errors), 0.95).0.outcome, Outcome::Violated);
+    let (result, _) = report.measure("x", None, 0.95);
+    assert_eq!(result.outcome, Outcome::Insufficient);
+    assert_eq!(result.notes, ["the run has no thresholds, and no criterion says what it should reach"]);
+    // The stream of points is another thing.
+    let stream = "{\"type\":\"Metric\",\"data\":{\"name\":\"http_reqs\"},\"metric\":\"http_reqs\"}\n{\"metric\":\"http_reqs\"}\n";
+    assert_eq!(
+        read(Format::K6, stream.as_bytes()).unwrap_err().to_string(),
+        "the report is no k6: it is the stream of `--out json`; give the summary, as `--summary-export` writes it"
+    );
 }
 
 #[test]
