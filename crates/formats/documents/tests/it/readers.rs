@@ -1,5 +1,5 @@
-//! Real readers open what was written: LibreOffice, and Python's openpyxl and python-docx. They are skipped with one line where they
-//! are not installed; `MARU_PYTHON` names the interpreter of an environment that has the two packages.
+//! Real readers open what was written: LibreOffice, and Python's openpyxl, python-docx and python-hwpx. They are skipped with one line
+//! where they are not installed; `MARU_PYTHON` names the interpreter of an environment that has the packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,6 +90,57 @@ fn python_readers_see_the_same() {
     let folder = tempfile::tempdir().unwrap();
     write_all(folder.path(), 3, &[Format::Docx, Format::Xlsx]);
     let output = Command::new(&python).args(["-c", CHECK]).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout, b"seen\n");
+}
+
+/// Holds HWPX against the format's schemas and the rules of its package, and reads it: texts, and pictures with their files.
+const CHECK_HWPX: &str = r#"
+import pathlib, sys
+from hwpx.document import HwpxDocument
+from hwpx.tools.package_validator import validate_editor_open_safety, validate_package
+from hwpx.tools.validator import validate_document
+
+folder = pathlib.Path(sys.argv[1])
+for file in sorted(folder.glob("*.hwpx")):
+    for report in (validate_document(file), validate_package(file)):
+        assert report.ok and not report.warnings, (file, report.issues)
+    assert validate_editor_open_safety(file).ok, file
+    document = HwpxDocument.open(file)
+    pictures = document.media.picture_references()
+    sizes = [(picture.width, picture.height) for picture in pictures]
+    assert sizes == ([(28346, 8503), (28346, 8503)] if file.stem == "pictures" else []), (file, sizes)
+    items = {item.item_id: item.size for item in document.media.images}
+    assert all(items[picture.binary_item_id_ref] > 0 for picture in pictures), (file, items)
+    text = document.text.plain()
+    wanted = "Figure 2. 끝" if file.stem == "pictures" else "온라인 상점 구축 사업"
+    assert wanted in text, (file, text[:1000])
+print("seen")
+"#;
+
+#[test]
+fn python_hwpx_finds_no_fault() {
+    use maru_documents::{Block, Image};
+    let python = std::env::var_os("MARU_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
+    if !Command::new(&python).args(["-c", "import hwpx"]).output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: no Python with python-hwpx (name one in MARU_PYTHON)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write_all(folder.path(), 3, &[Format::Hwpx]);
+    let image = |caption: &str| {
+        Block::Image(Image {
+            svg: sample::SVG.to_owned(),
+            metafile: Some(vec![1, 0, 0, 0]),
+            description: "주문에서 결제로 <가는> 흐름".to_owned(),
+            caption: Some(caption.to_owned()),
+            width_mm: 100,
+            height_mm: 30,
+        })
+    };
+    let pictures = crate::formats::document(vec![image("처음"), image("끝")]);
+    std::fs::write(folder.path().join("pictures.hwpx"), write(&pictures, Format::Hwpx).unwrap()).unwrap();
+    let output = Command::new(&python).args(["-c", CHECK_HWPX]).arg(folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.stdout, b"seen\n");
 }
