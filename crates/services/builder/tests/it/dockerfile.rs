@@ -329,11 +329,9 @@ async fn a_build_that_is_dropped_leaves_nothing() {
     .await;
     // A next build removes what was still busy; on a loaded machine the dropped step may be busy for longer than one.
     let work = directory.join("builder/work");
-    for _ in 0..20 {
-        bench.built("FROM base\nRUN echo fine\n", &[]).await;
-        if std::fs::read_dir(&work).is_ok_and(|mut left| left.next().is_none()) {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    }
+    maru_testkit::wait_until(std::time::Duration::from_secs(120), "what the build worked on is gone", || async {
+        Box::pin(bench.built("FROM base\nRUN echo fine\n", &[])).await;
+        std::fs::read_dir(&work).is_ok_and(|mut left| left.next().is_none())
+    })
+    .await;
 }

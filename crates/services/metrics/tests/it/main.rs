@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says why it cannot run")]
 
 mod access;
+mod child;
 mod cluster;
 mod exchange;
 mod faults;

@@ -3,9 +3,7 @@
 //! Source: Prometheus remote write 1.0 and 2.0 specifications; the behaviours that prometheus/compliance asks of senders.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use maru_prom::remote_write::{Entry, HistogramSample, Request};
@@ -16,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::*;
+use crate::child::Killed;
 
 /// What a receiver answers once.
 #[derive(Debug, Clone, Copy)]
@@ -495,35 +494,10 @@ fn serves_until_it_is_killed() {
     });
 }
 
-/// The process; it is killed when this ends.
-struct Killed {
-    child: Child,
-    url: String,
-}
-
-impl Killed {
-    fn start(folder: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--nocapture", "sending::serves_until_it_is_killed"])
-            .current_dir(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let mut lines = output.lines().map_while(Result::ok);
-        let url = lines.find_map(|line| line.split_once("listens ").map(|(_, url)| url.to_owned()));
-        let mut killed = Self { child, url: String::new() };
-        killed.url = url.expect("the process ended before it listened");
-        killed
-    }
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// Starts the process and returns it with the address that it listens at.
+fn served(folder: &Path) -> (Killed, String) {
+    let address = |line: String| line.split_once("listens ").map(|(_, url)| url.to_owned());
+    Killed::start(folder, "sending::serves_until_it_is_killed", address)
 }
 
 /// The time up to which everything was sent, as it is on disk.
@@ -551,18 +525,18 @@ async fn a_kill_under_full_sending_loses_nothing_and_sends_little_twice() {
         sent.is_ok_and(|answer| answer.status() == 204)
     };
     // What was sent long before the kill is not sent again.
-    let killed = Killed::start(folder.path());
+    let (killed, url) = served(folder.path());
     let begin = now_ms();
-    assert!(write(&killed.url, &one("settled", &[(begin, 1.0)])).await);
+    assert!(write(&url, &one("settled", &[(begin, 1.0)])).await);
     receiver.wait("the first", |it| it.samples("settled").len() == 1).await;
     wait_until(Duration::from_secs(60), "the note on disk", || async {
-        assert!(write(&killed.url, &one("tick", &[(now_ms(), 1.0)])).await);
+        assert!(write(&url, &one("tick", &[(now_ms(), 1.0)])).await);
         noted_ms(folder.path()).is_some_and(|noted| noted > begin)
     })
     .await;
     drop(killed);
-    let killed = Killed::start(folder.path());
-    assert!(write(&killed.url, &one("again", &[(now_ms(), 1.0)])).await);
+    let (killed, url) = served(folder.path());
+    assert!(write(&url, &one("again", &[(now_ms(), 1.0)])).await);
     receiver.wait("what comes after the kill", |it| !it.samples("again").is_empty()).await;
     assert_eq!(receiver.samples("settled").len(), 1);
     drop(killed);
@@ -570,7 +544,7 @@ async fn a_kill_under_full_sending_loses_nothing_and_sends_little_twice() {
     let mut stored: BTreeSet<(String, i64)> = BTreeSet::new();
     let mut number = 0_i32;
     for kind in [&[GOOD][..], &[Answer::Status(500, ""), GOOD, Answer::Silence], &[Answer::Silence]] {
-        let killed = Killed::start(folder.path());
+        let (killed, url) = served(folder.path());
         let before = receiver.requests().len();
         let until = Instant::now() + Duration::from_secs(2);
         while Instant::now() < until || receiver.requests().len() == before {
@@ -584,7 +558,7 @@ async fn a_kill_under_full_sending_loses_nothing_and_sends_little_twice() {
                 series.extend(one(name, &[(at, f64::from(number))]));
             }
             series.extend(one("late", &[(at - 600_000 - i64::from(number) * 1000, f64::from(number))]));
-            if write(&killed.url, &series).await {
+            if write(&url, &series).await {
                 stored.extend(series.iter().map(|(labels, samples)| (labels.metric_name().to_owned(), samples[0].0)));
             }
         }
@@ -592,7 +566,7 @@ async fn a_kill_under_full_sending_loses_nothing_and_sends_little_twice() {
     }
     receiver.next.lock().unwrap().clear();
     assert!(stored.len() > 100, "{}", stored.len());
-    let killed = Killed::start(folder.path());
+    let (killed, url) = served(folder.path());
     let missing = |it: &Receiver| {
         let taken: BTreeSet<(String, i64)> = it
             .taken()
@@ -605,7 +579,7 @@ async fn a_kill_under_full_sending_loses_nothing_and_sends_little_twice() {
     // The position on disk ends up at the newest.
     let newest = stored.iter().map(|(_, at)| *at).max().unwrap();
     wait_until(Duration::from_secs(60), "the note on disk", || async {
-        assert!(write(&killed.url, &one("tick", &[(now_ms(), 1.0)])).await);
+        assert!(write(&url, &one("tick", &[(now_ms(), 1.0)])).await);
         noted_ms(folder.path()).is_some_and(|noted| noted > newest)
     })
     .await;

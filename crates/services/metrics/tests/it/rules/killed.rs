@@ -1,8 +1,6 @@
 //! A process that is killed between two evaluations: what it knew about alerts is there for the next one.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use maru_metrics::rules::{Manager, RulesOptions};
 use maru_promql::EngineOptions;
@@ -10,6 +8,7 @@ use maru_series::{SelectHints, SeriesStore, StoreOptions, TimeRange};
 use maru_time::system_clock;
 
 use super::*;
+use crate::child::Killed;
 
 /// The file that makes a test process the one that is killed.
 const MARK: &str = "evaluates-until-killed";
@@ -48,25 +47,10 @@ fn evaluates_until_it_is_killed() {
     });
 }
 
-/// Starts the process and returns it after so many evaluations.
-fn evaluated(folder: &Path, turns: u64) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--ignored", "--nocapture", "rules::killed::evaluates_until_it_is_killed"])
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
+/// Runs the process for so many evaluations, and kills it.
+fn evaluate(folder: &Path, turns: u64) {
     let wanted = format!("evaluated {turns}");
-    let mut lines = output.lines().map_while(Result::ok);
-    let found = lines.any(|line| line.ends_with(&wanted));
-    if !found {
-        child.kill().unwrap_or_default();
-        drop(child.wait());
-        panic!("the process ended before its evaluations");
-    }
-    child
+    Killed::start(folder, "rules::killed::evaluates_until_it_is_killed", |line| line.ends_with(&wanted).then_some(()));
 }
 
 /// Returns since when the alert holds, and when that was written, in milliseconds.
@@ -90,16 +74,12 @@ fn since_when_an_alert_holds_survives_a_kill() {
     for (name, text) in [("rules.yml", RULES), (MARK, "")] {
         std::fs::write(folder.join(name), text).unwrap();
     }
-    let kill = |mut child: Child| {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    };
     let begun_ms = system_clock().now().as_millisecond();
-    kill(evaluated(folder.path(), 12));
+    evaluate(folder.path(), 12);
     let (first_ms, last_ms) = holds_since(folder.path());
     assert!((begun_ms - 1000..=last_ms).contains(&first_ms), "{begun_ms} {first_ms} {last_ms}");
     let again_ms = system_clock().now().as_millisecond();
-    kill(evaluated(folder.path(), 12));
+    evaluate(folder.path(), 12);
     let (second_ms, end_ms) = holds_since(folder.path());
     // Moved by the outage and no more; an alert that began anew would hold since the second start.
     assert!(end_ms > again_ms, "the second process wrote nothing");
