@@ -9,7 +9,7 @@ use crate::item::Item;
 /// The links of a set of items.
 #[derive(Debug)]
 pub struct Graph<'items> {
-    items: &'items [Item],
+    items: Vec<&'items Item>,
     index: BTreeMap<&'items str, usize>,
     parents: Vec<Vec<usize>>,
     children: Vec<Vec<usize>>,
@@ -58,7 +58,8 @@ pub struct Impact {
 impl<'items> Graph<'items> {
     /// Reads the links.
     #[must_use]
-    pub fn new(items: &'items [Item]) -> Self {
+    pub fn new(items: impl IntoIterator<Item = &'items Item>) -> Self {
+        let items: Vec<&Item> = items.into_iter().collect();
         let index: BTreeMap<&str, usize> =
             items.iter().enumerate().map(|(index, item)| (item.name.as_str(), index)).collect();
         let mut parents = vec![Vec::new(); items.len()];
@@ -70,6 +71,14 @@ impl<'items> Graph<'items> {
             }
         }
         Self { items, index, parents, children }
+    }
+
+    pub(crate) fn items(&self) -> impl Iterator<Item = &'items Item> + '_ {
+        self.items.iter().copied()
+    }
+
+    pub(crate) fn item(&self, name: &str) -> Option<&'items Item> {
+        self.index.get(name).map(|index| self.items[*index])
     }
 
     /// Tells whether an item of this name exists.
@@ -140,18 +149,26 @@ impl<'items> Graph<'items> {
     #[must_use]
     pub fn suspects(&self) -> Vec<Suspect> {
         let mut fingerprints: BTreeMap<usize, String> = BTreeMap::new();
+        self.suspects_by(|index, item| fingerprints.entry(index).or_insert_with(|| item.fingerprint()).clone())
+    }
+
+    /// The suspects as `fingerprint` tells the fingerprint of an item by its place among all.
+    pub(crate) fn suspects_by<Told: Into<String> + AsRef<str>>(
+        &self,
+        mut fingerprint: impl FnMut(usize, &'items Item) -> Told,
+    ) -> Vec<Suspect> {
         let mut suspects = Vec::new();
-        for item in self.items {
+        for item in self.items() {
             for link in &item.derived_from {
                 let why = match (self.index.get(link.name.as_str()), &link.fingerprint) {
                     (None, _) => SuspectWhy::Gone,
                     (Some(_), None) => continue,
                     (Some(parent), Some(reviewed)) => {
-                        let current = fingerprints.entry(*parent).or_insert_with(|| self.items[*parent].fingerprint());
-                        if current == reviewed {
+                        let current = fingerprint(*parent, self.items[*parent]);
+                        if current.as_ref() == reviewed {
                             continue;
                         }
-                        SuspectWhy::Changed { reviewed: reviewed.clone(), current: current.clone() }
+                        SuspectWhy::Changed { reviewed: reviewed.clone(), current: current.into() }
                     }
                 };
                 suspects.push(Suspect { item: item.name.clone(), parent: link.name.clone(), why });
@@ -163,7 +180,7 @@ impl<'items> Graph<'items> {
     /// Returns how many items are derived from one, directly or not.
     #[must_use]
     pub fn reach(&self, name: &str) -> usize {
-        let Some(start) = self.index.get(name) else { return 0 };
+        let Some(start) = self.index.get(name).filter(|index| !self.children[**index].is_empty()) else { return 0 };
         let mut seen = vec![false; self.items.len()];
         let (mut open, mut count) = (vec![*start], 0);
         seen[*start] = true;

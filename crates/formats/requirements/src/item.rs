@@ -128,6 +128,16 @@ pub struct Place {
 }
 
 impl Item {
+    /// Tells whether it says the same as another, and in the same place.
+    pub(crate) fn is_written_as(&self, other: &Self) -> bool {
+        let (one, two) = (&self.place, &other.place);
+        self == other
+            && one.lines_before == two.lines_before
+            && one.file == two.file
+            && one.fields == two.fields
+            && one.text == two.text
+    }
+
     /// Returns the specification of the `Requirement` that this is.
     #[must_use]
     pub fn to_spec(&self) -> Value {

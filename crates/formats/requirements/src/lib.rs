@@ -28,7 +28,7 @@ pub use fingerprint::{Meaning, canonical_json};
 pub use glossary::{Glossary, Term};
 pub use graph::{Graph, Impact, Suspect, SuspectWhy};
 pub use item::{Item, Link, Place, Priority, Source};
-pub use lint::{Finding, LintContext, RULES, Rule, Severity, lint, lint_alone, lint_among, lint_text};
+pub use lint::{Finding, Found, LintContext, Linter, Look, RULES, Rule, Severity, lint, lint_text};
 pub use numbers::{Quantity, find_quantities};
 pub use quantity::{Amount, Money, Per, QuantityError, Rate, Ratio, Span};
 pub use read::{ItemError, Items, item_from_value, read_folder};

@@ -45,7 +45,7 @@ impl<S: Spec> From<Object<S>> for Seen<S> {
 #[derive(Debug, Clone)]
 pub(crate) struct SeenRequirement {
     pub(crate) seen: Seen<RequirementSpec>,
-    pub(crate) item: Result<Item, Vec<ItemError>>,
+    pub(crate) item: Result<Arc<Item>, Vec<ItemError>>,
     pub(crate) created: Option<Timestamp>,
     /// When its file was committed, the first time first.
     pub(crate) history: Vec<Timestamp>,
@@ -136,7 +136,7 @@ pub(crate) fn read_requirement(object: &DynamicObject) -> Option<SeenRequirement
     let times = history.iter().flat_map(|text| text.split(',')).filter_map(|time| time.trim().parse().ok());
     Some(SeenRequirement {
         seen: read(object)?,
-        item: item_from_value(&written),
+        item: item_from_value(&written).map(Arc::new),
         created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
         history: times.collect(),
     })

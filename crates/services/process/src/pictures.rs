@@ -3,7 +3,7 @@
 use maru_api::{GlossaryTerm, Priority, Requirement, RequirementStatus, Verdict};
 use maru_documents as documents;
 use maru_models::{Model, Theme};
-use maru_requirements::{Graph, Items, LintContext, Term, lint};
+use maru_requirements::{Graph, Items, LintContext, Term, classify, lint};
 
 use crate::material::Material;
 use crate::papers::{Paper, word};
@@ -17,7 +17,7 @@ impl Material {
         let mut requirements = Vec::new();
         for item in &items.items {
             let Ok(mut one) = serde_json::from_value::<Requirement>(item.to_object(project)) else { continue };
-            let class = class_of(item, graph.reach(&item.name));
+            let class = class_of(classify(item), graph.reach(&item.name));
             // Without evidence nothing is measured.
             let verdict = (one.spec.priority != Priority::Wont).then_some(Verdict::NotMeasured);
             one.status = Some(RequirementStatus { class: Some(class), verdict, ..RequirementStatus::default() });

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use maru_api::{Class, LintFinding};
-use maru_requirements::{
-    Finding, Glossary, Graph, History, Item, Kind, LintContext, Origin, Term, classify, lint_alone, lint_among,
-};
+use maru_requirements::{Finding, Glossary, History, Item, Kind, LintContext, Linter, Origin, Term};
 use maru_time::Timestamp;
 
 use crate::follow::SeenRequirement;
@@ -30,9 +28,7 @@ pub(crate) struct Told {
 #[derive(Debug, Default)]
 pub(crate) struct Quality {
     told: BTreeMap<String, Told>,
-    /// What each requirement's own words brought up, as long as they and the context stay: reading five thousand takes a third of a second.
-    alone: BTreeMap<String, (Item, Vec<Finding>)>,
-    context: LintContext,
+    linter: Linter,
 }
 
 impl Quality {
@@ -47,17 +43,26 @@ impl Quality {
         project: &str,
         requirements: &BTreeMap<String, Arc<SeenRequirement>>,
     ) -> BTreeSet<String> {
-        let items: Vec<Item> = requirements.values().filter_map(|one| one.item.as_ref().ok()).cloned().collect();
-        let graph = Graph::new(&items);
-        let mut told: BTreeMap<String, Told> = BTreeMap::new();
-        for item in &items {
-            let class = class_of(item, graph.reach(&item.name));
-            told.insert(item.name.clone(), Told { class, lint: Vec::new() });
-        }
-        for finding in self.findings(&items, context(view, project)) {
-            if let Some(of) = told.get_mut(&finding.item).filter(|of| of.lint.len() < FINDINGS_MAX) {
-                of.lint.push(finding_of(finding));
+        let items: Vec<Arc<Item>> = requirements.values().filter_map(|one| one.item.as_ref().ok()).cloned().collect();
+        let look = self.linter.look(&items, &context(view, project));
+        let mut before = std::mem::take(&mut self.told);
+        let mut changed = BTreeSet::new();
+        let mut tell = |all: &mut BTreeMap<String, Told>, name: &str, told: Told, before: Option<Told>| {
+            if before.is_none_or(|before| before != told) {
+                changed.insert(name.to_owned());
             }
+            all.insert(name.to_owned(), told);
+        };
+        for found in look.found {
+            let impact = look.graph.reach(found.name());
+            let is_same = |told: &Told| !found.is_other() && told.class.impact == impact as u64;
+            if before.get(found.name()).is_some_and(is_same) {
+                self.told.extend(before.remove_entry(found.name()));
+                continue;
+            }
+            let lint = found.findings().into_iter().take(FINDINGS_MAX).map(finding_of).collect();
+            let told = Told { class: class_of(found.class().clone(), impact), lint };
+            tell(&mut self.told, found.name(), told, before.remove(found.name()));
         }
         for (name, one) in requirements {
             if let Err(errors) = &one.item {
@@ -67,31 +72,11 @@ impl Quality {
                     message: error.message.clone().into(),
                     ..LintFinding::default()
                 });
-                told.insert(name.clone(), Told { class: Class::default(), lint: lint.collect() });
+                tell(&mut self.told, name, Told { class: Class::default(), lint: lint.collect() }, before.remove(name));
             }
         }
-        let names: BTreeSet<&String> = told.keys().chain(self.told.keys()).collect();
-        let changed = names.into_iter().filter(|name| told.get(*name) != self.told.get(*name)).cloned().collect();
-        self.told = told;
+        changed.extend(before.into_keys());
         changed
-    }
-
-    /// All findings in the order of the items' lines; only what changed is read again.
-    fn findings(&mut self, items: &[Item], context: LintContext) -> Vec<Finding> {
-        let mut kept = std::mem::take(&mut self.alone);
-        if self.context != context {
-            kept.clear();
-            self.context = context;
-        }
-        let mut findings = lint_among(items, &self.context);
-        for item in items {
-            let one = kept.remove(&item.name).filter(|(before, _)| before == item);
-            let one = one.unwrap_or_else(|| (item.clone(), lint_alone(item, &self.context)));
-            findings.extend(one.1.iter().cloned());
-            self.alone.insert(item.name.clone(), one);
-        }
-        findings.sort_by_cached_key(|one| (one.place.clone(), one.item.clone(), one.rule));
-        findings
     }
 }
 
@@ -118,8 +103,7 @@ fn context(view: &View, project: &str) -> LintContext {
     LintContext { glossary: Glossary::new(if has_glossary { terms } else { Vec::new() }), components }
 }
 
-pub(crate) fn class_of(item: &Item, impact: usize) -> Class {
-    let class = classify(item);
+pub(crate) fn class_of(class: maru_requirements::Class, impact: usize) -> Class {
     let kind = match class.kind {
         Kind::Functional => "functional",
         Kind::NonFunctional => "nonFunctional",

@@ -1,15 +1,20 @@
 //! The quality of items: each rule with its place, what is wrong and what to do, in both languages.
 
 mod criterion;
+mod linter;
 mod structure;
 mod text;
 mod words;
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
+pub use linter::{Found, Linter, Look};
+
 use crate::glossary::Glossary;
+use crate::graph::Graph;
 use crate::item::{Item, Place};
 use crate::text::{Language, LocalText};
 
@@ -158,29 +163,47 @@ fn finding(
 /// Checks items against all rules; findings come in the order of files and lines.
 #[must_use]
 pub fn lint(items: &[Item], context: &LintContext) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = items.iter().flat_map(|item| lint_alone(item, context)).collect();
-    findings.extend(lint_among(items, context));
-    let key = |one: &Finding| (one.place.clone(), one.item.clone(), one.rule);
-    findings.sort_by_cached_key(key);
+    let own: Vec<Own> = items.iter().map(|item| Own::read(item, context)).collect();
+    let mut findings = among(&Graph::new(items), &own.iter().collect::<Vec<_>>(), context);
+    let mut all: Vec<Finding> = own.into_iter().flat_map(|own| own.findings).collect();
+    all.append(&mut findings);
+    sort(&mut all);
+    all
+}
+
+/// What an item's own words bring up, whatever the other items say.
+#[derive(Debug)]
+struct Own {
+    findings: Vec<Finding>,
+    /// Its statements without what does not change their meaning: items that share one say the same.
+    said: Vec<String>,
+    fingerprint: OnceLock<String>,
+}
+
+impl Own {
+    fn read(item: &Item, context: &LintContext) -> Self {
+        let mut findings = Vec::new();
+        texts(item, context, &mut findings);
+        criterion::gaps(item, &mut findings);
+        structure::languages(item, &mut findings);
+        Self { findings, said: structure::said(item), fingerprint: OnceLock::new() }
+    }
+
+    fn fingerprint(&self, item: &Item) -> &str {
+        self.fingerprint.get_or_init(|| item.fingerprint())
+    }
+}
+
+/// What the rules about several items find; `own` has what each of the graph's items brings up alone.
+fn among(graph: &Graph<'_>, own: &[&Own], context: &LintContext) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    structure::check(graph, own, context, &mut findings);
     findings
 }
 
-/// Checks an item against the rules that need no other item: with [`lint_among`], [`lint`] for who keeps what it found. In no order.
-#[must_use]
-pub fn lint_alone(item: &Item, context: &LintContext) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    texts(item, context, &mut findings);
-    criterion::gaps(item, &mut findings);
-    structure::languages(item, &mut findings);
-    findings
-}
-
-/// Checks items against the rules about several of them. In no order.
-#[must_use]
-pub fn lint_among(items: &[Item], context: &LintContext) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    structure::check(items, context, &mut findings);
-    findings
+/// Brings findings into the order of files and lines.
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|one, other| (&one.place, &one.item, one.rule).cmp(&(&other.place, &other.item, other.rule)));
 }
 
 /// Checks one text with the rules that need nothing else: rule, byte range, message, fix.

@@ -1,27 +1,27 @@
 //! Rules about an item among the others: links, terms, what is missing, what is said twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::text::subject_acts;
-use super::{Finding, Hit, LintContext, finding, hit};
+use super::{Finding, Hit, LintContext, Own, finding, hit};
 use crate::graph::{Graph, SuspectWhy};
 use crate::item::Item;
 use crate::numbers::{Quantity, find};
 use crate::sentence::parse_sentences;
 use crate::text::{Language, LocalText};
 
-pub(crate) fn check(items: &[Item], context: &LintContext, findings: &mut Vec<Finding>) {
-    let graph = Graph::new(items);
-    for item in items {
-        links(item, &graph, findings);
-        missing(item, &graph, context, findings);
+/// The rules about several items; `own` has what is kept of each of the graph's items.
+pub(crate) fn check(graph: &Graph<'_>, own: &[&Own], context: &LintContext, findings: &mut Vec<Finding>) {
+    for item in graph.items() {
+        links(item, graph, findings);
+        missing(item, graph, context, findings);
     }
-    suspects(items, &graph, findings);
-    cycles(items, &graph, findings);
-    duplicates(items, findings);
+    suspects(graph, own, findings);
+    cycles(graph, findings);
+    duplicates(graph, own, findings);
 }
 
 fn links(item: &Item, graph: &Graph<'_>, findings: &mut Vec<Finding>) {
@@ -44,11 +44,9 @@ fn links(item: &Item, graph: &Graph<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// Parents that changed after their links were reviewed.
-fn suspects(items: &[Item], graph: &Graph<'_>, findings: &mut Vec<Finding>) {
-    let suspects = graph.suspects();
-    let index: BTreeMap<&str, &Item> = items.iter().map(|item| (item.name.as_str(), item)).collect();
-    for suspect in &suspects {
-        let (Some(item), SuspectWhy::Changed { current, .. }) = (index.get(suspect.item.as_str()), &suspect.why) else {
+fn suspects(graph: &Graph<'_>, own: &[&Own], findings: &mut Vec<Finding>) {
+    for suspect in &graph.suspects_by(|index, item| own[index].fingerprint(item)) {
+        let (Some(item), SuspectWhy::Changed { current, .. }) = (graph.item(&suspect.item), &suspect.why) else {
             continue;
         };
         let place = item.derived_from.iter().position(|link| link.name == suspect.parent).unwrap_or_default();
@@ -173,9 +171,9 @@ pub(crate) fn languages(item: &Item, findings: &mut Vec<Finding>) {
     }
 }
 
-fn cycles(items: &[Item], graph: &Graph<'_>, findings: &mut Vec<Finding>) {
+fn cycles(graph: &Graph<'_>, findings: &mut Vec<Finding>) {
     for cycle in graph.cycles() {
-        let Some(item) = cycle.first().and_then(|name| items.iter().find(|item| item.name == *name)) else { continue };
+        let Some(item) = cycle.first().and_then(|name| graph.item(name)) else { continue };
         let mut shown: Vec<&str> = cycle.iter().take(12).copied().collect();
         if cycle.len() > shown.len() {
             shown.push("…");
@@ -263,12 +261,15 @@ fn tokens(text: &str) -> String {
     tokens.join(" ")
 }
 
-fn duplicates(items: &[Item], findings: &mut Vec<Finding>) {
-    let mut seen: BTreeMap<String, &Item> = BTreeMap::new();
-    for item in items {
-        let keys: Vec<String> =
-            item.statement.parts().into_iter().map(|(_, text)| tokens(text)).filter(|key| !key.is_empty()).collect();
-        if let Some(first) = keys.iter().find_map(|key| seen.get(key)) {
+/// What an item says, in each of its languages.
+pub(crate) fn said(item: &Item) -> Vec<String> {
+    item.statement.parts().into_iter().map(|(_, text)| tokens(text)).filter(|said| !said.is_empty()).collect()
+}
+
+fn duplicates(graph: &Graph<'_>, own: &[&Own], findings: &mut Vec<Finding>) {
+    let mut seen: HashMap<&str, &Item> = HashMap::new();
+    for (item, own) in graph.items().zip(own) {
+        if let Some(first) = own.said.iter().find_map(|said| seen.get(said.as_str())) {
             findings.push(finding(
                 "duplicate",
                 item,
@@ -281,8 +282,8 @@ fn duplicates(items: &[Item], findings: &mut Vec<Finding>) {
                 LocalText::both("하나로 합치거나 다른 점을 쓴다", "merge the two, or write what differs"),
             ));
         }
-        for key in keys {
-            seen.entry(key).or_insert(item);
+        for said in &own.said {
+            seen.entry(said).or_insert(item);
         }
     }
 }

@@ -2,9 +2,12 @@
 
 mod schema;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use maru_requirements::{
-    FILE_BYTES_MAX, Graph, ItemError, Items, Language, LintContext, LocalText, Priority, item_from_value, lint,
-    parse_sentences, read_folder, sarif,
+    FILE_BYTES_MAX, Finding, Graph, Item, ItemError, Items, Language, LintContext, Linter, LocalText, Priority,
+    classify, item_from_value, lint, parse_sentences, read_folder, sarif,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -254,6 +257,89 @@ fn logs_are_read_by_others() {
         assert!(said.contains(&format!("error: {}", bad + errors.len())), "{said}");
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// One item of few names and sentences, so that items repeat each other and are each other's parents.
+fn written() -> impl Strategy<Value = String> {
+    let statement = prop::sample::select(vec![
+        "The shop shall answer within 100 ms.",
+        "The order service shall answer 99.9 % of requests within 200 ms and store the order.",
+        "상점은 빠르게 응답해야 한다.",
+        "상점이 빠르게 응답한다.",
+        "The ACME shall answer 100.",
+        "개인정보를 암호화하여 저장해야 한다.",
+    ]);
+    let parent = prop::collection::vec((0..8_u8, any::<bool>()), 0..3);
+    let rest = prop::sample::select(vec![
+        "",
+        "verify: [{test: {suite: orders}}]\n",
+        "allocatedTo: [orders]\n",
+        "source: RFP\n",
+        "criterion: {indicator: latency, quantile: 0.99, atMost: 300ms}\n",
+        "priority: wont\n",
+    ]);
+    (statement, parent, rest, 0..3_usize).prop_map(|(statement, parents, rest, blank)| {
+        let link = |(parent, is_reviewed): (u8, bool)| {
+            let reviewed = if is_reviewed { format!(", fingerprint: \"sha256:{:064}\"", 0) } else { String::new() };
+            format!("{{name: r-{parent}{reviewed}}}")
+        };
+        let parents: Vec<String> = parents.into_iter().map(link).collect();
+        let parents =
+            if parents.is_empty() { String::new() } else { format!("derivedFrom: [{}]\n", parents.join(", ")) };
+        format!("{}statement: {statement}\n{parents}{rest}", "# a remark\n".repeat(blank))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn a_linter_that_remembers_finds_what_a_new_one_finds(
+        edits in prop::collection::vec((0..8_u8, prop::option::weighted(0.8, written()), 0..10_u8), 1..25),
+    ) {
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
+        let mut linter = Linter::default();
+        let mut context = LintContext::default();
+        let mut kept: Vec<Arc<Item>> = Vec::new();
+        let mut before = BTreeMap::new();
+        for (name, text, other) in edits {
+            match text {
+                Some(text) => drop(files.insert(format!("r-{name}.yaml"), text)),
+                None => drop(files.remove(&format!("r-{name}.yaml"))),
+            }
+            match other {
+                0 => context.components = Some(["orders".to_owned()].into()),
+                1 => context.components = Some(["payments".to_owned()].into()),
+                2 => context = LintContext::default(),
+                _ => {}
+            }
+            let files: Vec<(String, String)> = files.clone().into_iter().collect();
+            let mut items = read_folder(&files).unwrap().items;
+            // Links that were reviewed at what their parents say now.
+            let fingerprints: Vec<(String, String)> =
+                items.iter().map(|item| (item.name.clone(), item.fingerprint())).collect();
+            for link in items.iter_mut().flat_map(|item| &mut item.derived_from).filter(|_| other % 2 == 1) {
+                let parent = fingerprints.iter().find(|(name, _)| *name == link.name);
+                link.fingerprint = parent.map(|(_, fingerprint)| fingerprint.clone()).filter(|_| link.fingerprint.is_some());
+            }
+            // What did not change is now and then the same object, as at the server.
+            let same = |item: Item| kept.iter().find(|one| ***one == item && other > 5).cloned().unwrap_or_else(|| Arc::new(item));
+            let objects: Vec<Arc<Item>> = items.into_iter().map(same).collect();
+            let plain: Vec<Item> = objects.iter().map(|one| (**one).clone()).collect();
+            let expected = lint(&plain, &context);
+            let look = linter.look(&objects, &context);
+            prop_assert_eq!(look.found.len(), plain.len());
+            let mut now = BTreeMap::new();
+            for (found, item) in look.found.iter().zip(&plain) {
+                let of: Vec<Finding> = expected.iter().filter(|one| one.item == item.name).cloned().collect();
+                prop_assert_eq!(found.findings(), of.clone());
+                prop_assert_eq!(found.class(), &classify(item));
+                prop_assert!(found.is_other() || before.get(&item.name) == Some(&of));
+                now.insert(item.name.clone(), of);
+            }
+            prop_assert!(linter.look(&objects, &context).found.iter().all(|found| !found.is_other()));
+            (before, kept) = (now, objects);
+        }
+    }
 }
 
 proptest! {
