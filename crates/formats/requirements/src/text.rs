@@ -94,6 +94,17 @@ pub(crate) fn is_hangul(letter: char) -> bool {
     matches!(u32::from(letter), 0xAC00..=0xD7A3 | 0x1100..=0x11FF | 0x3131..=0x318E)
 }
 
+/// Returns the particle that follows what is said word by word, by the sound that it ends with: "50ms"라고, "500,000원"이라고.
+pub(crate) fn saying_particle(said: &str) -> &'static str {
+    let last = said.chars().rev().find(|letter| letter.is_alphanumeric() || *letter == '%');
+    let is_closed = last.is_some_and(|last| match last {
+        '가'..='힣' => !(u32::from(last) - u32::from('가')).is_multiple_of(28),
+        // 영 일 삼 육 칠 팔; 엘 엠 엔 알.
+        _ => "013678lmnrLMNR".contains(last),
+    });
+    if is_closed { "이라고" } else { "라고" }
+}
+
 /// Returns a text as fingerprints see it: in normalisation form C, without white space at its ends, elsewhere one space.
 #[must_use]
 pub fn canonical_text(text: &str) -> String {
@@ -113,6 +124,25 @@ mod tests {
     #[test]
     fn letters_with_marks_are_composed() {
         assert_eq!(canonical_text("cafe\u{301} ①"), "café ①");
+    }
+
+    #[test]
+    fn the_particle_follows_the_last_sound() {
+        for (said, expected) in [
+            ("500,000원", "이라고"),
+            ("초당 50건", "이라고"),
+            ("30분", "이라고"),
+            ("100", "이라고"),
+            ("5 min", "이라고"),
+            ("1초", "라고"),
+            ("100ms", "라고"),
+            ("99.9%", "라고"),
+            ("500,000 KRW", "라고"),
+            ("42", "라고"),
+            ("", "라고"),
+        ] {
+            assert_eq!(saying_particle(said), expected, "{said}");
+        }
     }
 
     #[test]

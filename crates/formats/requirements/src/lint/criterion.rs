@@ -6,7 +6,7 @@ use super::{Finding, Hit, finding, hit};
 use crate::item::Item;
 use crate::numbers::{Found, Quantity, find};
 use crate::quantity::{Rate, Ratio, Span};
-use crate::text::LocalText;
+use crate::text::{LocalText, saying_particle};
 
 /// What the criterion lacks.
 pub(crate) fn gaps(item: &Item, findings: &mut Vec<Finding>) {
@@ -50,6 +50,15 @@ pub(crate) fn gaps(item: &Item, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What is said of a statement and a criterion that disagree.
+fn disagreement(phrase: &str, name: &str, value: &str) -> (String, String) {
+    let (says, asks) = (saying_particle(phrase), saying_particle(value));
+    (
+        format!("문장은 \"{phrase}\"{says} 하고 criterion.{name}은(는) \"{value}\"{asks} 한다"),
+        format!("the statement says \"{phrase}\", criterion.{name} says \"{value}\""),
+    )
+}
+
 /// Numbers of the statement that are not those of the criterion.
 pub(crate) fn mismatches(text: &str, criterion: &Map<String, Value>) -> Vec<Hit> {
     let found = find(text);
@@ -70,10 +79,7 @@ pub(crate) fn mismatches(text: &str, criterion: &Map<String, Value>) -> Vec<Hit>
                 "criterion-mismatch",
                 first.start,
                 first.end,
-                (
-                    format!("문장은 \"{phrase}\"라고 하고 criterion.{name}은(는) {value}이다"),
-                    format!("the statement says \"{phrase}\", criterion.{name} says {value}"),
-                ),
+                disagreement(phrase, name, &value),
                 ("둘 중 하나를 고친다", "correct one of the two"),
             ));
         }
