@@ -87,7 +87,7 @@ fn a_project_goes_through_its_first_gate() {
     let report = report.to_string_lossy().into_owned();
     bank.0.maru(&["-n", "bank", "evidence", "attest", "--environment", "test", &report]);
     let taken = bank.0.maru(&["-n", "bank", "project", "baseline", "create", "v1", "--title", "as ordered"]);
-    assert!(taken.contains("baseline v1 is signed: 3 requirements"), "{taken}");
+    assert!(taken.contains("baseline v1 is signed: 3 requirements, the first one of the project;"), "{taken}");
     bank.0.apply(ROLE);
     let baseline = r#"{"kind": "Baseline", "name": "v1"}"#;
     let path = bank.0.folder().write("wrong.json", approval("wrong", "architect", baseline, "approved"));

@@ -102,8 +102,8 @@ pub(crate) struct AcceptArguments {
     #[arg(long)]
     pub(crate) why: String,
     /// Who decides: it is recorded
-    #[arg(long, env = "USER", default_value = "unknown")]
-    pub(crate) who: String,
+    #[arg(long, env = "USER")]
+    pub(crate) who: Option<String>,
     /// The folder whose file is edited; without it, the project that -n names, or ./.maru
     #[arg(long)]
     pub(crate) folder: Option<PathBuf>,
@@ -296,7 +296,8 @@ async fn accept(global: &GlobalArguments, arguments: AcceptArguments, report: Re
     let effort = Effort::default();
     let analysis = analyse(question, &effort)?;
     let now = system_clock().now();
-    let reasons = Reasons { who: arguments.who.clone(), why: arguments.why.clone(), at: now };
+    let who = arguments.who.clone().filter(|who| !who.trim().is_empty());
+    let reasons = Reasons { who, why: arguments.why.clone(), at: now };
     let decided = decide(question, &analysis, &wish(&arguments)?, &reasons, &effort)?;
     report.line(format_args!(
         "{}: criterion.{}: {} → {}",
@@ -311,12 +312,11 @@ async fn accept(global: &GlobalArguments, arguments: AcceptArguments, report: Re
         Place::Project => {
             let desk = crate::spine::desk(global, report).await?;
             let recorded = desk.record_decision(&decided, now).await?;
-            report.line(format_args!(
-                "recorded {}: decided by {}, in the chain of \"{}\"",
-                recorded.envelope,
-                arguments.who,
-                desk.name()
-            ));
+            let by = match &reasons.who {
+                Some(who) => format!("decided by {who}"),
+                None => "without a name; --who says who decides".to_owned(),
+            };
+            report.line(format_args!("recorded {} in the chain of \"{}\": {by}", recorded.envelope, desk.name()));
             recorded.envelope.to_string()
         }
     };

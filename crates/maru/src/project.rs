@@ -175,7 +175,8 @@ async fn status(global: &GlobalArguments, report: Report) -> anyhow::Result<u8> 
         report.line(format_args!("  {:<14} {:>5}  {}", verdict.name(), count(Some(verdict)), verdict.korean()));
     }
     if !found.baseline.is_empty() {
-        report.line(format_args!("baseline  {}, {} changes since", found.baseline, found.change_count));
+        let changes = counted(found.change_count, "change");
+        report.line(format_args!("baseline  {}, {changes} since", found.baseline));
     }
     if !work.is_empty() {
         let of = |state: &str| work.iter().filter(|one| one.spec.state == state).count();
@@ -418,10 +419,9 @@ async fn create(global: &GlobalArguments, name: &str, title: &str, change: &str,
         let status = now.status.clone().unwrap_or_default();
         if let Some(envelope) = status.envelope {
             report.line(format_args!(
-                "baseline {name} is signed: {} requirements, {} changes since {}; envelope {envelope}",
-                status.requirements,
-                status.change_count,
-                status.previous.as_deref().unwrap_or("nothing")
+                "baseline {name} is signed: {}, {}; envelope {envelope}",
+                counted(status.requirements, "requirement"),
+                since_the_one_before(&status)
             ));
             report.value(&serde_json::to_value(&now)?);
             return Ok(0);
@@ -433,6 +433,17 @@ async fn create(global: &GlobalArguments, name: &str, title: &str, change: &str,
             return Ok(1);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn since_the_one_before(status: &BaselineStatus) -> String {
+    match &status.previous {
+        Some(previous) => format!("{} since {previous}", counted(status.change_count, "change")),
+        None => "the first one of the project".to_owned(),
     }
 }
 
@@ -531,4 +542,18 @@ async fn diff(
     }
     report.value(&json!({"from": earlier, "to": name, "changes": changes}));
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_says_what_it_follows_on() {
+        let first = BaselineStatus { requirements: 3, ..BaselineStatus::default() };
+        assert_eq!(since_the_one_before(&first), "the first one of the project");
+        let next = BaselineStatus { previous: Some("v1".to_owned()), change_count: 1, ..first };
+        assert_eq!(since_the_one_before(&next), "1 change since v1");
+        assert_eq!(counted(0, "change"), "0 changes");
+    }
 }

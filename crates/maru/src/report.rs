@@ -36,10 +36,11 @@ impl Report {
 
     /// What went wrong, with its causes.
     pub(crate) fn error(self, error: &anyhow::Error) {
+        let causes = causes(error);
         if self.0.json {
-            self.0.note(json!({"error": format!("{error:#}")}));
+            self.0.note(json!({"error": causes}));
         } else {
-            self.0.note(format_args!("maru: {error:#}"));
+            self.0.note(format_args!("maru: {causes}"));
         }
     }
 
@@ -56,5 +57,46 @@ impl Report {
                 self.line(format_args!("           {:<12} → {}", "", one.mend));
             }
         }
+    }
+}
+
+/// An error with its causes; of an API server's refusal, what it says, once.
+fn causes(error: &anyhow::Error) -> String {
+    let mut said = Vec::new();
+    for cause in error.chain() {
+        let boxed = cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+        if let Some(kube::Error::Api(status)) = cause.downcast_ref::<kube::Error>().or(boxed)
+            && !status.message.is_empty()
+        {
+            said.push(status.message.clone());
+            break;
+        }
+        said.push(cause.to_string());
+    }
+    said.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_once() {
+        let refusal = || {
+            kube::Error::Api(Box::new(kube::core::Status {
+                message: "slo \"nothing\" not found".to_owned(),
+                reason: "NotFound".to_owned(),
+                code: 404,
+                ..kube::core::Status::default()
+            }))
+        };
+        for error in [anyhow::Error::from(refusal()), anyhow::Error::from(Box::new(refusal()))] {
+            let error = Err::<(), _>(error).context("could not read it").unwrap_err();
+            assert_eq!(causes(&error), "could not read it: slo \"nothing\" not found");
+        }
+        let other = anyhow::Error::msg("a").context("b");
+        assert_eq!(causes(&other), "b: a");
     }
 }

@@ -126,7 +126,8 @@ pub(crate) async fn run(global: &GlobalArguments, command: SloCommand, report: R
             let choice = if open { WindowChoice::Open } else { WindowChoice::Closed };
             let appended = desk.attest_objective(&name, choice, valid_for, system_clock().now()).await?;
             for one in &appended {
-                report.line(format_args!("recorded {}", one.envelope));
+                let record = &one.statement.record;
+                report.line(format_args!("recorded {}: {} {:?}", one.envelope, record.name, record.result.outcome));
             }
             report.value(&json!({"recorded": appended.iter().map(|one| one.envelope.to_string()).collect::<Vec<_>>()}));
             Ok(0)

@@ -479,7 +479,7 @@ fn objective() -> Definition {
             ("Service", ".spec.service", "string", false),
             ("Outcome", ".status.outcome", "string", false),
             ("Budget Left", ".status.budgetLeft", "string", false),
-            ("Reason", ".status.reason", "string", false),
+            ("Reason", ".status.reason.en", "string", false),
         ],
     }
 }

@@ -203,7 +203,11 @@ impl Desk {
         let seen = Seen::of(&object).ok_or_else(|| nothing("it has no name"))?;
         let reports = seen.reports(choice);
         if reports.is_empty() {
-            return Err(nothing("no such window was measured yet; see its status"));
+            let (what, why) = match choice {
+                WindowChoice::Closed => ("closed window", "none has closed yet; --open records the one that is open"),
+                WindowChoice::Open => ("open window", "nothing is measured yet; the objective's status says why"),
+            };
+            return Err(DeskError::Content { what: what.to_owned(), name: name.to_owned(), why: why.to_owned() });
         }
         let (_, environment) = place(&self.client, &seen).await?;
         let mut appended = Vec::new();

@@ -39,8 +39,8 @@ pub enum Wish {
 /// Who decides, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reasons {
-    /// Who.
-    pub who: String,
+    /// Who, when it is known.
+    pub who: Option<String>,
     /// Why.
     pub why: String,
     /// When.
@@ -70,7 +70,7 @@ pub struct Decided {
     pub record: Value,
     /// What proves that something had to give way.
     pub certificate: Option<Vec<u8>>,
-    who: String,
+    who: Option<String>,
     at: Timestamp,
 }
 
@@ -159,7 +159,7 @@ pub fn decide(
         Ok(analysis) => analysis.status(),
         Err(_) => ArchitectureStatus::default(),
     };
-    let record = json!({
+    let mut record = json!({
         "kind": "maru.dev/decision/v1",
         "requirement": name,
         "field": format!("criterion.{field}"),
@@ -174,10 +174,12 @@ pub fn decide(
         "certificate": status.certificate,
         "offered": status.relaxations,
         "measured": status.measured,
-        "decidedBy": reasons.who,
         "why": reasons.why,
         "at": reasons.at,
     });
+    if let Some(who) = &reasons.who {
+        record["decidedBy"] = json!(who);
+    }
     Ok(Decided {
         requirement: name,
         field,
@@ -290,7 +292,8 @@ impl Decided {
         let subject =
             Subject { kind: SubjectKind::Requirement, name: self.requirement.clone(), digest: self.fingerprint };
         let mut result = maru_api::Measured::plain(Outcome::Met);
-        result.notes = vec![format!("{} → {} by {}", self.before, self.after, self.who)];
+        let by = self.who.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
+        result.notes = vec![format!("{} → {}{by}", self.before, self.after)];
         Draft {
             kind: EvidenceKind::Decision,
             subjects: vec![subject],

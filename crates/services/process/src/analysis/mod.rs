@@ -501,8 +501,11 @@ mod tests {
     fn a_decision_changes_one_limit_and_says_what_follows() {
         let question = Question::new(shop(), vec![latency("0.999", "100ms"), cost("250 KRW/month")]);
         let analysis = analyse(&question, &Effort::default()).unwrap();
-        let reasons =
-            Reasons { who: "kim".to_owned(), why: "the customer agreed".to_owned(), at: jiff::Timestamp::UNIX_EPOCH };
+        let reasons = Reasons {
+            who: Some("kim".to_owned()),
+            why: "the customer agreed".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+        };
         let decide = |wish: Wish| decide(&question, &analysis, &wish, &reasons, &Effort::default());
         let decided = decide(Wish::Relaxation(2)).unwrap();
         assert_eq!((decided.before.as_str(), decided.after.as_str()), ("250 KRW/month", "400 KRW/month"));
@@ -510,6 +513,10 @@ mod tests {
         assert_ne!(decided.fingerprint, decided.fingerprint_before);
         assert_eq!(decided.record["conflicts"][0]["requirements"], json!(["cheap", "fast"]));
         assert_eq!(decided.record["certificate"], json!(analysis.certificate_digest()));
+        assert_eq!(decided.record["decidedBy"], "kim");
+        let nobody = Reasons { who: None, ..reasons.clone() };
+        let decided = super::decide(&question, &analysis, &Wish::Relaxation(2), &nobody, &Effort::default()).unwrap();
+        assert_eq!(decided.record.get("decidedBy"), None);
         let limit = |requirement: &str, field, value: &str| {
             decide(Wish::Limit { requirement: requirement.to_owned(), field, value: value.to_owned() })
         };

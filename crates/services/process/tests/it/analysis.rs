@@ -193,7 +193,7 @@ async fn a_decision_is_recorded_and_children_become_suspect() {
     let question = question.unwrap();
     let analysis = analyse(&question, &Effort::default()).unwrap();
     let now = system_clock().now();
-    let reasons = Reasons { who: "kim".to_owned(), why: "고객이 동의함".to_owned(), at: now };
+    let reasons = Reasons { who: Some("kim".to_owned()), why: "고객이 동의함".to_owned(), at: now };
     let wish = Wish::Limit { requirement: "nfr-fast".to_owned(), field: "atMost", value: "80ms".to_owned() };
     let decided = decide(&question, &analysis, &wish, &reasons, &Effort::default()).unwrap();
     let recorded = house.desk.record_decision(&decided, now).await.unwrap();
