@@ -111,7 +111,8 @@ function Revisions(props: {
   return (
     <div className={classes.stack}>
       <Section title={t.title} count={revisions.length}>
-        <div className={classes.scroll}>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls by keys */}
+        <div className={classes.scroll} tabIndex={0} role="group" aria-label={t.title}>
           <table className={classes.table}>
             <thead>
               <tr>

@@ -139,7 +139,8 @@ function Conditions(props: { conditions: readonly Condition[] }) {
   const t = useTexts(texts);
   return (
     <Section title={t.conditions} count={props.conditions.length}>
-      <div className={classes.scroll}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls by keys */}
+      <div className={classes.scroll} tabIndex={0} role="group" aria-label={t.conditions}>
         <table className={classes.table}>
           <thead>
             <tr>
