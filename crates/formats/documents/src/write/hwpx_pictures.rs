@@ -1,7 +1,6 @@
 //! Pictures in an HWPX section, as enhanced metafiles beside it in the package.
 //!
-//! Metafiles rather than SVG: readers of the format have drawn them since before it was XML, with text that stays text;
-//! SVG is known to the newer ones alone, and a picture of points would need fonts here.
+//! The same metafiles as in DOCX and XLSX: text stays text, and no fonts are needed here, as a picture of points would.
 //! Source: KS X 6101 (OWPML), `PictureType`; the order of elements is that of Hancom's own files.
 
 use std::fmt::Display;
